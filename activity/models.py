@@ -1,0 +1,93 @@
+import os
+import time
+import uuid
+from typing import Self
+
+from django.db import models
+from django.db.models import Q
+
+from profiles.models import Account, User
+from profiles.permissions import Act
+
+
+def uuid7(milliseconds: int | None = None) -> uuid.UUID:
+    """Return a UUID that sorts by time (RFC 9562 section 5.7)."""
+    moment = time.time_ns() // 1_000_000 if milliseconds is None else milliseconds
+    number = (moment << 80) | int.from_bytes(os.urandom(10), "big")
+    number = number & ~(0xF << 76) | 0x7 << 76
+    return uuid.UUID(int=number & ~(0x3 << 62) | 0x2 << 62)
+
+
+class CallQuerySet(models.QuerySet["Call"]):
+    def visible_to(self, user: User) -> Self:
+        """Return the person's own calls, and all of the accounts whose activity they may see."""
+        # Ids, not a subquery: embedded, accounts lie in another database file.
+        everything = list(Account.objects.where(user, Act.SEE_ACTIVITY).values_list("pk", flat=True))
+        return self.filter(Q(account_id__in=everything) | Q(owner_id=user.pk))
+
+    def page_before(self, call: "Call | None", size: int) -> list["Call"]:
+        """Return the next rows, newest first, below the given one: keyset pagination, never an offset or a count."""
+        rows = self.order_by("-at", "-id")
+        if call:
+            rows = rows.filter(Q(at__lt=call.at) | Q(at=call.at, id__lt=call.id))
+        return list(rows[:size])
+
+
+class Call(models.Model):
+    """One request through the hub that carried a real secret, allowed or refused.
+
+    It copies the names it shows, and refers to nothing, so that it still reads well when the token is gone.
+    """
+
+    class Outcome(models.TextChoices):
+        OK = "ok", "OK"
+        TOOL_ERROR = "tool_error", "Tool error"  # the tool answered, and said that it failed
+        UPSTREAM_ERROR = "upstream_error", "Server error"  # the server did not answer, or with an error of protocol
+        REFUSED = "refused", "Refused"  # we said no
+        FAILED = "failed", "Failed"  # the request itself was wrong
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    at = models.DateTimeField()
+    account_id = models.UUIDField()
+    owner_id = models.BigIntegerField()
+    owner_email = models.CharField(max_length=254)
+    toolkit_id = models.UUIDField()
+    toolkit_alias = models.CharField(max_length=40)
+    token_public_id = models.CharField(max_length=12)
+    token_name = models.CharField(max_length=80)
+    client_name = models.CharField(max_length=100, blank=True)
+    client_version = models.CharField(max_length=50, blank=True)
+    address = models.CharField(max_length=45, blank=True)
+    user_agent = models.CharField(max_length=300, blank=True)
+    protocol = models.CharField(max_length=10, blank=True)
+    method = models.CharField(max_length=60, blank=True)
+    server = models.CharField(max_length=16, blank=True)
+    tool = models.CharField(max_length=200, blank=True)
+    outcome = models.CharField(max_length=16, choices=Outcome.choices)
+    reason = models.CharField(max_length=300, blank=True)
+    hub_ms = models.FloatField(help_text="Milliseconds in the hub, the server's not counted.")
+    upstream_ms = models.FloatField(default=0)
+    bytes_in = models.IntegerField(default=0)
+    bytes_out = models.IntegerField(default=0)
+    request_id = models.CharField(max_length=36)
+
+    objects = CallQuerySet.as_manager()
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["account_id", "-at", "-id"], name="call_of_account"),
+            models.Index(fields=["owner_id", "-at", "-id"], name="call_of_owner"),
+            models.Index(fields=["token_public_id", "-at", "-id"], name="call_of_token"),
+            models.Index(fields=["toolkit_id", "-at", "-id"], name="call_of_toolkit"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.tool or self.method}: {self.outcome}"
+
+    @property
+    def milliseconds(self) -> float:
+        return self.hub_ms + self.upstream_ms
+
+    @property
+    def masked_token(self) -> str:
+        return f"nxs_{self.token_public_id}_…"

@@ -1,0 +1,10 @@
+from django.apps import AppConfig
+
+
+class NexusConfig(AppConfig):
+    name = "nexus"
+
+    def ready(self) -> None:
+        from nexus import checks, logs  # noqa: F401, PLC0415  (checks register themselves)
+
+        logs.configure()

@@ -1,0 +1,11 @@
+from django.contrib import admin
+from django.urls import include, path
+
+urlpatterns = [
+    path("", include("profiles.urls")),
+    path("", include("tokens.urls")),
+    path("", include("activity.urls")),
+    path("api/v1/", include("nexus.api")),
+    path("accounts/", include("allauth.urls")),
+    path("admin/", admin.site.urls),
+]

@@ -1,0 +1,152 @@
+"""Security-relevant acts, append-only: written by every app, in the transaction of the act.
+
+Rows have no foreign keys and copy the names they show, so that they outlive what they describe.
+"""
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import models
+from django.http import HttpRequest
+
+
+class Action(models.TextChoices):
+    SIGNED_IN = "user.signed_in", "signed in"
+    SIGN_IN_FAILED = "user.sign_in_failed", "failed to sign in"
+    SIGN_IN_LINK_MADE = "user.sign_in_link_made", "made a sign-in link"
+    CONFIRMED = "user.confirmed", "confirmed who they are"
+    USER_DISABLED = "user.disabled", "disabled a user"
+    SERVER_ADDED = "server.added", "added a server"
+    SERVER_REMOVED = "server.removed", "removed a server"
+    TOOLKIT_CREATED = "toolkit.created", "created a toolkit"
+    TOOLKIT_CHANGED = "toolkit.changed", "changed a toolkit"
+    TOOLKIT_DELETED = "toolkit.deleted", "deleted a toolkit"
+    TOKEN_ISSUED = "token.issued", "issued a token"
+    TOKEN_REVOKED = "token.revoked", "revoked a token"
+    TOKEN_EXPIRED = "token.expired", "token expired"
+    TOKEN_FIRST_USED = "token.first_used", "token first used"
+    TOKEN_REMINDED = "token.reminded", "reminded of a token's end"
+    TOKEN_IN_URL = "token.in_url", "token sent in a URL"
+
+
+class ActorKind(models.TextChoices):
+    USER = "user", "person"
+    OPERATOR = "operator", "operator"
+    TOKEN = "token", "token"
+    SYSTEM = "system", "system"
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who acts, and from where."""
+
+    kind: ActorKind
+    id: str = ""
+    label: str = ""
+    address: str = ""
+    agent: str = ""
+    request_id: str = ""
+
+    @classmethod
+    def from_request(cls, request: HttpRequest) -> "Actor":
+        """Return the signed-in person; the address is the one that the trusted proxies vouch for."""
+        return cls(
+            kind=ActorKind.USER,
+            id=str(request.user.pk or ""),
+            label=str(request.user),
+            address=request.META.get("REMOTE_ADDR", ""),
+            agent=request.headers.get("User-Agent", "")[:300],
+            request_id=request.META.get("nexus.request_id", ""),
+        )
+
+    @classmethod
+    def operator(cls, command: str) -> "Actor":
+        """Return whoever has a shell on the machine."""
+        return cls(kind=ActorKind.OPERATOR, label=f"operator ({command})")
+
+    @classmethod
+    def system(cls, job: str) -> "Actor":
+        return cls(kind=ActorKind.SYSTEM, label=job)
+
+
+class EventQuerySet(models.QuerySet["Event"]):
+    def update(self, **changes: Any) -> int:
+        raise TypeError("Events are append-only.")
+
+    def delete(self) -> tuple[int, dict[str, int]]:
+        raise TypeError("Events are append-only.")
+
+
+class Event(models.Model):
+    """One act: who did what to what, and what it changed."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    at = models.DateTimeField(db_index=True)
+    action = models.CharField(max_length=40, choices=Action.choices)
+    account_id = models.UUIDField(null=True)
+    actor_kind = models.CharField(max_length=10, choices=ActorKind.choices)
+    actor_id = models.CharField(max_length=64, blank=True)
+    actor_label = models.CharField(max_length=200, blank=True)
+    subject_kind = models.CharField(max_length=40, blank=True)
+    subject_id = models.CharField(max_length=64, blank=True)
+    subject_label = models.CharField(max_length=200, blank=True)
+    reason = models.CharField(max_length=500, blank=True)
+    before = models.JSONField(default=dict)
+    after = models.JSONField(default=dict)
+    address = models.CharField(max_length=64, blank=True)
+    agent = models.CharField(max_length=300, blank=True)
+    request_id = models.CharField(max_length=64, blank=True)
+
+    objects = EventQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-at", "-id"]
+        indexes = [
+            models.Index(fields=["account_id", "-at"], name="event_of_account"),
+            models.Index(fields=["subject_kind", "subject_id", "-at"], name="event_of_subject"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.actor_label} {self.get_action_display()} {self.subject_label}".strip()
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if not self._state.adding:
+            raise TypeError("Events are append-only.")
+        super().save(*args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        raise TypeError("Events are append-only.")
+
+    @classmethod
+    def record(
+        cls,
+        action: Action,
+        *,
+        by: Actor,
+        now: datetime,
+        account: models.Model | None = None,
+        subject: models.Model | None = None,
+        reason: str = "",
+        before: dict[str, Any] | None = None,
+        after: dict[str, Any] | None = None,
+    ) -> "Event":
+        """Write the event of an act; call it inside the transaction of the act."""
+        return cls.objects.create(
+            at=now,
+            action=action,
+            account_id=account.pk if account else None,
+            actor_kind=by.kind,
+            actor_id=by.id,
+            actor_label=by.label[:200],
+            subject_kind=subject._meta.model_name if subject else "",
+            subject_id=str(subject.pk) if subject else "",
+            subject_label=str(subject)[:200] if subject else "",
+            reason=reason[:500],
+            before=before or {},
+            after=after or {},
+            address=by.address,
+            agent=by.agent,
+            request_id=by.request_id,
+        )

@@ -1,0 +1,137 @@
+import uuid
+import zoneinfo
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from django.contrib.auth.models import AbstractUser, BaseUserManager
+from django.core.exceptions import ValidationError
+from django.db import models, transaction
+from django.db.models.functions import Lower
+
+from profiles.permissions import Act, Role, roles_with
+from profiles.signals import authority_changed
+
+if TYPE_CHECKING:
+    from django.db.models.fields.related_descriptors import RelatedManager
+
+
+def validate_time_zone(value: str) -> None:
+    if value not in zoneinfo.available_timezones():
+        raise ValidationError(f"“{value}” is not a time zone. Write one such as Europe/Berlin.")
+
+
+class UserManager(BaseUserManager["User"]):
+    def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
+        """Create a person and the personal account that belongs to them."""
+        if not email:
+            raise ValueError("A user needs an e-mail address.")
+        with transaction.atomic():
+            user = self.model(email=self.normalize_email(email).lower(), **fields)
+            user.set_password(password)
+            user.save(using=self._db)
+            Account.objects.open_personal(user)
+        return user
+
+    def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> "User":
+        return self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
+
+    def get_by_natural_key(self, username: str | None) -> "User":
+        return self.get(email__iexact=username)
+
+
+class User(AbstractUser):
+    """A person, known by e-mail address."""
+
+    username = None  # type: ignore[assignment]
+    first_name = None  # type: ignore[assignment]
+    last_name = None  # type: ignore[assignment]
+    email = models.EmailField("e-mail address")
+    name = models.CharField(max_length=120, blank=True)
+    time_zone = models.CharField(max_length=64, default="UTC", validators=[validate_time_zone])
+
+    objects: ClassVar[UserManager] = UserManager()  # type: ignore[assignment]
+    memberships: "RelatedManager[Member]"
+
+    USERNAME_FIELD = "email"
+    REQUIRED_FIELDS: ClassVar[list[str]] = []
+
+    class Meta:
+        constraints = [models.UniqueConstraint(Lower("email"), name="user_email_unique_in_any_case")]
+
+    def __str__(self) -> str:
+        return self.email
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Save, and tell the hubs when this person may no longer do anything."""
+        with transaction.atomic():
+            was_active = bool(self.pk) and User.objects.filter(pk=self.pk, is_active=True).exists()
+            super().save(*args, **kwargs)
+            if was_active and not self.is_active:
+                authority_changed.send(User, scope="owner", subject=str(self.pk))
+
+    def get_full_name(self) -> str:
+        return self.name or self.email
+
+    def get_short_name(self) -> str:
+        return self.name.split(" ")[0] if self.name else self.email.split("@")[0]
+
+    @property
+    def zone(self) -> zoneinfo.ZoneInfo:
+        return zoneinfo.ZoneInfo(self.time_zone)
+
+
+class AccountQuerySet(models.QuerySet["Account"]):
+    def of(self, user: User) -> Self:
+        return self.filter(members__user=user)
+
+    def where(self, user: User, act: Act) -> Self:
+        """Return the accounts in which the person may do the act to everything there."""
+        return self.filter(members__user=user, members__role__in=roles_with(act))
+
+
+class AccountManager(models.Manager.from_queryset(AccountQuerySet)):  # type: ignore[misc]
+    def open_personal(self, user: User) -> "Account":
+        account: Account = self.create(name=user.get_full_name(), personal_of=user)
+        account.members.create(user=user, role=Role.OWNER)
+        return account
+
+
+class Account(models.Model):
+    """Whom toolkits, servers and tokens belong to: one person, or an organization."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    name = models.CharField(max_length=120)
+    personal_of = models.OneToOneField(
+        User, on_delete=models.CASCADE, null=True, blank=True, related_name="personal_account",
+        help_text="The person whose own account this is; empty for an organization.",
+    )  # fmt: skip
+    paused_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects: ClassVar[AccountManager] = AccountManager()
+    members: "RelatedManager[Member]"
+
+    def __str__(self) -> str:
+        return self.name
+
+    def role_of(self, user: User) -> Role | None:
+        role = self.members.filter(user=user).values_list("role", flat=True).first()
+        return Role(role) if role else None
+
+    def lets(self, user: User, act: Act) -> bool:
+        """Return True if the person may do the act to everything in this account."""
+        return self.role_of(user) in roles_with(act)
+
+
+class Member(models.Model):
+    """A person's place in an account."""
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="members")
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
+    role = models.CharField(max_length=16, choices=[(role.value, role.value.replace("_", " ")) for role in Role])
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["account", "user"], name="member_once_per_account")]
+
+    def __str__(self) -> str:
+        return f"{self.user} in {self.account}"

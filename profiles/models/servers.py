@@ -1,0 +1,142 @@
+import json
+import uuid
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from django.core.validators import RegexValidator
+from django.db import models, transaction
+from django.db.models import Q
+
+from profiles.events import Action, Actor, Event
+from profiles.models.people import Account
+from profiles.signals import authority_changed
+
+if TYPE_CHECKING:
+    from django.db.models.fields.related_descriptors import RelatedManager
+
+# Part of every exposed tool name, so short and safe for every model (reference: tool names up to 48 characters).
+SLUG = RegexValidator(r"^[a-z][a-z0-9-]{0,15}$", "Up to 16 lower-case letters, digits and hyphens, a letter first.")
+
+ToolDefinition = dict[str, Any]  # one entry of an upstream's tools/list, exactly as it came
+
+
+class ServerQuerySet(models.QuerySet["Server"]):
+    def living(self) -> Self:
+        return self.filter(removed_at=None)
+
+    def visible_in(self, account: Account) -> Self:
+        """Return the catalog of the instance and the account's own servers."""
+        return self.living().filter(Q(account=None) | Q(account=account))
+
+
+class Server(models.Model):
+    """An upstream MCP server: of the instance's catalog (no account), or of one account."""
+
+    class Transport(models.TextChoices):
+        HTTP = "http", "streamable HTTP"
+        STDIO = "stdio", "stdio"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, null=True, blank=True, related_name="servers")
+    slug = models.CharField(max_length=16, validators=[SLUG])
+    name = models.CharField(max_length=80)
+    description = models.TextField(blank=True, max_length=500)
+    transport = models.CharField(max_length=8, choices=Transport.choices)
+    url = models.URLField(max_length=500, blank=True, help_text="Of a streamable HTTP server.")
+    command = models.JSONField(default=list, blank=True, help_text="Of a stdio server: program and arguments; staff only.")
+    listed_at = models.DateTimeField(null=True, blank=True, help_text="When its tools were last listed.")
+    failed_at = models.DateTimeField(null=True, blank=True, help_text="Since when listing its tools fails.")
+    failure = models.CharField(max_length=300, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    removed_at = models.DateTimeField(null=True, blank=True)
+
+    objects = ServerQuerySet.as_manager()
+    tools: "RelatedManager[Tool]"
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["account", "slug"], condition=Q(removed_at=None), name="server_slug_once_per_account"
+            ),
+            models.UniqueConstraint(
+                fields=["slug"], condition=Q(removed_at=None, account=None), name="server_slug_once_in_catalog"
+            ),
+            models.CheckConstraint(
+                condition=(Q(transport="http") & ~Q(url="")) | (Q(transport="stdio", url="") & ~Q(command=[])),
+                name="server_has_the_address_its_transport_needs",
+            ),
+            models.CheckConstraint(
+                condition=Q(transport="http") | Q(account=None), name="server_stdio_only_in_the_catalog"
+            ),
+        ]  # fmt: skip
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def address(self) -> str:
+        return self.url if self.transport == self.Transport.HTTP else " ".join(self.command)
+
+    def remember_tools(self, definitions: list[ToolDefinition], *, now: datetime) -> None:
+        """Store what the server lists now. Tools that are new are off in every toolkit that does not want new ones."""
+        with transaction.atomic():
+            known = {tool.name: tool for tool in self.tools.all()}
+            listed = {str(definition["name"]): definition for definition in definitions}
+            for name, definition in listed.items():
+                tool = known.get(name) or Tool(server=self, name=name, first_seen_at=now)
+                tool.definition, tool.last_seen_at = definition, now
+                tool.save()
+            Server.objects.filter(pk=self.pk).update(listed_at=now, failed_at=None, failure="")
+            self.listed_at, self.failed_at, self.failure = now, None, ""
+
+    def remember_failure(self, reason: str, *, now: datetime) -> None:
+        """Note that listing failed; the time of the first failure in a row stays."""
+        self.failed_at, self.failure = self.failed_at or now, reason[:300]
+        Server.objects.filter(pk=self.pk).update(failed_at=self.failed_at, failure=self.failure)
+
+    def remove(self, *, by: Actor, now: datetime) -> bool:
+        """Take the server out of every toolkit; its tools stop at the next call."""
+        with transaction.atomic():
+            if not Server.objects.filter(pk=self.pk, removed_at=None).update(removed_at=now):
+                return False
+            self.removed_at = now
+            Event.record(Action.SERVER_REMOVED, by=by, now=now, account=self.account, subject=self)
+            authority_changed.send(Server, scope="server", subject=str(self.pk))
+        return True
+
+
+class Tool(models.Model):
+    """A tool as its server lists it."""
+
+    server = models.ForeignKey(Server, on_delete=models.CASCADE, related_name="tools")
+    name = models.CharField(max_length=200)
+    definition = models.JSONField(help_text="The entry of tools/list, as it came.")
+    first_seen_at = models.DateTimeField()
+    last_seen_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [models.UniqueConstraint(fields=["server", "name"], name="tool_once_per_server")]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def title(self) -> str:
+        annotations = self.definition.get("annotations") or {}
+        return str(self.definition.get("title") or annotations.get("title") or self.name)
+
+    @property
+    def description(self) -> str:
+        return str(self.definition.get("description") or "")
+
+    @property
+    def is_read_only(self) -> bool:
+        """Return what the server claims about the tool; it proves nothing."""
+        annotations = self.definition.get("annotations")
+        return isinstance(annotations, dict) and annotations.get("readOnlyHint") is True
+
+    @property
+    def size(self) -> int:
+        """Return how many characters the tool takes in a model's context."""
+        return len(json.dumps(self.definition))

@@ -1,0 +1,265 @@
+import uuid
+from collections.abc import Iterable
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from django.core.exceptions import ValidationError
+from django.core.validators import RegexValidator
+from django.db import models, transaction
+from django.db.models import Q
+from django.db.models.functions import Lower
+
+from profiles import names
+from profiles.events import Action, Actor, Event
+from profiles.models.people import Account, Member, User
+from profiles.models.servers import Server, Tool
+from profiles.permissions import Act, Reach, roles_with
+from profiles.signals import authority_changed, toolkit_deleted
+
+if TYPE_CHECKING:
+    from django.db.models.fields.related_descriptors import RelatedManager
+
+ALIAS = RegexValidator(
+    r"^[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?$", "Up to 40 lower-case letters, digits and hyphens, as in “team-support”."
+)
+
+
+class ToolkitQuerySet(models.QuerySet["Toolkit"]):
+    def living(self) -> Self:
+        return self.filter(deleted_at=None)
+
+    def usable_by(self, user: User) -> Self:
+        """Return the toolkits that the person may call through the hub."""
+        everything = Q(account__members__user=user, account__members__role__in=roles_with(Act.USE_TOOLKITS))
+        assigned = Q(
+            assigned_members__user=user,
+            assigned_members__role__in=roles_with(Act.USE_TOOLKITS, Reach.OWN),
+        )
+        return self.living().filter(everything | assigned).distinct()
+
+    def managed_by(self, user: User) -> Self:
+        return self.living().filter(
+            account__members__user=user, account__members__role__in=roles_with(Act.MANAGE_TOOLKITS)
+        )
+
+
+class ToolkitManager(models.Manager.from_queryset(ToolkitQuerySet)):  # type: ignore[misc]
+    def create_toolkit(
+        self,
+        account: Account,
+        *,
+        alias: str,
+        name: str,
+        by: Actor,
+        now: datetime,
+        description: str = "",
+        is_default: bool = False,
+        naming: "Toolkit.Naming | None" = None,
+    ) -> "Toolkit":
+        """Create a toolkit; raise ValidationError if the alias is, or was, another living toolkit's."""
+        with transaction.atomic():
+            toolkit = Toolkit(
+                account=account, alias=alias, name=name, description=description, is_default=is_default,
+                naming=naming or Toolkit.Naming.PREFIXED,
+            )  # fmt: skip
+            toolkit.full_clean(validate_constraints=True)
+            toolkit.save()
+            Event.record(
+                Action.TOOLKIT_CREATED, by=by, now=now, account=account, subject=toolkit, after={"alias": alias}
+            )
+        return toolkit
+
+    def named(self, account: Account, alias: str) -> "Toolkit | None":
+        """Return the living toolkit with this alias, current or former."""
+        living = self.living().filter(account=account)
+        found: Toolkit | None = (
+            living.filter(alias=alias).first() or living.filter(former_aliases__alias=alias).first()
+        )
+        return found
+
+
+class Toolkit(models.Model):
+    """A group of servers, and the tools allowed from each; on the wire it is called profile."""
+
+    class Naming(models.TextChoices):
+        PREFIXED = "prefixed", "server__tool"
+        PLAIN = "plain", "as the server names it"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="toolkits")
+    alias = models.CharField(max_length=40, validators=[ALIAS], help_text="Its name in the MCP URL.")
+    name = models.CharField(max_length=80)
+    description = models.TextField(blank=True, max_length=500)
+    is_default = models.BooleanField(default=False, editable=False)
+    naming = models.CharField(max_length=10, choices=Naming.choices, default=Naming.PREFIXED)
+    includes_new_tools = models.BooleanField("include new tools", default=False)
+    offers_status_tool = models.BooleanField("offer the tool nexus_status", default=True)
+    servers = models.ManyToManyField(Server, through="ToolkitServer", related_name="toolkits")
+    assigned_members = models.ManyToManyField(
+        Member, blank=True, related_name="assigned_toolkits", help_text="The end users who may use it."
+    )
+    paused_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    deleted_at = models.DateTimeField(null=True, blank=True)
+
+    objects: ClassVar[ToolkitManager] = ToolkitManager()
+    entries: "RelatedManager[ToolkitTool]"
+    former_aliases: "RelatedManager[FormerAlias]"
+
+    class Meta:
+        ordering = ["-is_default", Lower("name")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["account", "alias"], condition=Q(deleted_at=None), name="toolkit_alias_once_per_account",
+                violation_error_message="Another toolkit of this account has this alias.",
+            ),
+            models.UniqueConstraint(fields=["account"], condition=Q(is_default=True), name="toolkit_one_default"),
+            models.CheckConstraint(
+                condition=Q(is_default=False) | Q(deleted_at=None), name="toolkit_default_stays"
+            ),
+        ]  # fmt: skip
+
+    def __str__(self) -> str:
+        return self.name
+
+    def clean(self) -> None:
+        taken = FormerAlias.objects.filter(
+            account_id=self.account_id, alias=self.alias, toolkit__deleted_at=None
+        ).exclude(toolkit_id=self.pk)
+        if former := taken.select_related("toolkit").first():
+            raise ValidationError(
+                {"alias": f"“{self.alias}” still leads clients to the toolkit “{former.toolkit}”. Choose another alias."}
+            )
+
+    def change(self, *, by: Actor, now: datetime, **changes: Any) -> bool:
+        """Change fields; an old alias keeps leading here. Raise ValidationError for what cannot be."""
+        before = {field: getattr(self, field) for field in changes if getattr(self, field) != changes[field]}
+        if not before:
+            return False
+        for field in before:
+            setattr(self, field, changes[field])
+        with transaction.atomic():
+            self.full_clean(validate_constraints=True)
+            self.save(update_fields=list(before))
+            if "alias" in before:
+                FormerAlias.objects.filter(account=self.account, alias__in=[self.alias, before["alias"]]).delete()
+                self.former_aliases.create(account=self.account, alias=before["alias"])
+            self._note_change(by, now, before, {field: changes[field] for field in before})
+        return True
+
+    def add_server(self, server: Server, *, allowed: Iterable[str], by: Actor, now: datetime) -> None:
+        """Add a server with the tools of these upstream names allowed; the others are there, and off."""
+        allowed_names = set(allowed)
+        with transaction.atomic():
+            ToolkitServer.objects.get_or_create(toolkit=self, server=server, defaults={"added_at": now})
+            self.take_in_tools(server, now=now)
+            self.entries.filter(tool__server=server).update(is_new=False)
+            self.entries.filter(tool__server=server, tool__name__in=allowed_names).update(is_allowed=True)
+            self._note_change(by, now, {}, {"server": server.slug, "allowed": sorted(allowed_names)})
+
+    def remove_server(self, server: Server, *, by: Actor, now: datetime) -> bool:
+        with transaction.atomic():
+            if not ToolkitServer.objects.filter(toolkit=self, server=server).delete()[0]:
+                return False
+            self.entries.filter(tool__server=server).delete()
+            self._note_change(by, now, {"server": server.slug}, {})
+        return True
+
+    def take_in_tools(self, server: Server, *, now: datetime) -> int:
+        """Give every tool of the server a name here; those that appeared later are off, unless new ones are wanted."""
+        entries = set(self.entries.values_list("exposed_name", flat=True))
+        missing = server.tools.exclude(entries__toolkit=self)
+        for tool in missing:
+            exposed = self._exposed_name(server, tool, entries)
+            entries.add(exposed)
+            self.entries.create(tool=tool, exposed_name=exposed, is_allowed=self.includes_new_tools, is_new=True)
+        return len(missing)
+
+    def _exposed_name(self, server: Server, tool: Tool, taken: set[str]) -> str:
+        if self.naming == self.Naming.PLAIN and tool.name not in taken:
+            return tool.name
+        return names.prefixed(server.slug, tool.name)
+
+    def choose_tools(self, server: Server, allowed: Iterable[int], *, by: Actor, now: datetime) -> bool:
+        """Allow exactly these tools (their ids) of the server; return False if nothing changed."""
+        of_server = self.entries.filter(tool__server=server)
+        before = set(of_server.filter(is_allowed=True).values_list("tool_id", "tool__name"))
+        wanted = set(allowed)
+        with transaction.atomic():
+            of_server.update(is_new=False)
+            of_server.exclude(tool_id__in=wanted).update(is_allowed=False)
+            of_server.filter(tool_id__in=wanted).update(is_allowed=True)
+            after = set(of_server.filter(is_allowed=True).values_list("tool_id", "tool__name"))
+            if after == before:
+                return False
+            self._note_change(
+                by, now,
+                {"server": server.slug, "allowed": sorted(name for _, name in before)},
+                {"server": server.slug, "allowed": sorted(name for _, name in after)},
+            )  # fmt: skip
+        return True
+
+    def delete_for_good(self, *, by: Actor, now: datetime) -> bool:
+        """Delete the toolkit; its tokens end with it. The default toolkit stays."""
+        with transaction.atomic():
+            deleted = Toolkit.objects.filter(pk=self.pk, deleted_at=None, is_default=False).update(deleted_at=now)
+            if not deleted:
+                return False
+            self.deleted_at = now
+            Event.record(Action.TOOLKIT_DELETED, by=by, now=now, account=self.account, subject=self)
+            toolkit_deleted.send(Toolkit, toolkit=self, by=by, now=now)
+            authority_changed.send(Toolkit, scope="toolkit", subject=str(self.pk))
+        return True
+
+    def _note_change(self, by: Actor, now: datetime, before: dict[str, Any], after: dict[str, Any]) -> None:
+        Event.record(
+            Action.TOOLKIT_CHANGED, by=by, now=now, account=self.account, subject=self, before=before, after=after
+        )
+        authority_changed.send(Toolkit, scope="toolkit", subject=str(self.pk))
+
+
+class FormerAlias(models.Model):
+    """An alias that a toolkit had; clients that still use it are led to the toolkit."""
+
+    toolkit = models.ForeignKey(Toolkit, on_delete=models.CASCADE, related_name="former_aliases")
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="+")
+    alias = models.CharField(max_length=40)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["account", "alias"], name="former_alias_once_per_account")]
+
+    def __str__(self) -> str:
+        return self.alias
+
+
+class ToolkitServer(models.Model):
+    toolkit = models.ForeignKey(Toolkit, on_delete=models.CASCADE, related_name="places")
+    server = models.ForeignKey(Server, on_delete=models.CASCADE, related_name="places")
+    added_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [models.UniqueConstraint(fields=["toolkit", "server"], name="server_once_per_toolkit")]
+
+    def __str__(self) -> str:
+        return f"{self.server} in {self.toolkit}"
+
+
+class ToolkitTool(models.Model):
+    """A tool's name in a toolkit, and whether it is allowed; the one map that listing and calling read."""
+
+    toolkit = models.ForeignKey(Toolkit, on_delete=models.CASCADE, related_name="entries")
+    tool = models.ForeignKey(Tool, on_delete=models.CASCADE, related_name="entries")
+    exposed_name = models.CharField(max_length=200)
+    is_allowed = models.BooleanField(default=False)
+    is_new = models.BooleanField(default=False, help_text="Appeared after the server was added; nobody has decided yet.")
+
+    class Meta:
+        ordering = ["tool_id"]
+        constraints = [
+            models.UniqueConstraint(fields=["toolkit", "exposed_name"], name="exposed_name_once_per_toolkit"),
+            models.UniqueConstraint(fields=["toolkit", "tool"], name="tool_once_per_toolkit"),
+        ]
+
+    def __str__(self) -> str:
+        return self.exposed_name

@@ -1,0 +1,9 @@
+"""What profiles tells the apps above it, inside the transaction of the act."""
+
+from django.dispatch import Signal
+
+# What someone may do has changed. Arguments: scope ("owner", "account", "toolkit", "server"), subject (its id, as text).
+authority_changed = Signal()
+
+# A toolkit was deleted. Arguments: toolkit, by (Actor), now.
+toolkit_deleted = Signal()

@@ -1,0 +1,64 @@
+"""The fixed cast: Alice owns, Bob shares, Charlie must see nothing. Plain functions that make what a test needs."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.utils import timezone
+
+from profiles.events import Actor
+from profiles.models import Account, Server, Toolkit, User
+from profiles.permissions import Role
+from tokens.models import DelegatedToken, Issued
+
+OPERATOR = Actor.operator("test")
+PASSWORD = "correct horse battery staple"
+
+
+def make_user(name: str, **fields: Any) -> User:
+    return User.objects.create_user(f"{name.lower()}@example.com", PASSWORD, name=name, **fields)
+
+
+def make_account(name: str, **members: User) -> Account:
+    """make_account("Acme", owner=alice, member=bob)"""
+    account = Account.objects.create(name=name)
+    for role, user in members.items():
+        account.members.create(user=user, role=Role(role))
+    return account
+
+
+def definition(name: str, **fields: Any) -> dict[str, Any]:
+    return {"name": name, "description": f"Does {name}", "inputSchema": {"type": "object"}, **fields}
+
+
+def make_server(
+    slug: str = "echo",
+    tools: Sequence[str] = ("echo", "add"),
+    url: str = "http://127.0.0.1:9/mcp",
+    account: Account | None = None,
+    now: datetime | None = None,
+) -> Server:
+    server = Server.objects.create(slug=slug, name=slug.title(), transport="http", url=url, account=account)
+    server.remember_tools([definition(tool) for tool in tools], now=now or timezone.now())
+    return server
+
+
+def make_toolkit(
+    account: Account, alias: str = "work", server: Server | None = None, allowed: Sequence[str] = (), **fields: Any
+) -> Toolkit:
+    now = timezone.now()
+    toolkit: Toolkit = Toolkit.objects.create_toolkit(
+        account, alias=alias, name=fields.pop("name", alias.title()), by=OPERATOR, now=now, **fields
+    )
+    if server:
+        toolkit.add_server(server, allowed=allowed, by=OPERATOR, now=now)
+    return toolkit
+
+
+def make_token(
+    owner: User, toolkit: Toolkit, name: str = "n8n", life: timedelta = timedelta(days=7), now: datetime | None = None
+) -> Issued:
+    now = (now or timezone.now()).replace(microsecond=0)
+    return DelegatedToken.objects.issue(
+        owner=owner, toolkit=toolkit, name=name, expires_at=now + life, by=OPERATOR, now=now
+    )

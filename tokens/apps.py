@@ -1,0 +1,8 @@
+from django.apps import AppConfig
+
+
+class TokensConfig(AppConfig):
+    name = "tokens"
+
+    def ready(self) -> None:
+        from tokens import receivers  # noqa: F401, PLC0415  (models are ready only here)

@@ -1,0 +1,19 @@
+from tokens.models.authority import Authority, AuthorityChange, HubProcess
+from tokens.models.delegated import DelegatedToken, Issued
+from tokens.models.oauth import AccessToken, Application, DeviceGrant, Grant, IDToken, RefreshToken
+from tokens.models.reminders import Reminder
+
+__all__ = [
+    "AccessToken",
+    "Application",
+    "Authority",
+    "AuthorityChange",
+    "DelegatedToken",
+    "DeviceGrant",
+    "Grant",
+    "HubProcess",
+    "IDToken",
+    "Issued",
+    "RefreshToken",
+    "Reminder",
+]

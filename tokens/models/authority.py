@@ -1,0 +1,91 @@
+"""The authority epoch: how a change of rights reaches every hub process before its answer is sent.
+
+A change of rights increments the epoch in its own transaction and notes whom it concerns. Hub processes hold what
+they know under a lease of two seconds. On PostgreSQL they are told by NOTIFY and confirm, and the change is answered
+when all that are alive have confirmed, or their lease has run out. On SQLite each call looks at the file itself.
+"""
+
+import time
+import uuid
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import ClassVar
+
+from django.db import connection, models, transaction
+from django.db.models import F
+from django.db.models.functions import Now
+
+LEASE = timedelta(seconds=2)
+CHANNEL = "nexus_authority"
+KEPT = timedelta(hours=1)  # a hub that has slept longer forgets everything it knew
+
+
+class AuthorityManager(models.Manager["Authority"]):
+    def advance(self, scope: str, subjects: Iterable[object]) -> int:
+        """Note that rights have changed and return the new epoch; call it inside the transaction of the change.
+
+        When the outermost transaction has committed, and before it returns, every hub process knows.
+        """
+        with transaction.atomic():
+            self.filter(pk=1).update(epoch=F("epoch") + 1)
+            epoch = self.get(pk=1).epoch
+            AuthorityChange.objects.bulk_create(
+                AuthorityChange(epoch=epoch, scope=scope, subject=str(subject)) for subject in subjects
+            )
+            if connection.vendor == "postgresql":
+                with connection.cursor() as cursor:
+                    cursor.execute("SELECT pg_notify(%s, %s)", [CHANNEL, str(epoch)])
+                transaction.on_commit(lambda: HubProcess.objects.wait_for(epoch))
+        return epoch
+
+
+class Authority(models.Model):
+    """The one row that counts changes of rights."""
+
+    epoch = models.BigIntegerField(default=0)
+
+    objects: ClassVar[AuthorityManager] = AuthorityManager()
+
+    def __str__(self) -> str:
+        return f"epoch {self.epoch}"
+
+
+class AuthorityChange(models.Model):
+    """Whom a change concerns, so that a hub forgets only that."""
+
+    class Scope(models.TextChoices):
+        TOKEN = "token"
+        OWNER = "owner"
+        ACCOUNT = "account"
+        TOOLKIT = "toolkit"
+        SERVER = "server"
+
+    epoch = models.BigIntegerField(db_index=True)
+    scope = models.CharField(max_length=10, choices=Scope.choices)
+    subject = models.CharField(max_length=64)
+    at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return f"{self.epoch}: {self.scope} {self.subject}"
+
+
+class HubProcessManager(models.Manager["HubProcess"]):
+    def wait_for(self, epoch: int) -> None:
+        """Return when no living hub process may still act on what was true before the epoch."""
+        deadline = time.monotonic() + LEASE.total_seconds() + 1
+        behind = self.filter(confirmed_epoch__lt=epoch, renewed_at__gt=Now() - LEASE - timedelta(milliseconds=100))
+        while behind.exists() and time.monotonic() < deadline:
+            time.sleep(0.004)
+
+
+class HubProcess(models.Model):
+    """A running hub process, and the epoch up to which it knows."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    confirmed_epoch = models.BigIntegerField()
+    renewed_at = models.DateTimeField(db_index=True)
+
+    objects: ClassVar[HubProcessManager] = HubProcessManager()
+
+    def __str__(self) -> str:
+        return str(self.id)

@@ -1,0 +1,264 @@
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import ClassVar, Self
+
+from celery import current_app
+from django.core.exceptions import ValidationError
+from django.core.validators import RegexValidator
+from django.db import IntegrityError, models, transaction
+from django.db.models import F, Q
+from django.db.models.functions import Lower
+from django.db.models.lookups import GreaterThan, LessThanOrEqual
+
+from profiles.events import Action, Actor, ActorKind, Event
+from profiles.models import Account, Toolkit, User
+from profiles.permissions import Act
+from tokens import keys
+from tokens.models.authority import Authority, AuthorityChange
+from tokens.models.constraints import SecondsSince
+
+MAX_LIFE = timedelta(days=30)
+MIN_LIFE = timedelta(minutes=1)
+REMIND_BEFORE = timedelta(hours=24)
+ENDING_SOON = timedelta(days=3)
+SWEEP_BATCH = 500
+PRINTABLE = RegexValidator(r"^[^\x00-\x1f\x7f\u202a-\u202e\u2066-\u2069]+$", "Write the name on one line, in plain characters.")
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A token that was just issued, and its secret: this object is the only place the secret is in."""
+
+    token: "DelegatedToken"
+    key: keys.Key
+
+
+class DelegatedTokenQuerySet(models.QuerySet["DelegatedToken"]):
+    def living(self, now: datetime) -> Self:
+        """Return the tokens that the hub would not refuse for good."""
+        return self.exclude(stage=DelegatedToken.Stage.ENDED).filter(
+            Q(retires_at=None) | Q(retires_at__gt=now), expires_at__gt=now
+        )
+
+    def over(self, now: datetime) -> Self:
+        """Return the tokens whose time has come, and of which nobody has said so yet."""
+        return self.exclude(stage=DelegatedToken.Stage.ENDED).filter(
+            Q(expires_at__lte=now) | Q(retires_at__lte=now)
+        )
+
+    def ending_soon(self, now: datetime) -> Self:
+        return self.living(now).filter(expires_at__lte=now + ENDING_SOON).order_by("expires_at")
+
+    def visible_to(self, user: User) -> Self:
+        """Return the person's own tokens, and all of the accounts where they may revoke."""
+        everything = Account.objects.where(user, Act.SEE_ACTIVITY)
+        return self.filter(Q(owner=user) | Q(account__in=everything))
+
+    def due_for_reminder(self, now: datetime) -> Self:
+        """Return living tokens that end within a day and have not been reminded of; never one of a shorter life."""
+        return (
+            self.living(now)
+            .filter(expires_at__lte=now + REMIND_BEFORE, issued_at__lt=F("expires_at") - REMIND_BEFORE)
+            .filter(Q(reminders=None) | Q(reminders__state="failed"))
+            .order_by("expires_at")
+        )
+
+
+    def sweep(self, now: datetime) -> int:
+        """End those whose time has come, in batches, and write the event of each; return how many.
+
+        The hub has refused them since that moment: the sweep tidies and tells.
+        """
+        swept = 0
+        while batch := self._sweep_batch(now):
+            swept += batch
+        return swept
+
+    def _sweep_batch(self, now: datetime) -> int:
+        with transaction.atomic():
+            over = list(
+                self.over(now).select_for_update(skip_locked=True, of=("self",)).select_related("account")[:SWEEP_BATCH]
+            )
+            ended = DelegatedToken.objects.filter(pk__in=[token.pk for token in over])
+            ended.update(stage=DelegatedToken.Stage.ENDED)
+            for token in over:
+                Event.record(Action.TOKEN_EXPIRED, by=Actor.system("sweep"), now=now, account=token.account, subject=token)
+        return len(over)
+
+
+class DelegatedTokenManager(models.Manager.from_queryset(DelegatedTokenQuerySet)):  # type: ignore[misc]
+    def issue(
+        self, *, owner: User, toolkit: Toolkit, name: str, expires_at: datetime, by: Actor, now: datetime
+    ) -> Issued:
+        """Issue a token of this owner for this toolkit; portal, commands, REST and token exchange all end here.
+
+        Raise ValidationError, by field, for an expiry that is not between a minute and 30 days from now, a toolkit
+        that the owner may not use, or a name that a living token of the owner has in this account.
+        """
+        now = now.replace(microsecond=0)
+        self._refuse_bad_expiry(expires_at, now)
+        if not Toolkit.objects.usable_by(owner).filter(pk=toolkit.pk).exists():
+            raise ValidationError({"toolkit": f"{owner} may not use the toolkit “{toolkit}”."})
+        key = keys.make(keys.Kind.DELEGATED)
+        token = DelegatedToken(
+            public_id=key.public_id, digest=key.digest, last_four=key.last_four, owner=owner,
+            account=toolkit.account, toolkit=toolkit, name=" ".join(name.split()), issued_at=now, expires_at=expires_at,
+            activated_at=now,
+        )  # fmt: skip
+        token.clean_fields()
+        with transaction.atomic():
+            self.filter(owner=owner, account=toolkit.account, name__iexact=token.name).sweep(now)
+            try:
+                with transaction.atomic():
+                    token.save(force_insert=True)
+            except IntegrityError as error:
+                raise ValidationError({"name": name_taken(token.name)}) from error
+            Event.record(
+                Action.TOKEN_ISSUED, by=by, now=now, account=token.account, subject=token,
+                after={"toolkit": toolkit.alias, "expires_at": expires_at.isoformat(), "owner": str(owner)},
+            )  # fmt: skip
+        return Issued(token, key)
+
+    def _refuse_bad_expiry(self, expires_at: datetime, now: datetime) -> None:
+        if expires_at > now + MAX_LIFE:
+            latest = (now + MAX_LIFE).astimezone(UTC)
+            raise ValidationError(
+                {"expires_at": f"A token lives at most 30 days: until {latest:%d %b %Y, %H:%M} UTC at the latest."}
+            )
+        if expires_at < now + MIN_LIFE:
+            raise ValidationError({"expires_at": "This moment has passed. Choose one at least a minute from now."})
+
+
+def name_taken(name: str) -> str:
+    return f"A living token of yours is already called “{name}”. Use one token per service: choose another name, or revoke that one first."
+
+
+class DelegatedToken(models.Model):
+    """A bearer secret for one toolkit, acting for its owner, for at most 30 days.
+
+    The tokens that follow each other under one name are a family: at most one pending (issued to replace, not used
+    yet), one current, one overlapping (replaced, still valid until it retires).
+    """
+
+    class Stage(models.TextChoices):
+        PENDING = "pending", "pending"
+        CURRENT = "current", "current"
+        OVERLAPPING = "overlapping", "overlapping"
+        ENDED = "ended", "ended"
+
+    class State(models.TextChoices):
+        """What a page shows: the stage, and what the clock adds."""
+
+        ACTIVE = "active", "Active"
+        ENDING = "ending", "Ends soon"
+        PENDING = "pending", "Pending"
+        OVERLAPPING = "overlapping", "Overlapping"
+        PAUSED = "paused", "Paused"
+        EXPIRED = "expired", "Expired"
+        REVOKED = "revoked", "Revoked"
+
+    class Reason(models.TextChoices):
+        UNNEEDED = "unneeded", "No longer needed"
+        LEAKED = "leaked", "Leaked"
+        REPLACED = "replaced", "Replaced"
+        UNUSED = "unused", "Unused"
+        LEFT = "left", "Owner left"
+        POLICY = "policy", "Policy"
+        TOOLKIT_DELETED = "toolkit_deleted", "Toolkit deleted"
+        OTHER = "other", "Other"
+
+    public_id = models.CharField(max_length=12, unique=True, editable=False)
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    last_four = models.CharField(max_length=4, editable=False)
+    owner = models.ForeignKey(User, on_delete=models.CASCADE, related_name="tokens")
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="tokens")
+    toolkit = models.ForeignKey(Toolkit, on_delete=models.CASCADE, related_name="tokens")
+    name = models.CharField(max_length=80, validators=[PRINTABLE], help_text="The service that uses it.")
+    family = models.UUIDField(default=uuid.uuid4, editable=False)
+    stage = models.CharField(max_length=12, choices=Stage.choices, default=Stage.CURRENT)
+    issued_at = models.DateTimeField()
+    activated_at = models.DateTimeField(null=True, blank=True)
+    expires_at = models.DateTimeField()
+    retires_at = models.DateTimeField(null=True, blank=True, help_text="Of an overlapping token: when the overlap ends.")
+    paused_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    revoke_reason = models.CharField(max_length=20, choices=Reason.choices, blank=True)
+    revoke_note = models.CharField(max_length=300, blank=True)
+    last_used_at = models.DateTimeField(null=True, blank=True)
+
+    objects: ClassVar[DelegatedTokenManager] = DelegatedTokenManager()
+
+    class Meta:
+        ordering = ["-issued_at", "-id"]
+        verbose_name = "delegated token"
+        constraints = [
+            models.CheckConstraint(
+                condition=LessThanOrEqual(SecondsSince("expires_at", "issued_at"), MAX_LIFE.total_seconds()),
+                name="delegated_token_lives_at_most_30_days",
+            ),
+            models.CheckConstraint(
+                condition=GreaterThan(F("expires_at"), F("issued_at")), name="delegated_token_ends_after_it_begins"
+            ),
+            models.CheckConstraint(
+                condition=Q(retires_at=None) | Q(retires_at__lte=F("expires_at")), name="delegated_token_overlap_ends_in_time"
+            ),
+            models.CheckConstraint(
+                condition=Q(revoked_at=None) | Q(stage="ended"), name="delegated_token_revoked_is_ended"
+            ),
+            models.UniqueConstraint(
+                fields=["family", "stage"], condition=~Q(stage="ended"), name="delegated_token_one_of_each_stage"
+            ),
+            models.UniqueConstraint(
+                "owner", "account", Lower("name"), condition=Q(stage="current"), name="delegated_token_one_family_per_name"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["expires_at"], condition=~Q(stage="ended"), name="delegated_token_to_end"),
+            models.Index(fields=["owner", "-issued_at", "-id"], name="delegated_token_of_owner"),
+            models.Index(fields=["account", "-issued_at", "-id"], name="delegated_token_of_account"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.masked})"
+
+    @property
+    def masked(self) -> str:
+        return keys.masked(self.public_id, self.last_four)
+
+    @property
+    def ends_at(self) -> datetime:
+        """Return when the hub stops taking it, unless someone revokes it before."""
+        return min(self.expires_at, self.retires_at) if self.retires_at else self.expires_at
+
+    def state(self, now: datetime) -> "DelegatedToken.State":
+        if self.revoked_at:
+            return self.State.REVOKED
+        if self.ends_at <= now or self.stage == self.Stage.ENDED:
+            return self.State.EXPIRED
+        if self.paused_at:
+            return self.State.PAUSED
+        if self.stage in (self.Stage.PENDING, self.Stage.OVERLAPPING):
+            return self.State(self.stage)
+        return self.State.ENDING if self.expires_at <= now + ENDING_SOON else self.State.ACTIVE
+
+    def revoke(self, *, by: Actor, reason: str, note: str = "", now: datetime) -> bool:
+        """End the token for good, everywhere, before this returns; return False if it had ended already.
+
+        The owner is told by mail when somebody else does it.
+        """
+        with transaction.atomic():
+            living = DelegatedToken.objects.filter(pk=self.pk, revoked_at=None).exclude(stage=self.Stage.ENDED)
+            if not living.update(stage=self.Stage.ENDED, revoked_at=now, revoke_reason=reason, revoke_note=note[:300]):
+                return False
+            self.refresh_from_db(fields=["stage", "revoked_at", "revoke_reason", "revoke_note"])
+            Event.record(
+                Action.TOKEN_REVOKED, by=by, now=now, account=self.account, subject=self,
+                reason=": ".join(part for part in (self.get_revoke_reason_display(), note) if part),
+            )  # fmt: skip
+            Authority.objects.advance(AuthorityChange.Scope.TOKEN, [self.pk])
+            if by.kind != ActorKind.USER or by.id != str(self.owner_id):
+                mail = partial(current_app.send_task, "tokens.tasks.mail_revoked", args=[self.pk, by.label])
+                transaction.on_commit(mail, robust=True)
+        return True

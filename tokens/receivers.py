@@ -1,0 +1,41 @@
+"""What tokens do when something below them changes, in the transaction of the change."""
+
+from datetime import datetime
+from typing import Any
+
+from django.db import DEFAULT_DB_ALIAS, connection
+from django.db.models.signals import post_migrate, pre_delete
+from django.dispatch import receiver
+
+from profiles.events import Actor
+from profiles.models import Account, Member, Toolkit, User
+from profiles.signals import authority_changed, toolkit_deleted
+from tokens.models import Authority, AuthorityChange, DelegatedToken
+
+
+@receiver(post_migrate)
+def begin_counting(using: str, **kwargs: Any) -> None:
+    if using == DEFAULT_DB_ALIAS and Authority._meta.db_table in connection.introspection.table_names():
+        Authority.objects.get_or_create(pk=1)
+
+
+@receiver(authority_changed)
+def advance_the_epoch(scope: str, subject: str, **kwargs: Any) -> None:
+    Authority.objects.advance(scope, [subject])
+
+
+@receiver(toolkit_deleted)
+def revoke_its_tokens(toolkit: Toolkit, by: Actor, now: datetime, **kwargs: Any) -> None:
+    for token in DelegatedToken.objects.filter(toolkit=toolkit).living(now).select_related("account"):
+        token.revoke(by=by, reason=DelegatedToken.Reason.TOOLKIT_DELETED, now=now)
+
+
+@receiver(pre_delete, sender=User)
+@receiver(pre_delete, sender=Account)
+@receiver(pre_delete, sender=Member)
+def forget_who_goes(instance: User | Account | Member, **kwargs: Any) -> None:
+    if isinstance(instance, Account):
+        Authority.objects.advance(AuthorityChange.Scope.ACCOUNT, [instance.pk])
+    else:
+        owner = instance.user_id if isinstance(instance, Member) else instance.pk
+        Authority.objects.advance(AuthorityChange.Scope.OWNER, [owner])

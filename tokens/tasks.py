@@ -1,0 +1,21 @@
+from celery import shared_task
+from django.utils import timezone
+
+from tokens import emails
+from tokens.models import DelegatedToken, Reminder
+
+
+@shared_task
+def sweep_tokens() -> int:
+    return DelegatedToken.objects.all().sweep(timezone.now())
+
+
+@shared_task
+def send_reminders() -> int:
+    return Reminder.objects.send_due(now=timezone.now())
+
+
+@shared_task(autoretry_for=(OSError,), retry_backoff=30, max_retries=8)
+def mail_revoked(token_id: int, by: str) -> None:
+    if token := DelegatedToken.objects.select_related("owner", "toolkit").filter(pk=token_id).first():
+        emails.revoked(token, by)
