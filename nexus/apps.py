@@ -5,6 +5,6 @@ class NexusConfig(AppConfig):
     name = "nexus"
 
     def ready(self) -> None:
-        from nexus import checks, logs  # noqa: F401, PLC0415  (checks register themselves)
+        from nexus import celery, checks, logs  # noqa: F401, PLC0415  (checks register themselves, celery is the default app)
 
         logs.configure()
