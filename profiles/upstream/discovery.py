@@ -1,0 +1,70 @@
+"""What a server offers, asked for from a page or a command."""
+
+import asyncio
+from typing import Any
+
+import msgspec
+from django.conf import settings
+
+from profiles.models import Server
+from profiles.upstream import wire
+from profiles.upstream.errors import UpstreamError
+from profiles.upstream.leg import LIST_TIMEOUT, Leg
+
+MAX_TOOLS = 1000
+MAX_PAGES = 50
+
+
+def leg_to(server: Server) -> Leg:
+    """Return the way to the server; raise AddressRefused."""
+    if server.transport == Server.Transport.STDIO:
+        return Leg(f"unix:{settings.NEXUS_STDIO_SOCKET}", command=server.command)
+    return Leg(server.url)
+
+
+def list_tools(server: Server) -> list[dict[str, Any]]:
+    """Connect to the server and return its tools as it lists them; raise UpstreamError with a sentence."""
+    return asyncio.run(_list_and_close(server))
+
+
+async def _list_and_close(server: Server) -> list[dict[str, Any]]:
+    leg = leg_to(server)
+    try:
+        async with asyncio.timeout(LIST_TIMEOUT):
+            return await all_tools(leg)
+    except TimeoutError:
+        raise UpstreamError(f"“{server}” did not answer within {LIST_TIMEOUT:.0f} s.") from None
+    except UpstreamError as error:
+        raise type(error)(sentence(server, error)) from error
+    finally:
+        leg.close()
+
+
+def sentence(server: object, error: UpstreamError) -> str:
+    """Return what happened as a sentence that names the server."""
+    text = str(error)
+    return text if text.endswith(".") else f"“{server}” cannot be used: {text}."
+
+
+async def all_tools(leg: Leg) -> list[dict[str, Any]]:
+    """Return every page of tools/list; raise UpstreamError for an answer that is not a list of tools."""
+    tools: list[dict[str, Any]] = []
+    cursor: str | None = None
+    for _ in range(MAX_PAGES):
+        params = wire.encode({"cursor": cursor} if cursor else {})
+        answer = await leg.request("tools/list", params, timeout=LIST_TIMEOUT)
+        if answer.error:
+            raise UpstreamError(
+                f"it answered tools/list with an error: {answer.error.decode(errors='replace')[:200]}"
+            )
+        try:
+            page = msgspec.json.decode(answer.result)
+            tools += [
+                tool for tool in page["tools"] if isinstance(tool, dict) and isinstance(tool.get("name"), str)
+            ]
+            cursor = page.get("nextCursor")
+        except (msgspec.DecodeError, KeyError, TypeError, AttributeError):
+            raise UpstreamError("it answered tools/list with something that is not a list of tools") from None
+        if not cursor or len(tools) >= MAX_TOOLS:
+            break
+    return tools[:MAX_TOOLS]
