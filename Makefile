@@ -1,0 +1,70 @@
+# make run PORT=8800   start Nexus: everything it needs is installed into .venv, its data lies in var/
+# make test            the whole suite, on real PostgreSQL, Redis and Chromium, then once more on SQLite
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+export PYTHON PYTHONUNBUFFERED := 1
+ifdef PORT
+export PORT
+endif
+
+# Named after what is to be installed: unchanged requirements need no second look.
+hash = $(firstword $(shell cat $(1) requirements-uv.txt | sha256sum))
+RUN_STAMP := $(VENV)/.installed-requirements-$(call hash,requirements.txt)
+TEST_STAMP := $(VENV)/.installed-requirements-test-$(call hash,requirements-test.txt)
+
+# What production looks like to `check --deploy`; the keys are made for this one command.
+PRODUCTION = NEXUS_BASE_URL=https://nexus.example.com NEXUS_DATA_DIR=$(CURDIR)/build/production \
+	DATABASE_URL=postgresql://nexus@db.example.com/nexus REDIS_URL=redis://redis.example.com/0 \
+	EMAIL_URL=smtp://mail.example.com NEXUS_TRUSTED_PROXIES=1 \
+	NEXUS_SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(50))') \
+	NEXUS_FIELD_KEYS=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(32))')
+
+.NOTPARALLEL:
+.PHONY: run test check bench lock clean environment test-environment chromium
+.DEFAULT_GOAL := run
+
+run: environment
+	@$(BIN)/python manage.py up --end-with-parent
+
+# Only a machine without Chromium, on which nobody is root and which is not CI, goes without the browser tests.
+test: test-environment chromium
+	$(BIN)/python -m pytest -q -n 2 --dist loadgroup $(if $(shell command -v chromium),,-m "not browser")
+	NEXUS_TEST_STORE=sqlite $(BIN)/python -m pytest -q -n 2 --dist loadgroup -m sqlite
+
+check: test-environment
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	NEXUS_DATA_DIR=build/check $(BIN)/python manage.py makemigrations --check --dry-run
+	$(PRODUCTION) $(BIN)/python manage.py check --deploy --fail-level WARNING
+
+bench: test-environment
+	$(BIN)/python -m tests.bench
+
+lock:
+	$(BIN)/uv pip compile --generate-hashes --no-header --python-version 3.11 pyproject.toml -o requirements.txt
+	$(BIN)/uv pip compile --generate-hashes --no-header --python-version 3.11 --extra test pyproject.toml -o requirements-test.txt
+	echo uv | $(BIN)/uv pip compile --generate-hashes --no-header --no-annotate --python-version 3.11 - > requirements-uv.new
+	mv requirements-uv.new requirements-uv.txt
+	! grep -nE '://|--(extra-)?index-url|--find-links' requirements*.txt
+
+clean:
+	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+# The test requirements contain all others, so an environment for tests also runs.
+environment: $(if $(wildcard $(TEST_STAMP)),,$(RUN_STAMP))
+test-environment: $(TEST_STAMP)
+
+$(RUN_STAMP):
+	@.ci/environment requirements.txt $@
+
+$(TEST_STAMP):
+	@.ci/environment requirements-test.txt $@
+
+chromium:
+	@.ci/chromium
