@@ -7,3 +7,6 @@ authority_changed = Signal()
 
 # A toolkit was deleted. Arguments: toolkit, by (Actor), now.
 toolkit_deleted = Signal()
+
+# A server lists other tools than before. Arguments: server, now.
+tools_listed = Signal()

@@ -9,7 +9,7 @@ from django.db.models import Q
 
 from profiles.events import Action, Actor, Event
 from profiles.models.people import Account
-from profiles.signals import authority_changed
+from profiles.signals import authority_changed, tools_listed
 
 if TYPE_CHECKING:
     from django.db.models.fields.related_descriptors import RelatedManager
@@ -77,17 +77,30 @@ class Server(models.Model):
     def address(self) -> str:
         return self.url if self.transport == self.Transport.HTTP else " ".join(self.command)
 
-    def remember_tools(self, definitions: list[ToolDefinition], *, now: datetime) -> None:
-        """Store what the server lists now. Tools that are new are off in every toolkit that does not want new ones."""
+    def remember_tools(self, definitions: list[ToolDefinition], *, now: datetime) -> bool:
+        """Store what the server lists now; return True if that is not what it listed before.
+
+        A tool that is new gets its place in every toolkit of the server, off unless the toolkit wants new ones.
+        """
+        listed = {str(definition["name"]): definition for definition in definitions}
         with transaction.atomic():
             known = {tool.name: tool for tool in self.tools.all()}
-            listed = {str(definition["name"]): definition for definition in definitions}
-            for name, definition in listed.items():
-                tool = known.get(name) or Tool(server=self, name=name, first_seen_at=now)
-                tool.definition, tool.last_seen_at = definition, now
-                tool.save()
+            Tool.objects.bulk_create(
+                Tool(server=self, name=name, definition=definition, first_seen_at=now, last_seen_at=now)
+                for name, definition in listed.items()
+                if name not in known
+            )
+            altered = [tool for name, tool in known.items() if name in listed and tool.definition != listed[name]]
+            for tool in altered:
+                Tool.objects.filter(pk=tool.pk).update(definition=listed[tool.name])
+            self.tools.filter(name__in=listed).update(last_seen_at=now)
             Server.objects.filter(pk=self.pk).update(listed_at=now, failed_at=None, failure="")
-            self.listed_at, self.failed_at, self.failure = now, None, ""
+            has_changed = bool(altered or set(listed) - set(known))
+            if has_changed:
+                tools_listed.send(Server, server=self, now=now)
+                authority_changed.send(Server, scope="server", subject=str(self.pk))
+        self.listed_at, self.failed_at, self.failure = now, None, ""
+        return has_changed
 
     def remember_failure(self, reason: str, *, now: datetime) -> None:
         """Note that listing failed; the time of the first failure in a row stays."""

@@ -8,13 +8,14 @@ from django.core.validators import RegexValidator
 from django.db import models, transaction
 from django.db.models import Q
 from django.db.models.functions import Lower
+from django.dispatch import receiver
 
 from profiles import names
 from profiles.events import Action, Actor, Event
 from profiles.models.people import Account, Member, User
 from profiles.models.servers import Server, Tool
 from profiles.permissions import Act, Reach, roles_with
-from profiles.signals import authority_changed, toolkit_deleted
+from profiles.signals import authority_changed, toolkit_deleted, tools_listed
 
 if TYPE_CHECKING:
     from django.db.models.fields.related_descriptors import RelatedManager
@@ -263,3 +264,9 @@ class ToolkitTool(models.Model):
 
     def __str__(self) -> str:
         return self.exposed_name
+
+
+@receiver(tools_listed)
+def take_in_new_tools(server: Server, now: datetime, **kwargs: Any) -> None:
+    for toolkit in Toolkit.objects.living().filter(servers=server):
+        toolkit.take_in_tools(server, now=now)

@@ -138,7 +138,8 @@ class Connection(asyncio.Protocol):
         self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
-        assert self._parser and self._head
+        assert self._parser is not None
+        assert self._head is not None
         status = self._parser.get_status_code()
         if status < 200:
             self._headers = {}

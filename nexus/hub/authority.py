@@ -1,0 +1,188 @@
+"""What this process knows of tokens and toolkits, and until when it may act on it (docs/adr/0006-authority-epoch.md).
+
+`current()` is asked twice per call: at the headers, and immediately before the first byte goes upstream. It brings the
+process up to the newest epoch, or raises Unavailable.
+"""
+
+import asyncio
+import sqlite3
+import uuid
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Protocol, TypeVar
+
+from django.db import close_old_connections, connection
+
+from profiles import resolver
+from profiles.resolver import ToolkitView
+from tokens import keys, lookup
+from tokens.lookup import TokenAuthority
+from tokens.models.authority import AuthorityChange
+
+MAX_TOKENS = 20_000
+MAX_TOOLKITS = 2_000
+Scope = AuthorityChange.Scope
+T = TypeVar("T")
+
+
+class Unavailable(Exception):
+    """The database cannot be asked, and what was known may no longer hold: nothing is allowed."""
+
+
+class Watch(Protocol):
+    """Learns of changes of rights; one implementation per database."""
+
+    def current(self) -> None: ...
+    async def start(self, cache: "AuthorityCache") -> None: ...
+    async def stop(self) -> None: ...
+
+
+class Database:
+    """Runs synchronous ORM functions in threads of its own, each with a connection that stays."""
+
+    def __init__(self, threads: int = 4) -> None:
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="hub-database")
+
+    async def run(self, function: Callable[..., T], *args: Any) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._call, function, *args)
+
+    @staticmethod
+    def _call(function: Callable[..., T], *args: Any) -> T:
+        close_old_connections()
+        return function(*args)
+
+    async def stop(self) -> None:
+        loop = asyncio.get_running_loop()
+        closing = [loop.run_in_executor(self._threads, connection.close) for _ in range(self._threads._max_workers)]
+        await asyncio.gather(*closing)
+        self._threads.shutdown()
+
+
+class AuthorityCache:
+    """Tokens by digest and toolkits by id, as of `epoch`; a change drops what it concerns."""
+
+    def __init__(self, database: Database, watch: Watch) -> None:
+        self.epoch = -1
+        self._database = database
+        self._watch = watch
+        self._tokens: dict[str, TokenAuthority] = {}
+        self._toolkits: dict[uuid.UUID, ToolkitView] = {}
+
+    async def start(self) -> None:
+        self.epoch = await self._database.run(lookup.epoch)
+        await self._watch.start(self)
+
+    async def stop(self) -> None:
+        await self._watch.stop()
+
+    def current(self) -> None:
+        """Bring this process up to the newest epoch; raise Unavailable."""
+        self._watch.current()
+
+    async def token(self, secret: str) -> TokenAuthority | None:
+        """Return the token with this secret; None is never remembered, so that a new token works at once."""
+        digest = keys.digest(secret)
+        self.current()
+        if found := self._tokens.get(digest):
+            return found
+        while True:
+            epoch, found = await self._ask(lookup.token_with, digest)
+            self.current()
+            if epoch >= self.epoch:
+                break
+        if found:
+            _keep(self._tokens, digest, found, MAX_TOKENS)
+        return found
+
+    async def toolkit(self, toolkit_id: uuid.UUID) -> ToolkitView | None:
+        if found := self._toolkits.get(toolkit_id):
+            return found
+        while True:
+            epoch = self.epoch
+            found = await self._ask(resolver.view_of, toolkit_id)
+            self.current()
+            if epoch == self.epoch:
+                break
+        if found:
+            _keep(self._toolkits, toolkit_id, found, MAX_TOOLKITS)
+        return found
+
+    async def _ask(self, function: Callable[..., T], *args: Any) -> T:
+        try:
+            return await self._database.run(function, *args)
+        except Exception as error:
+            raise Unavailable(type(error).__name__) from error
+
+    def advance(self, epoch: int, changes: list[tuple[str, str]] | None) -> None:
+        """Forget what the changes concern, or everything if they are not known."""
+        if changes is None:
+            self._drop(self._tokens, lambda token: True)
+            self._drop(self._toolkits, lambda view: True)
+        for scope, subject in changes or []:
+            self._forget(scope, subject)
+        self.epoch = max(self.epoch, epoch)
+
+    def _forget(self, scope: str, subject: str) -> None:
+        if scope == Scope.TOKEN:
+            self._drop(self._tokens, lambda token: str(token.token_id) == subject)
+        elif scope == Scope.OWNER:
+            self._drop(self._tokens, lambda token: str(token.owner_id) == subject)
+        elif scope == Scope.ACCOUNT:
+            self._drop(self._tokens, lambda token: str(token.account_id) == subject)
+        elif scope == Scope.TOOLKIT:
+            self._drop(self._tokens, lambda token: str(token.toolkit_id) == subject)
+            self._drop(self._toolkits, lambda view: str(view.toolkit_id) == subject)
+        else:
+            self._drop(self._toolkits, lambda view: uuid.UUID(subject) in view.servers)
+
+    @staticmethod
+    def _drop(cache: dict[Any, T], concerned: Callable[[T], bool]) -> None:
+        for key in [key for key, entry in cache.items() if concerned(entry)]:
+            cache.pop(key).is_current = False  # type: ignore[attr-defined]
+
+
+def _keep(cache: dict[Any, Any], key: Any, entry: Any, limit: int) -> None:
+    if len(cache) >= limit:
+        cache.pop(next(iter(cache)))  # the oldest; it is read again when it is wanted
+    cache[key] = entry
+
+
+class SqliteWatch:
+    """Compares SQLite's own count of foreign commits at every look: microseconds, and no lease is needed."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._file: sqlite3.Connection | None = None
+        self._seen = -1
+        self._cache: AuthorityCache
+
+    async def start(self, cache: AuthorityCache) -> None:
+        self._cache = cache
+        self._file = sqlite3.connect(f"file:{self._path}?mode=ro", uri=True, isolation_level=None, timeout=1)
+
+    async def stop(self) -> None:
+        if self._file:
+            self._file.close()
+
+    def current(self) -> None:
+        assert self._file
+        try:
+            (version,) = self._file.execute("PRAGMA data_version").fetchone()
+            if version != self._seen:
+                self._catch_up()
+                self._seen = version
+        except sqlite3.Error as error:
+            raise Unavailable("the database file cannot be read") from error
+
+    def _catch_up(self) -> None:
+        assert self._file
+        (epoch,) = self._file.execute("SELECT epoch FROM tokens_authority WHERE id = 1").fetchone()
+        known = self._cache.epoch
+        if epoch == known:
+            return
+        rows = self._file.execute(
+            "SELECT epoch, scope, subject FROM tokens_authoritychange WHERE epoch > ? AND epoch <= ? ORDER BY epoch",
+            (known, epoch),
+        ).fetchall()
+        complete = bool(rows) and rows[0][0] == known + 1
+        self._cache.advance(epoch, [(scope, subject) for _, scope, subject in rows] if complete else None)

@@ -1,0 +1,68 @@
+"""What a toolkit offers: the one map that listing and calling read."""
+
+import uuid
+from dataclasses import dataclass, field
+from typing import Any
+
+from profiles.models import Server, Toolkit, ToolkitTool
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where an exposed tool name leads."""
+
+    exposed_name: str
+    upstream_name: str
+    server_id: uuid.UUID
+    definition: dict[str, Any]  # as the server last listed it
+
+
+@dataclass(slots=True, eq=False)
+class ToolkitView:
+    """A toolkit's servers and allowed tools at an epoch. `is_current` turns False when a change concerns it."""
+
+    toolkit_id: uuid.UUID
+    account_id: uuid.UUID
+    alias: str
+    name: str
+    former_aliases: frozenset[str]
+    offers_status_tool: bool
+    servers: dict[uuid.UUID, Server]
+    routes: dict[str, Route]  # in the order in which they are listed
+    is_current: bool = field(default=True)
+
+    def goes_by(self, name: str) -> bool:
+        """Return True for the toolkit's id, its alias, or an alias it had."""
+        return name == self.alias or name in self.former_aliases or _is_id(name, self.toolkit_id)
+
+
+def view_of(toolkit_id: uuid.UUID) -> ToolkitView | None:
+    """Return the toolkit with its living servers and allowed tools, or None if it is deleted."""
+    toolkit = Toolkit.objects.living().prefetch_related("former_aliases").filter(pk=toolkit_id).first()
+    if toolkit is None:
+        return None
+    places = toolkit.servers.through.objects.filter(toolkit=toolkit, server__removed_at=None).select_related("server")
+    servers = {place.server_id: place.server for place in places}
+    order = {server_id: position for position, server_id in enumerate(servers)}
+    entries = ToolkitTool.objects.filter(toolkit=toolkit, is_allowed=True, tool__server__in=servers).select_related("tool")
+    routes = [
+        Route(entry.exposed_name, entry.tool.name, entry.tool.server_id, entry.tool.definition)
+        for entry in sorted(entries, key=lambda entry: (order[entry.tool.server_id], entry.tool_id))
+    ]
+    return ToolkitView(
+        toolkit_id=toolkit.pk,
+        account_id=toolkit.account_id,
+        alias=toolkit.alias,
+        name=toolkit.name,
+        former_aliases=frozenset(former.alias for former in toolkit.former_aliases.all()),
+        offers_status_tool=toolkit.offers_status_tool,
+        servers=servers,
+        routes={route.exposed_name: route for route in routes},
+    )
+
+
+def _is_id(name: str, expected: uuid.UUID) -> bool:
+    try:
+        return uuid.UUID(name) == expected
+    except ValueError:
+        return False

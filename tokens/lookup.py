@@ -1,0 +1,184 @@
+"""What the hub needs to know of a token, in one query; and what has changed since."""
+
+import uuid
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import Enum
+from typing import Any
+
+from django.db import connection
+
+from profiles.permissions import Act, Reach, Role, roles_with
+from tokens import keys
+from tokens.models import Authority, AuthorityChange, DelegatedToken
+
+WARN_BEFORE = 24 * 3600  # seconds before the end from which answers carry a warning
+
+MAY_USE_ALL = frozenset(roles_with(Act.USE_TOOLKITS))
+MAY_USE_ASSIGNED = frozenset(roles_with(Act.USE_TOOLKITS, Reach.OWN))
+
+QUERY = """
+SELECT a.epoch, t.id, t.public_id, t.last_four, t.name, t.stage, t.expires_at, t.retires_at, t.paused_at, t.revoked_at,
+       t.revoke_reason, t.owner_id, u.email, u.is_active, t.account_id, c.name, c.paused_at, t.toolkit_id, k.alias,
+       k.name, k.paused_at, k.deleted_at, m.role,
+       EXISTS (SELECT 1 FROM profiles_toolkit_assigned_members s WHERE s.toolkit_id = k.id AND s.member_id = m.id)
+FROM tokens_authority a
+LEFT JOIN tokens_delegatedtoken t ON t.digest = %s
+LEFT JOIN profiles_user u ON u.id = t.owner_id
+LEFT JOIN profiles_account c ON c.id = t.account_id
+LEFT JOIN profiles_toolkit k ON k.id = t.toolkit_id
+LEFT JOIN profiles_member m ON m.user_id = t.owner_id AND m.account_id = t.account_id
+WHERE a.id = 1
+"""
+
+
+class Refusal(Enum):
+    """Why a real secret is refused. Those of the first group are final."""
+
+    EXPIRED = "expired"
+    REVOKED = "revoked"
+    OWNER_GONE = "owner_gone"
+    TOOLKIT_DELETED = "toolkit_deleted"
+    PAUSED = "paused"
+    TOOLKIT_PAUSED = "toolkit_paused"
+    ACCOUNT_PAUSED = "account_paused"
+    NOT_ASSIGNED = "not_assigned"
+
+    @property
+    def is_final(self) -> bool:
+        return self in FINAL
+
+
+FINAL = {Refusal.EXPIRED, Refusal.REVOKED, Refusal.OWNER_GONE, Refusal.TOOLKIT_DELETED}
+
+
+@dataclass(slots=True, eq=False)
+class TokenAuthority:
+    """A token as the database had it at an epoch. `is_current` turns False when a change concerns it."""
+
+    token_id: int
+    public_id: str
+    last_four: str
+    name: str
+    stage: str
+    expires_at: datetime
+    ends_at: float  # seconds since 1970: the expiry, or the end of the overlap if that comes first
+    revoked_at: datetime | None
+    revoke_reason: str
+    is_paused: bool
+    owner_id: int
+    owner_email: str
+    owner_is_there: bool
+    may_use: bool
+    account_id: uuid.UUID
+    account_name: str
+    account_is_paused: bool
+    toolkit_id: uuid.UUID
+    toolkit_alias: str
+    toolkit_name: str
+    toolkit_is_paused: bool
+    toolkit_deleted_at: datetime | None
+    is_current: bool = field(default=True)
+
+    def refusal(self, now: float) -> Refusal | None:
+        """Return why the token may not be used at this moment (seconds since 1970), or None."""
+        if self.revoked_at:
+            return Refusal.REVOKED
+        if now >= self.ends_at or self.stage == DelegatedToken.Stage.ENDED:
+            return Refusal.EXPIRED
+        if self.toolkit_deleted_at:
+            return Refusal.TOOLKIT_DELETED
+        if not self.owner_is_there:
+            return Refusal.OWNER_GONE
+        return self._pause()
+
+    def _pause(self) -> Refusal | None:
+        if not self.may_use:
+            return Refusal.NOT_ASSIGNED
+        if self.is_paused:
+            return Refusal.PAUSED
+        if self.toolkit_is_paused:
+            return Refusal.TOOLKIT_PAUSED
+        return Refusal.ACCOUNT_PAUSED if self.account_is_paused else None
+
+    @property
+    def masked(self) -> str:
+        return keys.masked(self.public_id, self.last_four)
+
+
+def token_with(digest: str) -> tuple[int, TokenAuthority | None]:
+    """Return the epoch, and the token with this digest as it was then; one query whether there is one or not."""
+    with connection.cursor() as cursor:
+        cursor.execute(QUERY, [digest])
+        row = cursor.fetchone()
+    if row is None:
+        raise LookupError("The row that counts changes of rights is missing: run `manage.py migrate`.")
+    return row[0], _authority(*row[1:]) if row[1] is not None else None
+
+
+def _authority(
+    token_id: int, public_id: str, last_four: str, name: str, stage: str, expires_at: Any, retires_at: Any,
+    paused_at: Any, revoked_at: Any, revoke_reason: str, owner_id: int, email: str, is_active: Any, account_id: Any,
+    account_name: str, account_paused_at: Any, toolkit_id: Any, alias: str, toolkit_name: str, toolkit_paused_at: Any,
+    deleted_at: Any, role: str | None, is_assigned: Any,
+) -> TokenAuthority:  # fmt: skip
+    expires, retires = _moment(expires_at), _moment(retires_at)
+    assert expires is not None
+    return TokenAuthority(
+        token_id=token_id,
+        public_id=public_id,
+        last_four=last_four,
+        name=name,
+        stage=stage,
+        expires_at=expires,
+        ends_at=min(expires, retires or expires).timestamp(),
+        revoked_at=_moment(revoked_at),
+        revoke_reason=DelegatedToken.Reason(revoke_reason).label if revoke_reason else "",
+        is_paused=paused_at is not None,
+        owner_id=owner_id,
+        owner_email=email,
+        owner_is_there=bool(is_active) and role is not None,
+        may_use=_may_use(role, bool(is_assigned)),
+        account_id=_uuid(account_id),
+        account_name=account_name,
+        account_is_paused=account_paused_at is not None,
+        toolkit_id=_uuid(toolkit_id),
+        toolkit_alias=alias,
+        toolkit_name=toolkit_name,
+        toolkit_is_paused=toolkit_paused_at is not None,
+        toolkit_deleted_at=_moment(deleted_at),
+    )
+
+
+def _may_use(role: str | None, is_assigned: bool) -> bool:
+    if role is None:
+        return False
+    return Role(role) in MAY_USE_ALL or (Role(role) in MAY_USE_ASSIGNED and is_assigned)
+
+
+def _moment(value: Any) -> datetime | None:
+    """SQLite gives text without a zone, always UTC; PostgreSQL a datetime."""
+    if isinstance(value, str):
+        value = datetime.fromisoformat(value)
+    return value if value is None or value.tzinfo else value.replace(tzinfo=UTC)
+
+
+def _uuid(value: Any) -> uuid.UUID:
+    return value if isinstance(value, uuid.UUID) else uuid.UUID(value)
+
+
+def epoch() -> int:
+    return Authority.objects.values_list("epoch", flat=True).get(pk=1)
+
+
+def changes_since(known: int) -> tuple[int, list[tuple[str, str]] | None]:
+    """Return the epoch now, and the (scope, subject) of every change after the known one.
+
+    The list is None if the log no longer reaches back so far: then everything known is to be forgotten.
+    """
+    rows = list(AuthorityChange.objects.filter(epoch__gt=known).order_by("epoch").values_list("epoch", "scope", "subject"))
+    if not rows:
+        now = epoch()
+        return now, [] if now == known else None
+    has_gap = rows[0][0] != known + 1
+    return rows[-1][0], None if has_gap else [(scope, subject) for _, scope, subject in rows]
