@@ -1,0 +1,33 @@
+// <button data-copy="id of an element">: copies its text or value, and says so only when it is true.
+import { announce } from "./announce.js";
+
+const textOf = (source) => ("value" in source ? source.value : source.textContent).replace(/\n$/, "");
+
+function select(source) {
+  if (source.select) return source.select();
+  const range = document.createRange();
+  range.selectNodeContents(source);
+  getSelection().removeAllRanges();
+  getSelection().addRange(range);
+}
+
+async function copy(button) {
+  const source = document.getElementById(button.dataset.copy);
+  const label = button.querySelector("[data-copy-label]") || button;
+  const before = (button.dataset.copyBefore ||= label.textContent);
+  try {
+    await navigator.clipboard.writeText(textOf(source));
+    label.textContent = "Copied";
+    announce(`Copied: ${button.getAttribute("aria-label") || before}`);
+  } catch {
+    select(source);
+    label.textContent = "Press Ctrl+C";
+    announce("The text is selected. Press Ctrl+C to copy it.");
+  }
+  setTimeout(() => (label.textContent = before), 2000);
+}
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-copy]");
+  if (button) copy(button);
+});

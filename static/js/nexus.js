@@ -1,0 +1,8 @@
+// Every behaviour is bound by a data attribute; pages work without any of them.
+import "./copy.js";
+import "./theme.js";
+import "./menu.js";
+import "./filter.js";
+import "./slug.js";
+
+document.documentElement.classList.add("scripted");
