@@ -132,6 +132,10 @@ class Toolkit(models.Model):
                 {"alias": f"“{self.alias}” still leads clients to the toolkit “{former.toolkit}”. Choose another alias."}
             )
 
+    def allowed_entries(self) -> "models.QuerySet[ToolkitTool]":
+        """Return the tools that a client of this toolkit sees."""
+        return self.entries.filter(is_allowed=True, tool__server__removed_at=None)
+
     def change(self, *, by: Actor, now: datetime, **changes: Any) -> bool:
         """Change fields; an old alias keeps leading here. Raise ValidationError for what cannot be."""
         before = {field: getattr(self, field) for field in changes if getattr(self, field) != changes[field]}

@@ -1,9 +1,10 @@
 from tokens.models.authority import Authority, AuthorityChange, HubProcess
-from tokens.models.delegated import DelegatedToken, Issued
+from tokens.models.delegated import AlreadyIssued, DelegatedToken, Issued
 from tokens.models.oauth import AccessToken, Application, DeviceGrant, Grant, IDToken, RefreshToken
 from tokens.models.reminders import Reminder
 
 __all__ = [
+    "AlreadyIssued",
     "AccessToken",
     "Application",
     "Authority",

@@ -24,7 +24,17 @@ MIN_LIFE = timedelta(minutes=1)
 REMIND_BEFORE = timedelta(hours=24)
 ENDING_SOON = timedelta(days=3)
 SWEEP_BATCH = 500
-PRINTABLE = RegexValidator(r"^[^\x00-\x1f\x7f\u202a-\u202e\u2066-\u2069]+$", "Write the name on one line, in plain characters.")
+PRINTABLE = RegexValidator(
+    r"^[^\x00-\x1f\x7f\u202a-\u202e\u2066-\u2069]+$", "Write the name on one line, in plain characters."
+)
+
+
+class AlreadyIssued(Exception):
+    """The same request came twice; its first arrival issued this token, and the secret was shown then."""
+
+    def __init__(self, token: "DelegatedToken") -> None:
+        super().__init__(f"This request has already issued {token.masked}.")
+        self.token = token
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +54,7 @@ class DelegatedTokenQuerySet(models.QuerySet["DelegatedToken"]):
 
     def over(self, now: datetime) -> Self:
         """Return the tokens whose time has come, and of which nobody has said so yet."""
-        return self.exclude(stage=DelegatedToken.Stage.ENDED).filter(
-            Q(expires_at__lte=now) | Q(retires_at__lte=now)
-        )
+        return self.exclude(stage=DelegatedToken.Stage.ENDED).filter(Q(expires_at__lte=now) | Q(retires_at__lte=now))
 
     def ending_soon(self, now: datetime) -> Self:
         return self.living(now).filter(expires_at__lte=now + ENDING_SOON).order_by("expires_at")
@@ -64,7 +72,6 @@ class DelegatedTokenQuerySet(models.QuerySet["DelegatedToken"]):
             .filter(Q(reminders=None) | Q(reminders__state="failed"))
             .order_by("expires_at")
         )
-
 
     def sweep(self, now: datetime) -> int:
         """End those whose time has come, in batches, and write the event of each; return how many.
@@ -84,28 +91,40 @@ class DelegatedTokenQuerySet(models.QuerySet["DelegatedToken"]):
             ended = DelegatedToken.objects.filter(pk__in=[token.pk for token in over])
             ended.update(stage=DelegatedToken.Stage.ENDED)
             for token in over:
-                Event.record(Action.TOKEN_EXPIRED, by=Actor.system("sweep"), now=now, account=token.account, subject=token)
+                Event.record(
+                    Action.TOKEN_EXPIRED, by=Actor.system("sweep"), now=now, account=token.account, subject=token
+                )
         return len(over)
 
 
 class DelegatedTokenManager(models.Manager.from_queryset(DelegatedTokenQuerySet)):  # type: ignore[misc]
     def issue(
-        self, *, owner: User, toolkit: Toolkit, name: str, expires_at: datetime, by: Actor, now: datetime
+        self,
+        *,
+        owner: User,
+        toolkit: Toolkit,
+        name: str,
+        expires_at: datetime,
+        by: Actor,
+        now: datetime,
+        idempotency_key: str | None = None,
     ) -> Issued:
         """Issue a token of this owner for this toolkit; portal, commands, REST and token exchange all end here.
 
         Raise ValidationError, by field, for an expiry that is not between a minute and 30 days from now, a toolkit
-        that the owner may not use, or a name that a living token of the owner has in this account.
+        that the owner may not use, or a name that a living token of the owner has in this account. Raise
+        AlreadyIssued when the owner's request with this key has been answered before.
         """
         now = now.replace(microsecond=0)
-        self._refuse_bad_expiry(expires_at, now)
+        self._refuse_repetition(owner, idempotency_key)
+        refuse_bad_expiry(expires_at, now)
         if not Toolkit.objects.usable_by(owner).filter(pk=toolkit.pk).exists():
             raise ValidationError({"toolkit": f"{owner} may not use the toolkit “{toolkit}”."})
         key = keys.make(keys.Kind.DELEGATED)
         token = DelegatedToken(
             public_id=key.public_id, digest=key.digest, last_four=key.last_four, owner=owner,
             account=toolkit.account, toolkit=toolkit, name=" ".join(name.split()), issued_at=now, expires_at=expires_at,
-            activated_at=now,
+            activated_at=now, idempotency_key=idempotency_key,
         )  # fmt: skip
         token.clean_fields()
         with transaction.atomic():
@@ -114,6 +133,7 @@ class DelegatedTokenManager(models.Manager.from_queryset(DelegatedTokenQuerySet)
                 with transaction.atomic():
                     token.save(force_insert=True)
             except IntegrityError as error:
+                self._refuse_repetition(owner, idempotency_key)
                 raise ValidationError({"name": name_taken(token.name)}) from error
             Event.record(
                 Action.TOKEN_ISSUED, by=by, now=now, account=token.account, subject=token,
@@ -121,14 +141,20 @@ class DelegatedTokenManager(models.Manager.from_queryset(DelegatedTokenQuerySet)
             )  # fmt: skip
         return Issued(token, key)
 
-    def _refuse_bad_expiry(self, expires_at: datetime, now: datetime) -> None:
-        if expires_at > now + MAX_LIFE:
-            latest = (now + MAX_LIFE).astimezone(UTC)
-            raise ValidationError(
-                {"expires_at": f"A token lives at most 30 days: until {latest:%d %b %Y, %H:%M} UTC at the latest."}
-            )
-        if expires_at < now + MIN_LIFE:
-            raise ValidationError({"expires_at": "This moment has passed. Choose one at least a minute from now."})
+    def _refuse_repetition(self, owner: User, idempotency_key: str | None) -> None:
+        if idempotency_key and (token := self.filter(owner=owner, idempotency_key=idempotency_key).first()):
+            raise AlreadyIssued(token)
+
+
+def refuse_bad_expiry(expires_at: datetime, now: datetime) -> None:
+    """Raise ValidationError for a moment that is not between a minute and 30 days from now."""
+    if expires_at > now + MAX_LIFE:
+        latest = (now + MAX_LIFE).astimezone(UTC)
+        raise ValidationError(
+            {"expires_at": f"A token lives at most 30 days: until {latest:%d %b %Y, %H:%M} UTC at the latest."}
+        )
+    if expires_at < now + MIN_LIFE:
+        raise ValidationError({"expires_at": "This moment has passed. Choose one from a minute to 30 days from now."})
 
 
 def name_taken(name: str) -> str:
@@ -181,12 +207,15 @@ class DelegatedToken(models.Model):
     issued_at = models.DateTimeField()
     activated_at = models.DateTimeField(null=True, blank=True)
     expires_at = models.DateTimeField()
-    retires_at = models.DateTimeField(null=True, blank=True, help_text="Of an overlapping token: when the overlap ends.")
+    retires_at = models.DateTimeField(
+        null=True, blank=True, help_text="Of an overlapping token: when the overlap ends."
+    )
     paused_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
     revoke_reason = models.CharField(max_length=20, choices=Reason.choices, blank=True)
     revoke_note = models.CharField(max_length=300, blank=True)
     last_used_at = models.DateTimeField(null=True, blank=True)
+    idempotency_key = models.CharField(max_length=64, null=True, blank=True, editable=False)  # noqa: DJ001  (unique)
 
     objects: ClassVar[DelegatedTokenManager] = DelegatedTokenManager()
 
@@ -202,7 +231,8 @@ class DelegatedToken(models.Model):
                 condition=GreaterThan(F("expires_at"), F("issued_at")), name="delegated_token_ends_after_it_begins"
             ),
             models.CheckConstraint(
-                condition=Q(retires_at=None) | Q(retires_at__lte=F("expires_at")), name="delegated_token_overlap_ends_in_time"
+                condition=Q(retires_at=None) | Q(retires_at__lte=F("expires_at")),
+                name="delegated_token_overlap_ends_in_time",
             ),
             models.CheckConstraint(
                 condition=Q(revoked_at=None) | Q(stage="ended"), name="delegated_token_revoked_is_ended"
@@ -211,8 +241,13 @@ class DelegatedToken(models.Model):
                 fields=["family", "stage"], condition=~Q(stage="ended"), name="delegated_token_one_of_each_stage"
             ),
             models.UniqueConstraint(
-                "owner", "account", Lower("name"), condition=Q(stage="current"), name="delegated_token_one_family_per_name"
+                "owner",
+                "account",
+                Lower("name"),
+                condition=Q(stage="current"),
+                name="delegated_token_one_family_per_name",
             ),
+            models.UniqueConstraint(fields=["owner", "idempotency_key"], name="delegated_token_once_per_request"),
         ]
         indexes = [
             models.Index(fields=["expires_at"], condition=~Q(stage="ended"), name="delegated_token_to_end"),
