@@ -1,0 +1,103 @@
+"""From what a form says to a moment, and from a moment to words. Pure functions; the limit itself is the model's."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from zoneinfo import ZoneInfo, available_timezones
+
+PRESETS: dict[str, tuple[str, timedelta]] = {
+    "1h": ("1 hour", timedelta(hours=1)),
+    "1": ("1 day", timedelta(days=1)),
+    "7": ("7 days", timedelta(days=7)),
+    "14": ("14 days", timedelta(days=14)),
+    "30": ("30 days", timedelta(days=30)),
+}
+CUSTOM = "custom"
+UNITS = (("day", 86400), ("hour", 3600), ("minute", 60))
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A local time that the clocks skip, and the nearest that exist."""
+
+    before: datetime
+    after: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Doubled:
+    """A local time that the clocks show twice."""
+
+    first: datetime
+    second: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """A moment as a page shows it."""
+
+    at: datetime
+    local: str
+    utc: str
+    words: str
+
+
+@cache
+def zone_names() -> tuple[str, ...]:
+    return tuple(sorted(available_timezones() - {"localtime", "Factory"}))
+
+
+def moment(local: datetime, zone: ZoneInfo) -> datetime | Gap | Doubled:
+    """Return what a naive local time means in the zone."""
+    first, second = (local.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
+    if first == second:
+        return first
+    if first < second:
+        return Doubled(first, second)
+    change = _change(zone, second, first)
+    return Gap((change - timedelta(minutes=1)).astimezone(zone), change.astimezone(zone))
+
+
+def _change(zone: ZoneInfo, low: datetime, high: datetime) -> datetime:
+    """Return the second between the two at which the clocks change."""
+    offset = low.astimezone(zone).utcoffset()
+    while high - low > timedelta(seconds=1):
+        middle = low + timedelta(seconds=(high - low) // timedelta(seconds=2))
+        if middle.astimezone(zone).utcoffset() == offset:
+            low = middle
+        else:
+            high = middle
+    return high
+
+
+def describe(at: datetime, zone: ZoneInfo, now: datetime) -> Described:
+    local, utc = at.astimezone(zone), at.astimezone(UTC)
+    utc_form = "%H:%M UTC" if local.date() == utc.date() else "%a %-d %b, %H:%M UTC"
+    zone_words = f" {zone.key} ({offset_words(local)})" if zone.key != "UTC" else " UTC"
+    return Described(at, f"{local:%a %-d %b %Y, %H:%M}{zone_words}", f"{utc:{utc_form}}", words(at, now))
+
+
+def offset_words(local: datetime) -> str:
+    minutes = int((local.utcoffset() or timedelta()).total_seconds()) // 60
+    hours, rest = divmod(abs(minutes), 60)
+    return f"UTC{'-' if minutes < 0 else '+'}{hours}" + (f":{rest:02}" if rest else "")
+
+
+def words(at: datetime, now: datetime) -> str:
+    """Return “in 6 days 23 hours”, “2 hours ago”; two units at most, never rounded up past the truth."""
+    seconds = int((at - now).total_seconds())
+    said = span(abs(seconds))
+    if not said:
+        return "in less than a minute" if seconds > 0 else "just now"
+    return f"in {said}" if seconds > 0 else f"{said} ago"
+
+
+def span(seconds: int) -> str:
+    parts = []
+    for name, size in UNITS:
+        count, seconds = divmod(seconds, size)
+        if count:
+            parts.append(f"{count} {name}{'s' if count > 1 else ''}")
+        elif parts:
+            break
+    return " ".join(parts[:2])

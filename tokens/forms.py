@@ -1,0 +1,192 @@
+import uuid
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django import forms
+from django.core.exceptions import ValidationError
+
+from profiles.events import Actor
+from profiles.models import Toolkit, User
+from tokens import expiry
+from tokens.models import DelegatedToken, Issued
+from tokens.models.delegated import MAX_LIFE, refuse_bad_expiry
+
+LIMIT = "A token lives at most 30 days."
+LIVES = [(key, label) for key, (label, _) in expiry.PRESETS.items()] + [(expiry.CUSTOM, "Date and time of your own")]
+
+
+class ExpiryForm(forms.Form):
+    """How long a token lives: a preset, or a date, a time and a zone. `cleaned_data["expires_at"]` is the moment."""
+
+    life = forms.ChoiceField(
+        label="Expires", choices=LIVES, initial="7", widget=forms.RadioSelect,
+        error_messages={
+            "required": f"Choose when the token ends. {LIMIT}",
+            "invalid_choice": f"Choose 1 hour, 1, 7, 14 or 30 days, or a date and time of your own. {LIMIT}",
+        },
+    )  # fmt: skip
+    date = forms.DateField(
+        required=False, widget=forms.DateInput(format="%Y-%m-%d", attrs={"type": "date"}), input_formats=["%Y-%m-%d"],
+        error_messages={"invalid": f"Write the date as in 2026-12-24. {LIMIT}"},
+    )  # fmt: skip
+    time = forms.TimeField(
+        required=False, widget=forms.TimeInput(format="%H:%M", attrs={"type": "time"}),
+        error_messages={"invalid": f"Write the time as in 17:30. {LIMIT}"},
+    )  # fmt: skip
+    zone = forms.CharField(required=False, max_length=64, widget=forms.TextInput(attrs={"list": "zones"}))
+    occurrence = forms.ChoiceField(
+        label="Which of the two", required=False, choices=[("first", "the first"), ("second", "the second")],
+        widget=forms.RadioSelect,
+    )  # fmt: skip
+
+    def __init__(self, *args: Any, now: datetime, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.now = now.replace(microsecond=0)
+        self.doubled: expiry.Doubled | None = None
+
+    @property
+    def shown_zone(self) -> ZoneInfo:
+        """Return the zone that was chosen, if it is one."""
+        name = str(self["zone"].value() or "")
+        return ZoneInfo(name if name in expiry.zone_names() else "UTC")
+
+    def clean_zone(self) -> str:
+        name: str = self.cleaned_data["zone"].strip()
+        if name and name not in expiry.zone_names():
+            raise ValidationError(f"“{name}” is not a time zone. Choose one from the list, such as Europe/Berlin.")
+        return name
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or self.cleaned_data
+        life = data.get("life")
+        if life in expiry.PRESETS:
+            data["expires_at"] = self.now + expiry.PRESETS[life][1]
+        elif life == expiry.CUSTOM and not {"date", "time", "zone"} & set(self.errors):
+            self._clean_moment(data)
+        return data
+
+    def _clean_moment(self, data: dict[str, Any]) -> None:
+        missing = [field for field in ("date", "time", "zone") if not data.get(field)]
+        for field in missing:
+            self.add_error(field, f"Choose the {'time zone' if field == 'zone' else field} of this moment. {LIMIT}")
+        if missing:
+            return
+        local, zone = datetime.combine(data["date"], data["time"]), ZoneInfo(data["zone"])
+        # Before any arithmetic with zones: it overflows at the ends of the calendar.
+        near = max(min(local, self.now.replace(tzinfo=None) + 2 * MAX_LIFE), self.now.replace(tzinfo=None) - MAX_LIFE)
+        try:
+            expires_at = self._exact(expiry.moment(near, zone), local, data)
+            refuse_bad_expiry(expires_at, self.now)
+        except ValidationError as error:
+            self.take_error(error)
+        else:
+            data["expires_at"] = expires_at
+
+    def _exact(self, found: datetime | expiry.Gap | expiry.Doubled, local: datetime, data: dict[str, Any]) -> datetime:
+        if isinstance(found, expiry.Gap):
+            raise ValidationError(
+                {
+                    "time": f"{local:%H:%M} on {local:%-d %b %Y} does not exist in {data['zone']}: the clocks go forward. "
+                    f"The nearest times are {found.before:%H:%M} and {found.after:%H:%M}."
+                }
+            )
+        if isinstance(found, expiry.Doubled):
+            self.doubled = found
+            if not data.get("occurrence"):
+                raise ValidationError(
+                    {
+                        "occurrence": f"{local:%H:%M} on {local:%-d %b %Y} comes twice in {data['zone']}: "
+                        "the clocks go back. Choose the first or the second."
+                    }
+                )
+            return found.second if data["occurrence"] == "second" else found.first
+        return found
+
+    def take_error(self, error: ValidationError) -> None:
+        """Show an error of the model at the field that the person can change."""
+        for field, messages in error.message_dict.items():
+            if field == "expires_at":
+                field = "date" if self.cleaned_data.get("life") == expiry.CUSTOM else "life"
+            self.add_error(field if field in self.fields else None, ValidationError(messages))
+
+    def described(self) -> expiry.Described | None:
+        """Return the moment that the form names now, in words; None while it names none."""
+        if self.is_bound:
+            at = self.cleaned_data.get("expires_at") if self.is_valid() or hasattr(self, "cleaned_data") else None
+        else:
+            life = str(self["life"].value())
+            at = self.now + expiry.PRESETS[life][1] if life in expiry.PRESETS else None
+        return expiry.describe(at, self.shown_zone, self.now) if at else None
+
+
+class ToolkitField(forms.ModelChoiceField):  # type: ignore[type-arg]
+    def label_from_instance(self, toolkit: Toolkit) -> str:
+        return f"{toolkit.name} ({toolkit.alias}) in {toolkit.account}"
+
+
+class InstallForm(ExpiryForm):
+    toolkit = ToolkitField(
+        queryset=Toolkit.objects.none(), empty_label=None,
+        error_messages={
+            "required": "Choose a toolkit.", "invalid_choice": "This toolkit is not there any more. Choose another one."
+        },
+    )  # fmt: skip
+    name = forms.CharField(
+        label="Which service will use it?", max_length=80,
+        help_text="One token for each service, so that each can be revoked alone.",
+        widget=forms.TextInput(attrs={"autocomplete": "off", "placeholder": "n8n, production"}),
+        error_messages={"required": "Name the service that will use the token, as in “n8n, production”."},
+    )  # fmt: skip
+    request_key = forms.UUIDField(widget=forms.HiddenInput)
+
+    field_order = ["toolkit", "name", "life"]
+
+    def __init__(self, *args: Any, user: User, now: datetime, **kwargs: Any) -> None:
+        super().__init__(*args, now=now, **kwargs)
+        self.user = user
+        self.initial = {"zone": user.time_zone, "request_key": uuid.uuid4(), **self.initial}
+        field = self.fields["toolkit"]
+        assert isinstance(field, ToolkitField)
+        field.queryset = Toolkit.objects.usable_by(user).select_related("account")
+
+    def clean_toolkit(self) -> Toolkit:
+        toolkit: Toolkit = self.cleaned_data["toolkit"]
+        if not toolkit.allowed_entries().exists():
+            raise ValidationError(
+                f"“{toolkit}” allows no tool, so every client would report an error. Allow at least one tool first."
+            )
+        return toolkit
+
+    def issue(self, *, by: Actor) -> Issued | None:
+        """Issue the token; return None, with the errors in the form, if the model refuses. May raise AlreadyIssued."""
+        try:
+            return DelegatedToken.objects.issue(
+                owner=self.user,
+                toolkit=self.cleaned_data["toolkit"],
+                name=self.cleaned_data["name"],
+                expires_at=self.cleaned_data["expires_at"],
+                by=by,
+                now=self.now,
+                idempotency_key=str(self.cleaned_data["request_key"]),
+            )
+        except ValidationError as error:
+            self.take_error(error)
+            return None
+
+
+class RevokeForm(forms.Form):
+    reason = forms.ChoiceField(
+        choices=[
+            (reason.value, reason.label)
+            for reason in DelegatedToken.Reason
+            if reason != DelegatedToken.Reason.TOOLKIT_DELETED
+        ],
+        error_messages={
+            "required": "Choose a reason.", "invalid_choice": "Choose one of the reasons in the list."
+        },
+    )  # fmt: skip
+    note = forms.CharField(
+        required=False, max_length=300, label="Note", widget=forms.TextInput(attrs={"autocomplete": "off"}),
+        help_text="For whoever looks later; the owner reads it too.",
+    )  # fmt: skip
