@@ -1,0 +1,128 @@
+"""The programs of the embedded run, and what must be ready before they start."""
+
+import hashlib
+import http.client
+import shutil
+import socket
+from datetime import datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import uvicorn
+from django.conf import settings
+from django.contrib.staticfiles.finders import get_finders
+from django.core.management import call_command
+from django.db import connections
+from django.db.migrations.executor import MigrationExecutor
+from django.utils import timezone
+
+from nexus.celery import app as celery
+from nexus.process_tree import Program, WhenItEnds
+from profiles import first_run
+from profiles.models import User
+
+GRACE = 2  # seconds that open answers get when the web process is told to end
+
+
+def make_folders() -> None:
+    for folder in (settings.NEXUS_DATA_DIR / "run", settings.CELERY_QUEUE_DIR, settings.CELERY_QUEUE_DIR / "control"):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Take the port before anything else is done; raise OSError if another program has it."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((host, port))
+    listener.listen(2048)
+    return listener
+
+
+def migrate() -> None:
+    for alias in connections:
+        executor = MigrationExecutor(connections[alias])
+        if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+            call_command("migrate", database=alias, interactive=False, verbosity=0)
+
+
+def collect_static() -> None:
+    """Collect the static files if any of them has changed since the last time."""
+    mark = settings.STATIC_ROOT / ".collected"
+    wanted = digest_of_static_files()
+    if mark.exists() and mark.read_text() == wanted:
+        return
+    shutil.rmtree(settings.STATIC_ROOT, ignore_errors=True)
+    call_command("collectstatic", interactive=False, verbosity=0)
+    mark.write_text(wanted)
+
+
+def digest_of_static_files() -> str:
+    digest = hashlib.sha256()
+    for finder in get_finders():
+        for path, storage in finder.list([]):
+            state = Path(storage.path(path)).stat()
+            digest.update(f"{path} {state.st_size} {state.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
+
+
+def programs(listener: socket.socket, user: User) -> list[Program]:
+    def run_web() -> None:
+        config = uvicorn.Config(
+            "nexus.asgi:application", loop="uvloop", http="httptools", lifespan="on", log_config=None,
+            access_log=False, server_header=False, proxy_headers=False, timeout_graceful_shutdown=GRACE,
+        )  # fmt: skip
+        uvicorn.Server(config).run(sockets=[listener])
+
+    def run_worker() -> None:
+        listener.close()
+        celery.worker_main(
+            ["--quiet", "worker", "--pool=threads", "--concurrency=2", "--without-gossip", "--without-mingle"]
+        )
+
+    def run_beat() -> None:
+        listener.close()
+        celery.start(["--quiet", "beat"])
+
+    def run_stdio_host() -> None:
+        call_command("stdio_host")
+
+    def list_catalog() -> None:
+        listener.close()
+        first_run.list_catalog(user, now=timezone.now())
+
+    return [
+        Program("web", run_web, WhenItEnds.END_THE_TREE),
+        Program("stdio", run_stdio_host),
+        Program("catalog", list_catalog, WhenItEnds.BE_CONTENT),
+        Program("worker", run_worker),
+        Program("beat", run_beat),
+    ]
+
+
+def prepare(now: datetime) -> User:
+    """Make tables, static files and the first person; leave no connection open."""
+    migrate()
+    collect_static()
+    user = first_run.prepare(settings.NEXUS_ADMIN_EMAIL, settings.NEXUS_DATA_DIR / "demo-repo", now=now)
+    return user
+
+
+def close_connections() -> None:
+    for connection in connections.all(initialized_only=True):
+        connection.close()
+        if hasattr(connection, "close_pool"):
+            connection.close_pool()
+
+
+def is_served() -> bool:
+    """Return True if the sign-in page comes, as a browser would get it."""
+    host = "127.0.0.1" if settings.NEXUS_HOST in ("0.0.0.0", "") else settings.NEXUS_HOST  # noqa: S104
+    client = http.client.HTTPConnection(host, settings.PORT, timeout=2)
+    try:
+        client.request("GET", "/accounts/login/", headers={"Host": urlsplit(settings.NEXUS_BASE_URL).netloc})
+        return client.getresponse().status == 200
+    except OSError:
+        return False
+    finally:
+        client.close()
