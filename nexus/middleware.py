@@ -1,17 +1,117 @@
+"""What happens to every request for a page, from the outside in. The hub has its own ways."""
+
+import logging
+import re
+import time
+import zoneinfo
 from collections.abc import Callable
 
+import structlog
+from django.conf import settings
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+
+from nexus import proxies
+from nexus.views import database_unavailable
 
 Handler = Callable[[HttpRequest], HttpResponse]
+DATABASE_DOWN = (OperationalError, InterfaceError)
+SECRET_SEGMENT = re.compile(r"[0-9A-Za-z_-]{40,}")  # of one-time links and resets; ids are shorter
+
+logger = structlog.stdlib.get_logger("nexus.request")
 
 
-def database_down(get_response: Handler) -> Handler:
-    return get_response
+def client_address(get_response: Handler) -> Handler:
+    """Put the address that trusted proxies vouch for where Django looks for it."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        request.META["REMOTE_ADDR"] = proxies.client_address(
+            request.META.get("REMOTE_ADDR", ""),
+            request.META.get("HTTP_X_FORWARDED_FOR", ""),
+            settings.NEXUS_TRUSTED_PROXIES,
+        )
+        return get_response(request)
+
+    return middleware
+
+
+def request_id(get_response: Handler) -> Handler:
+    """Name the request in its answer, in every log line and in the events it causes."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        name = proxies.request_id(request.META.get("HTTP_X_REQUEST_ID", ""), settings.NEXUS_TRUSTED_PROXIES)
+        request.META["nexus.request_id"] = name
+        with structlog.contextvars.bound_contextvars(request_id=name):
+            response = get_response(request)
+        response["X-Request-Id"] = name
+        return response
+
+    return middleware
+
+
+def request_log(get_response: Handler) -> Handler:
+    """Write one line for each request; the query is left out, and what may be a secret in the path."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        begun = time.perf_counter()
+        response = get_response(request)
+        logger.log(
+            logging.WARNING if response.status_code >= 500 else logging.INFO,
+            "request",
+            method=request.method,
+            path=SECRET_SEGMENT.sub("…", request.path),
+            status=response.status_code,
+            ms=round((time.perf_counter() - begun) * 1000, 1),
+            address=request.META["REMOTE_ADDR"],
+        )
+        return response
+
+    return middleware
+
+
+class DatabaseDown:
+    """Says so, with 503, where a view finds no database; elsewhere nexus.views.server_error does."""
+
+    def __init__(self, get_response: Handler) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        if not isinstance(exception, DATABASE_DOWN):
+            return None
+        logger.error("database unavailable", error=str(exception))
+        return database_unavailable(request)
 
 
 def time_zone(get_response: Handler) -> Handler:
-    return get_response
+    """Show moments in the person's own zone."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        with timezone.override(zone_of(request)):
+            return get_response(request)
+
+    return middleware
+
+
+def zone_of(request: HttpRequest) -> zoneinfo.ZoneInfo | None:
+    if not request.user.is_authenticated:
+        return None
+    try:
+        return request.user.zone
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError):
+        return None
 
 
 def signed_in_pages(get_response: Handler) -> Handler:
-    return get_response
+    """Keep what a signed-in person sees out of every cache."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        if request.user.is_authenticated:
+            response["Cache-Control"] = "no-store"
+        return response
+
+    return middleware

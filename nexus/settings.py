@@ -59,16 +59,16 @@ NEXUS_HOST = env_text("NEXUS_HOST", "127.0.0.1")
 NEXUS_BASE_URL = env_text("NEXUS_BASE_URL", f"http://localhost:{PORT}").rstrip("/")
 _base = urlsplit(NEXUS_BASE_URL)
 if _base.scheme not in ("http", "https") or not _base.hostname or _base.path or _base.query:
-    raise ImproperlyConfigured(f"NEXUS_BASE_URL={NEXUS_BASE_URL!r}: write scheme and host, as in https://nexus.example.com")
+    raise ImproperlyConfigured(
+        f"NEXUS_BASE_URL={NEXUS_BASE_URL!r}: write scheme and host, as in https://nexus.example.com"
+    )
 NEXUS_PRODUCTION = _base.scheme == "https"
 NEXUS_DATA_DIR = Path(env_text("NEXUS_DATA_DIR", str(BASE_DIR / "var"))).absolute()
 NEXUS_ADMIN_EMAIL = env_text("NEXUS_ADMIN_EMAIL", "admin@example.com")
 NEXUS_TRUSTED_PROXIES = env_int("NEXUS_TRUSTED_PROXIES", 0)
 NEXUS_METRICS_TOKEN = env_text("NEXUS_METRICS_TOKEN")
 NEXUS_ALLOWED_ORIGINS = env_list("NEXUS_ALLOWED_ORIGINS")
-NEXUS_ALLOWED_NETWORKS = env_networks(
-    "NEXUS_ALLOWED_NETWORKS", "" if NEXUS_PRODUCTION else "127.0.0.0/8,::1/128"
-)
+NEXUS_ALLOWED_NETWORKS = env_networks("NEXUS_ALLOWED_NETWORKS", "" if NEXUS_PRODUCTION else "127.0.0.0/8,::1/128")
 NEXUS_ACTIVITY = env_text("NEXUS_ACTIVITY", "required")
 NEXUS_SIGN_UP = env_text("NEXUS_SIGN_UP", "closed" if NEXUS_PRODUCTION else "open")
 NEXUS_STDIO_SOCKET = NEXUS_DATA_DIR / "run" / "stdio.sock"
@@ -122,10 +122,13 @@ INSTALLED_APPS = [
     "csp",
 ]
 MIDDLEWARE = [
+    "nexus.middleware.client_address",
+    "nexus.middleware.request_id",
+    "nexus.middleware.request_log",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "nexus.middleware.database_down",
+    "nexus.middleware.DatabaseDown",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -281,6 +284,8 @@ SECURE_REFERRER_POLICY = "no-referrer"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
+if NEXUS_TRUSTED_PROXIES:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 if NEXUS_PRODUCTION:
     SECURE_HSTS_SECONDS = int(timedelta(days=365).total_seconds())
     SECURE_HSTS_INCLUDE_SUBDOMAINS = True

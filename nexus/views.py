@@ -1,0 +1,59 @@
+"""Answers for when something is wrong. They use no database, no session and no template that needs one."""
+
+import json
+import sys
+from http import HTTPStatus
+
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
+
+RETRY_AFTER = 5  # seconds
+
+
+def database_unavailable(request: HttpRequest) -> HttpResponse:
+    response = trouble(
+        request,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "The database does not answer",
+        "Nothing was changed. Try again in a few seconds; if it lasts, tell whoever runs this Nexus.",
+    )
+    response["Retry-After"] = str(RETRY_AFTER)
+    return response
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Answer an exception that nobody caught (handler500)."""
+    if isinstance(sys.exc_info()[1], OperationalError | InterfaceError):
+        return database_unavailable(request)
+    return trouble(
+        request,
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        "Something went wrong here",
+        "The fault is ours, and it is in the log. Tell whoever runs this Nexus the request id below.",
+    )
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    return trouble(
+        request,
+        HTTPStatus.FORBIDDEN,
+        "This form could not be checked",
+        "Nothing was changed. Go back, reload the page and send it again; your browser must accept cookies of this site.",
+    )
+
+
+def trouble(request: HttpRequest, status: HTTPStatus, title: str, detail: str) -> HttpResponse:
+    """Return a page, or RFC 9457 problem details where the client asked for JSON."""
+    request_id = request.META.get("nexus.request_id", "")
+    if wants_json(request):
+        problem = {"type": "about:blank", "title": title, "status": status, "detail": detail, "request_id": request_id}
+        content, kind = json.dumps(problem), "application/problem+json"
+    else:
+        content = render_to_string("trouble.html", {"title": title, "detail": detail, "request_id": request_id})
+        kind = "text/html; charset=utf-8"
+    return HttpResponse(content, status=status, content_type=kind, headers={"Cache-Control": "no-store"})
+
+
+def wants_json(request: HttpRequest) -> bool:
+    return request.path.startswith("/api/") or "json" in request.META.get("HTTP_ACCEPT", "")
