@@ -104,8 +104,7 @@ def prepare(now: datetime) -> User:
     """Make tables, static files and the first person; leave no connection open."""
     migrate()
     collect_static()
-    user = first_run.prepare(settings.NEXUS_ADMIN_EMAIL, settings.NEXUS_DATA_DIR / "demo-repo", now=now)
-    return user
+    return first_run.prepare(settings.NEXUS_ADMIN_EMAIL, settings.NEXUS_DATA_DIR / "demo-repo", now=now)
 
 
 def close_connections() -> None:

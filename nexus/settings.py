@@ -284,14 +284,15 @@ SECURE_REFERRER_POLICY = "no-referrer"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
+SILENCED_SYSTEM_CHECKS = ["auth.W004"]  # addresses are unique, whatever their case: a constraint of profiles.User
 if NEXUS_TRUSTED_PROXIES:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 if NEXUS_PRODUCTION:
     SECURE_HSTS_SECONDS = int(timedelta(days=365).total_seconds())
     SECURE_HSTS_INCLUDE_SUBDOMAINS = True
     SECURE_HSTS_PRELOAD = True
-    # TLS ends at the proxy; a request that reaches us in plain text is answered, not redirected (clients refuse redirects).
-    SILENCED_SYSTEM_CHECKS = ["security.W008"]
+    # TLS ends at the proxy; what reaches us in plain text is answered, not redirected: clients refuse redirects.
+    SILENCED_SYSTEM_CHECKS += ["security.W008"]
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": ["'self'"],

@@ -14,10 +14,10 @@ from profiles.upstream.errors import UpstreamError
 OPERATOR = Actor.operator("up")
 AUTHOR = ["-c", "user.name=Nexus", "-c", "user.email=nexus@example.com", "-c", "commit.gpgsign=false"]
 DEMO_FILES = [
-    ("README.md", "# Demo\n\nA small repository for the server “Git”, so that there is something to read.\n", "Say what this is"),
+    ("README.md", "# Demo\n\nSomething to read for the server “Git”.\n", "Say what this is"),
     ("hello.py", 'print("Hello from the demo repository")\n', "Greet"),
     ("notes.md", "- Ask for the log of this repository through your toolkit.\n", "Add a note"),
-]  # fmt: skip
+]
 
 
 def prepare(email: str, demo_repository: Path, *, now: datetime) -> User:

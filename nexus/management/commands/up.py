@@ -51,7 +51,7 @@ class Command(BaseCommand):
 
     def refusal(self, error: OSError) -> str:
         if error.errno == errno.EADDRINUSE:
-            return f"Port {settings.PORT} is taken. Stop what uses it, or choose another: make run PORT={settings.PORT + 1}"
+            return f"Port {settings.PORT} is taken. Stop what uses it, or choose another: PORT={settings.PORT + 1}"
         return f"Cannot listen on {settings.NEXUS_HOST}, port {settings.PORT}: {error.strerror}."
 
 
@@ -77,7 +77,8 @@ class Greeting:
         return (
             f"\n  Nexus      {settings.NEXUS_BASE_URL}/\n"
             f"  Sign in    {self.link}\n"
-            f"             works once, within an hour; for another: .venv/bin/python manage.py sign_in_link {settings.NEXUS_ADMIN_EMAIL}\n"
+            "             works once, within an hour; for another run\n"
+            f"             .venv/bin/python manage.py sign_in_link {settings.NEXUS_ADMIN_EMAIL}\n"
             f"  Data       {settings.NEXUS_DATA_DIR}\n"
             f"  Stop       Ctrl-C (process {os.getpid()})\n\n"
         )
