@@ -62,9 +62,7 @@ class StdioServer:
 
     async def notify(self, method: str, params: dict[str, Any] | None) -> None:
         await asyncio.shield(self.ready)
-        await self._write.send(
-            SessionMessage(JSONRPCNotification(jsonrpc="2.0", method=method, params=params))
-        )
+        await self._write.send(SessionMessage(JSONRPCNotification(jsonrpc="2.0", method=method, params=params)))
 
     async def stop(self) -> None:
         self._stop.set()
@@ -105,9 +103,7 @@ class StdioServer:
         answer = await self._ask("initialize", hello)
         if "error" in answer:
             raise ServerDied(f"it refused to start: {answer['error'].get('message')}")
-        await self._write.send(
-            SessionMessage(JSONRPCNotification(jsonrpc="2.0", method="notifications/initialized"))
-        )
+        await self._write.send(SessionMessage(JSONRPCNotification(jsonrpc="2.0", method="notifications/initialized")))
 
     async def _deliver(self, read: Any) -> None:
         async for received in read:
@@ -196,18 +192,14 @@ class StdioHost:
                 await send({"type": "lifespan.startup.complete"})
             else:
                 reaper.cancel()
-                await asyncio.gather(
-                    *(server.stop() for server in self._servers.values()), return_exceptions=True
-                )
+                await asyncio.gather(*(server.stop() for server in self._servers.values()), return_exceptions=True)
                 await send({"type": "lifespan.shutdown.complete"})
                 return
 
     async def _reap(self) -> None:
         while True:
             await asyncio.sleep(IDLE_LIMIT / 10)
-            idle = [
-                key for key, server in self._servers.items() if server.used_at < time.monotonic() - IDLE_LIMIT
-            ]
+            idle = [key for key, server in self._servers.items() if server.used_at < time.monotonic() - IDLE_LIMIT]
             for key in idle:
                 await self._servers.pop(key).stop()
 

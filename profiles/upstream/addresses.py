@@ -34,13 +34,9 @@ def parse(url: str) -> SplitResult:
         parts = urlsplit(url.strip())
         port = parts.port
     except ValueError:
-        raise AddressRefused(
-            "This is not an address. Write one such as https://mcp.example.com/mcp."
-        ) from None
+        raise AddressRefused("This is not an address. Write one such as https://mcp.example.com/mcp.") from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise AddressRefused(
-            "The address must begin with https:// or http://, as in https://mcp.example.com/mcp."
-        )
+        raise AddressRefused("The address must begin with https:// or http://, as in https://mcp.example.com/mcp.")
     if parts.username is not None or parts.password is not None:
         raise AddressRefused(
             "The address carries a user name or password. Leave them out; they would be shown to others."

@@ -54,14 +54,10 @@ async def all_tools(leg: Leg) -> list[dict[str, Any]]:
         params = wire.encode({"cursor": cursor} if cursor else {})
         answer = await leg.request("tools/list", params, timeout=LIST_TIMEOUT)
         if answer.error:
-            raise UpstreamError(
-                f"it answered tools/list with an error: {answer.error.decode(errors='replace')[:200]}"
-            )
+            raise UpstreamError(f"it answered tools/list with an error: {answer.error.decode(errors='replace')[:200]}")
         try:
             page = msgspec.json.decode(answer.result)
-            tools += [
-                tool for tool in page["tools"] if isinstance(tool, dict) and isinstance(tool.get("name"), str)
-            ]
+            tools += [tool for tool in page["tools"] if isinstance(tool, dict) and isinstance(tool.get("name"), str)]
             cursor = page.get("nextCursor")
         except (msgspec.DecodeError, KeyError, TypeError, AttributeError):
             raise UpstreamError("it answered tools/list with something that is not a list of tools") from None

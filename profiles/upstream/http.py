@@ -11,7 +11,7 @@ import ssl
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from typing import NoReturn
+from typing import NoReturn, cast
 
 import httptools
 
@@ -19,9 +19,7 @@ from profiles.upstream import addresses
 from profiles.upstream.errors import NoAnswer, Unreachable, UpstreamError
 
 CONNECT_TIMEOUT = 5.0  # seconds
-IDLE_LIMIT = (
-    4.0  # seconds; below the 5 s after which common servers close, so that few requests meet a closing end
-)
+IDLE_LIMIT = 4.0  # seconds; below the 5 s after which common servers close, so that few requests meet a closing end
 MAX_BODY = 32 * 1024 * 1024  # bytes of one answer
 MAX_HEADERS = 64 * 1024
 HIGH_WATER = 1024 * 1024  # bytes of a stream that wait to be read before the sender is made to wait
@@ -111,8 +109,7 @@ class Connection(asyncio.Protocol):
 
     # asyncio's side
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's does not inherit from it
 
     def data_received(self, data: bytes) -> None:
         if self._parser is None:
@@ -176,11 +173,7 @@ class Connection(asyncio.Protocol):
         return self._head
 
     def is_usable(self, now: float) -> bool:
-        return (
-            self._transport is not None
-            and not self._transport.is_closing()
-            and now - self.idle_since < IDLE_LIMIT
-        )
+        return self._transport is not None and not self._transport.is_closing() and now - self.idle_since < IDLE_LIMIT
 
     def abort(self) -> None:
         if self._transport:
@@ -198,10 +191,7 @@ class Connection(asyncio.Protocol):
                 self._transport.resume_reading()
 
     def _ends_with_length(self) -> bool:
-        return (
-            "content-length" in self._headers
-            or "chunked" in self._headers.get("transfer-encoding", "").lower()
-        )
+        return "content-length" in self._headers or "chunked" in self._headers.get("transfer-encoding", "").lower()
 
     def _break(self, reason: str) -> None:
         error = NoAnswer(reason)

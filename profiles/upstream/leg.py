@@ -112,9 +112,7 @@ class Leg:
     async def _probe(self) -> Era:
         """Ask as a modern client would; whoever does not understand is asked as an older one."""
         body = wire.request(next(self._ids), "server/discover", wire.encode({"_meta": MODERN_META}))
-        response = await self._pool.request(
-            self._modern_head("server/discover", ""), body, timeout=LIST_TIMEOUT
-        )
+        response = await self._pool.request(self._modern_head("server/discover", ""), body, timeout=LIST_TIMEOUT)
         try:
             async with asyncio.timeout(LIST_TIMEOUT):
                 answer = await _answer_in(response) if response.status in (200, 400, 404) else None
@@ -151,9 +149,7 @@ class Leg:
             await done.read(limit=64 * 1024)
         return session
 
-    async def _exchange(
-        self, head: bytes, body: bytes, timeout: float, last_look: Callable[[], None] | None
-    ) -> Answer:
+    async def _exchange(self, head: bytes, body: bytes, timeout: float, last_look: Callable[[], None] | None) -> Answer:
         response = await self._pool.request(head, body, timeout=timeout, last_look=last_look)
         try:
             if response.status == 404 and self._era is Era.LEGACY:

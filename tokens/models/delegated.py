@@ -83,6 +83,23 @@ class DelegatedTokenQuerySet(models.QuerySet["DelegatedToken"]):
             swept += batch
         return swept
 
+    def touch(self, used: dict[int, datetime]) -> None:
+        """Note when tokens (by id) were last used; the first use of one is an event."""
+        for token in self.filter(pk__in=used, last_used_at=None).select_related("account"):
+            with transaction.atomic():
+                if DelegatedToken.objects.filter(pk=token.pk, last_used_at=None).update(last_used_at=used[token.pk]):
+                    by = Actor(ActorKind.TOKEN, token.public_id, str(token))
+                    Event.record(
+                        Action.TOKEN_FIRST_USED, by=by, now=used[token.pk], account=token.account, subject=token
+                    )
+        for pk, at in used.items():
+            self.filter(pk=pk, last_used_at__lt=at).update(last_used_at=at)
+
+    def note_in_url(self, digest: str, *, by: Actor, now: datetime) -> None:
+        """Write the event of a real token that was sent in an address, where logs keep it."""
+        if token := self.filter(digest=digest).select_related("account").first():
+            Event.record(Action.TOKEN_IN_URL, by=by, now=now, account=token.account, subject=token)
+
     def _sweep_batch(self, now: datetime) -> int:
         with transaction.atomic():
             over = list(

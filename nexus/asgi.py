@@ -1,0 +1,39 @@
+"""The only server entry point: the hub and the health endpoints before Django, everything else to Django."""
+
+import os
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "nexus.settings")
+
+from django.core.asgi import get_asgi_application  # noqa: E402
+
+django_application = get_asgi_application()
+
+from nexus.hub.app import PATHS  # noqa: E402
+from nexus.hub.assembly import make_hub  # noqa: E402
+from nexus.hub.health import healthz, metrics, readyz  # noqa: E402
+from nexus.hub.request import Receive, Scope, Send  # noqa: E402
+
+hub = make_hub()
+OPEN = {"/healthz": healthz, "/readyz": readyz, "/metrics": metrics}
+
+
+async def application(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "lifespan":
+        await live(receive, send)
+    elif scope["type"] != "http":
+        await send({"type": "websocket.close", "code": 1000})
+    elif scope["path"] in PATHS:
+        await hub(scope, receive, send)
+    elif scope["path"] in OPEN:
+        await OPEN[scope["path"]](scope, receive, send)
+    else:
+        await django_application(scope, receive, send)
+
+
+async def live(receive: Receive, send: Send) -> None:
+    await receive()
+    await hub.start()
+    await send({"type": "lifespan.startup.complete"})
+    await receive()
+    await hub.stop()
+    await send({"type": "lifespan.shutdown.complete"})

@@ -1,0 +1,312 @@
+"""The hub: checks every request, forwards what is allowed, records it, answers. Raw ASGI, before Django."""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from msgspec import json
+
+from activity.recorder import CallRow, NotRecorded, Recorder
+from nexus.hub import protocol, refusals, replies, sessions
+from nexus.hub.authority import AuthorityCache, Database, Unavailable
+from nexus.hub.counters import counters
+from nexus.hub.methods import Changed, Context, Methods
+from nexus.hub.replies import Reply
+from nexus.hub.request import BadRequest, HubRequest, Receive, Scope, Send, TokenInUrl, TooLarge
+from nexus.hub.rows import row_of
+from nexus.hub.upstreams import Upstreams
+from profiles.events import Actor, ActorKind
+from profiles.resolver import ToolkitView
+from tokens import keys
+from tokens.lookup import WARN_BEFORE, TokenAuthority
+from tokens.models import DelegatedToken
+
+logger = logging.getLogger("nexus.hub")
+
+MCP_PATHS = frozenset({"/hub/mcp", "/mcp"})
+VERIFY_PATH = "/hub/token/verify"
+PATHS = MCP_PATHS | {VERIFY_PATH}
+REFUSED_ROWS = 60  # rows of refusals per token and minute; the rest is counted
+DECISIONS = 3  # how often a request is decided anew when rights change under it
+TOUCH_EVERY = 20.0  # seconds between two writes of when tokens were last used
+FORM = "application/x-www-form-urlencoded"
+
+
+@dataclass(slots=True)
+class Exchange:
+    """A request on its way through the hub, and what has become known of it."""
+
+    request: HubRequest
+    authority: TokenAuthority | None = None
+    context: Context | None = None
+    body: bytes | None = None
+
+
+class Hub:
+    """One per process; `start` before the first request, `stop` after the last."""
+
+    def __init__(self, database: Database, cache: AuthorityCache, recorder: Recorder) -> None:
+        self._database = database
+        self._cache = cache
+        self._recorder = recorder
+        self._upstreams = Upstreams(database)
+        self._methods = Methods(cache, self._upstreams)
+        self._used: dict[int, datetime] = {}
+        self._refused: dict[tuple[str, int], int] = defaultdict(int)
+        self._toucher: asyncio.Task[None] | None = None
+        self._origins = _own_origins() | set(settings.NEXUS_ALLOWED_ORIGINS)
+
+    async def start(self) -> None:
+        await self._cache.start()
+        await self._recorder.start()
+        self._toucher = asyncio.create_task(self._touch_now_and_then())
+
+    async def stop(self) -> None:
+        if self._toucher:
+            self._toucher.cancel()
+        await self._touch()
+        await self._recorder.stop()
+        self._upstreams.stop()
+        await self._cache.stop()
+        await self._database.stop()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = HubRequest(scope)
+        exchange = Exchange(request)
+        try:
+            reply = self._door(request) or await self._answer(exchange, receive)
+            if exchange.authority:
+                await self._record(exchange, exchange.authority, reply)
+        except Unavailable as problem:
+            logger.warning("refused, nothing is known for certain: %s", problem)
+            reply = replies.unavailable(
+                "Nexus cannot reach its database, so nothing is allowed now. Try again shortly."
+            )
+        except NotRecorded as problem:
+            reply = replies.unavailable("Activity cannot be written, so the answer is withheld; the tool may have run.")
+            logger.error("a call could not be recorded: %s", problem)
+        except Exception:
+            logger.exception("the hub failed")
+            reply = replies.error(500, replies.UNAVAILABLE, f"Nexus failed. Give the operator this id: {request.id}")
+        counters.answered(reply.status, reply.outcome, time.perf_counter() - request.begun)
+        await self._send(exchange, reply, send)
+
+    def _door(self, request: HubRequest) -> Reply | None:
+        """Answer what needs no credentials: foreign hosts and origins (DNS rebinding), and preflights."""
+        host = request.text(b"host").rpartition(":")[0] or request.text(b"host")
+        if host.rstrip("]") + ("]" if host.startswith("[") else "") not in settings.ALLOWED_HOSTS:
+            return replies.error(
+                400, replies.INVALID_REQUEST, "This host name is not one of Nexus's.", outcome="refused"
+            )
+        origin = request.text(b"origin")
+        if origin and origin not in self._origins:
+            message = (
+                "Web pages of this origin may not call Nexus. The operator can allow it with NEXUS_ALLOWED_ORIGINS."
+            )
+            return replies.error(403, replies.FORBIDDEN, message, outcome="refused")
+        if request.method == "OPTIONS":
+            return Reply(204, headers=_PREFLIGHT)
+        return None
+
+    async def _answer(self, exchange: Exchange, receive: Receive) -> Reply:
+        request = exchange.request
+        try:
+            accounts, profiles = request.names()
+            secret = request.secret()
+        except TokenInUrl as problem:
+            await self._note_token_in_url(request, problem.secret)
+            return replies.bad_credentials(str(problem))
+        except (BadRequest, ValueError) as problem:
+            return replies.bad_credentials(str(problem))
+        if secret is None:
+            return await self._without_credentials(request, receive)
+        if keys.kind_of(secret) is not keys.Kind.DELEGATED:
+            return replies.invalid_token(request.raw_query)
+        for _ in range(DECISIONS):
+            with contextlib.suppress(Changed):
+                return await self._decide(exchange, secret, accounts, profiles, receive)
+        raise Unavailable("rights keep changing")
+
+    async def _decide(
+        self, exchange: Exchange, secret: str, accounts: list[str], profiles: list[str], receive: Receive
+    ) -> Reply:
+        """Decide on what is true now, and do it; raise Changed if that changes before the call begins."""
+        request = exchange.request
+        authority = await self._cache.token(secret)
+        if authority is None:
+            return replies.invalid_token(request.raw_query)
+        exchange.authority = authority
+        if refusal := authority.refusal(time.time()):
+            return refusals.refused(authority, refusal, request.raw_query)
+        view = await self._cache.toolkit(authority.toolkit_id)
+        if view is None:
+            raise Changed
+        if wrong := refusals.wrong_names(authority, view, accounts, profiles, request.raw_query):
+            return wrong
+        self._used[authority.token_id] = datetime.now(UTC)
+        if request.path == VERIFY_PATH:
+            return _verified(request, authority, view)
+        if request.method != "POST":
+            return _only_post()
+        return await self._call(exchange, authority, view, receive)
+
+    async def _without_credentials(self, request: HubRequest, receive: Receive) -> Reply:
+        if request.content_type == FORM and request.method == "POST":
+            with contextlib.suppress(TooLarge, BadRequest):
+                if b"access_token=" in await request.body(receive):
+                    return replies.bad_credentials("Send the token in the Authorization header, not in the body.")
+        return replies.no_credentials(request.raw_query)
+
+    async def _call(self, exchange: Exchange, authority: TokenAuthority, view: ToolkitView, receive: Receive) -> Reply:
+        request = exchange.request
+        if request.content_type != "application/json":
+            message = "Send the header Content-Type: application/json."
+            return replies.error(415, replies.INVALID_REQUEST, message)
+        try:
+            if exchange.body is None:
+                exchange.body = await request.body(receive)
+            call = protocol.read(request, exchange.body)
+        except TooLarge:
+            return replies.error(413, replies.INVALID_REQUEST, "The body is larger than 4 MB.")
+        except BadRequest as problem:
+            return replies.error(400, replies.INVALID_REQUEST, str(problem))
+        except protocol.Refused as refused:
+            return refused.reply
+        principal = f"{authority.owner_id}:{authority.toolkit_id}"
+        if not call.is_modern and call.method != "initialize" and (text := request.text(b"mcp-session-id")):
+            session = sessions.session_of(text, authority.owner_id, authority.toolkit_id)
+            if session is None:
+                return call.error(replies.UNAUTHORIZED, "This session is not known; initialize again.", status=404)
+            call.client = protocol.ClientInfo(session.client_name, session.client_version)
+            call.version = call.version or session.protocol
+            principal = f"{principal}:{session.nonce}"
+        exchange.context = Context(call, authority, view, principal)
+        return await self._methods.answer(exchange.context)
+
+    async def _record(self, exchange: Exchange, authority: TokenAuthority, reply: Reply) -> None:
+        if reply.outcome == "refused" and not self._may_write_refusal(authority):
+            counters.refusals_only_counted += 1
+            return
+        row = row_of(exchange.request, authority, exchange.context, reply, len(exchange.body or b""))
+        try:
+            await self._recorder.record(row)
+        except NotRecorded:
+            if settings.NEXUS_ACTIVITY != "best-effort":
+                raise
+            counters.calls_not_recorded += 1
+
+    def _may_write_refusal(self, authority: TokenAuthority) -> bool:
+        minute = int(time.time() // 60)
+        key = (authority.public_id, minute)
+        if key not in self._refused and len(self._refused) > 10_000:
+            self._refused = defaultdict(int, {old: rows for old, rows in self._refused.items() if old[1] == minute})
+        self._refused[key] += 1
+        return self._refused[key] <= REFUSED_ROWS
+
+    async def _send(self, exchange: Exchange, reply: Reply, send: Send) -> None:
+        request, authority = exchange.request, exchange.authority
+        headers, body = reply.headers, reply.body
+        if reply.status == 200 and body and request.accepts_only_stream():
+            body = b"event: message\ndata: " + body.replace(b"\n", b"\ndata: ") + b"\n\n"
+            headers = [header for header in headers if header != replies.JSON]
+            headers += [(b"content-type", b"text/event-stream"), (b"x-accel-buffering", b"no")]
+        headers = [*headers, (b"x-request-id", request.id.encode())]
+        if body or reply.status not in (202, 204):
+            headers.append((b"content-length", str(len(body)).encode()))
+        if authority:
+            headers += _token_headers(authority)
+        if (origin := request.headers.get(b"origin")) and origin.decode("latin-1") in self._origins:
+            headers += [(b"access-control-allow-origin", origin), (b"vary", b"origin"), _EXPOSED]
+        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    async def _note_token_in_url(self, request: HubRequest, text: str) -> None:
+        """Tell the owner of a real token that it stands in logs now; a guess leaves no trace."""
+        match = keys.ANYWHERE.search(text)
+        if match and keys.kind_of(match[0]):
+            actor = Actor(ActorKind.TOKEN, address=request.address, request_id=request.id)
+            with contextlib.suppress(Unavailable):
+                await self._database.run(_note_in_url, keys.digest(match[0]), actor)
+
+    async def _touch_now_and_then(self) -> None:
+        while True:
+            await asyncio.sleep(TOUCH_EVERY)
+            try:
+                await self._touch()
+            except Exception:
+                logger.exception("could not note when tokens were last used")
+
+    async def _touch(self) -> None:
+        used, self._used = self._used, {}
+        if used:
+            await self._database.run(DelegatedToken.objects.all().touch, used)
+
+
+def _note_in_url(digest: str, by: Actor) -> None:
+    DelegatedToken.objects.all().note_in_url(digest, by=by, now=datetime.now(UTC))
+
+
+def _only_post() -> Reply:
+    """Older clients ask for a stream and end their session in this way, and go on without: no fault of theirs."""
+    reply = replies.error(405, replies.INVALID_REQUEST, "Use POST.", headers=[(b"allow", b"POST")], outcome="ok")
+    reply.reason = "only POST is offered"
+    return reply
+
+
+def _verified(request: HubRequest, authority: TokenAuthority, view: ToolkitView) -> Reply:
+    """Answer GET /hub/token/verify: the token's own state."""
+    if request.method != "GET":
+        return replies.error(405, replies.INVALID_REQUEST, "Use GET.", headers=[(b"allow", b"GET")])
+    content = {
+        "status": "active",
+        "account": str(authority.account_id),
+        "profile": view.alias,
+        "name": authority.name,
+        "expires_at": _rfc3339(authority.ends_at),
+        "seconds_left": int(authority.ends_at - time.time()),
+    }
+    return Reply(200, json.encode(content), [replies.JSON, replies.NO_STORE])
+
+
+def _token_headers(authority: TokenAuthority) -> list[tuple[bytes, bytes]]:
+    headers = [
+        (b"nexus-token-id", authority.public_id.encode()),
+        (b"nexus-token-expires", _rfc3339(authority.ends_at).encode()),
+    ]
+    left = authority.ends_at - time.time()
+    if 0 < left <= WARN_BEFORE:
+        headers.append((b"nexus-token-warning", b"expires-in=%d" % left))
+    return headers
+
+
+def _rfc3339(moment: float) -> str:
+    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _own_origins() -> set[str]:
+    """Return the portal's own origin; on a developer's machine, by each of its names."""
+    base = urlsplit(settings.NEXUS_BASE_URL)
+    if settings.NEXUS_PRODUCTION:
+        return {settings.NEXUS_BASE_URL}
+    port = f":{base.port}" if base.port else ""
+    return {settings.NEXUS_BASE_URL} | {f"http://{host}{port}" for host in ("localhost", "127.0.0.1", "[::1]")}
+
+
+_EXPOSED = (
+    b"access-control-expose-headers",
+    b"Mcp-Session-Id, WWW-Authenticate, X-Request-Id, Nexus-Token-Id, Nexus-Token-Expires, Nexus-Token-Warning",
+)
+_PREFLIGHT = [
+    (b"access-control-allow-methods", b"GET, POST, DELETE"),
+    (
+        b"access-control-allow-headers",
+        b"Authorization, Content-Type, Accept, MCP-Protocol-Version, Mcp-Session-Id, Mcp-Method, Mcp-Name, Last-Event-ID",
+    ),
+    (b"access-control-max-age", b"600"),
+]

@@ -1,0 +1,36 @@
+"""Puts a hub together for the databases of this installation."""
+
+from typing import Any
+
+from django.conf import settings
+from django.db import connections
+
+from activity.recorder import PostgresRecorder, Recorder, SqliteRecorder
+from nexus.hub.app import Hub
+from nexus.hub.authority import AuthorityCache, Database, SqliteWatch, Watch
+from nexus.hub.lease import PostgresWatch
+
+
+def make_hub() -> Hub:
+    database = Database()
+    return Hub(database, AuthorityCache(database, _watch()), _recorder())
+
+
+def _watch() -> Watch:
+    if settings.DATABASE_URL:
+        return PostgresWatch(connection_parameters())
+    return SqliteWatch(str(connections["default"].settings_dict["NAME"]))
+
+
+def _recorder() -> Recorder:
+    if settings.DATABASE_URL:
+        return PostgresRecorder(connection_parameters())
+    return SqliteRecorder(str(connections["activity"].settings_dict["NAME"]))
+
+
+def connection_parameters() -> dict[str, Any]:
+    """Return what psycopg needs to connect as Django does, without Django's pool."""
+    parameters = connections["default"].get_connection_params()
+    for name in ("cursor_factory", "context", "prepare_threshold", "pool"):
+        parameters.pop(name, None)
+    return parameters

@@ -1,0 +1,114 @@
+"""Every answer of the hub that is not an upstream's: status, headers, and a JSON-RPC error that tells the way out."""
+
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote
+
+from django.conf import settings
+from msgspec import json
+
+JSON = (b"content-type", b"application/json")
+NO_STORE = (b"cache-control", b"no-store")
+
+# JSON-RPC error codes of refusals: in the range that the specification leaves to servers (-32000 to -32019).
+UNAUTHORIZED = -32001
+FORBIDDEN = -32003
+UNAVAILABLE = -32008
+PARSE_ERROR = -32700
+INVALID_REQUEST = -32600
+METHOD_NOT_FOUND = -32601
+INVALID_PARAMS = -32602
+HEADER_MISMATCH = -32020
+UNSUPPORTED_VERSION = -32022
+
+SAFE_IN_QUOTES = frozenset(map(chr, range(0x20, 0x7F))) - {'"', "\\"}
+
+
+@dataclass(slots=True)
+class Reply:
+    """An answer; `outcome` and `reason` go into Activity."""
+
+    status: int
+    body: bytes = b""
+    headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+    outcome: str = "ok"
+    reason: str = ""
+
+
+def error(
+    status: int,
+    code: int,
+    message: str,
+    *,
+    rpc_id: bytes = b"null",
+    data: dict[str, Any] | None = None,
+    headers: list[tuple[bytes, bytes]] | None = None,
+    outcome: str = "failed",
+    reason: str = "",
+) -> Reply:
+    """Return a JSON-RPC error object under a real HTTP status."""
+    content: dict[str, Any] = {"code": code, "message": message}
+    if data is not None:
+        content["data"] = data
+    body = b'{"jsonrpc":"2.0","id":%b,"error":%b}' % (rpc_id, json.encode(content))
+    return Reply(status, body, [JSON, NO_STORE, *(headers or [])], outcome, reason or message)
+
+
+def bad_credentials(message: str) -> Reply:
+    """RFC 6750 section 3.1, invalid_request: the request itself is malformed."""
+    challenge = _challenge('error="invalid_request"', f'error_description="{_quoted(message)}"')
+    return error(400, INVALID_REQUEST, message, headers=[challenge], outcome="refused")
+
+
+def no_credentials(raw_query: bytes) -> Reply:
+    """RFC 6750 section 3.1: no error code for a request without credentials; RFC 9728 section 5.1 for the rest."""
+    message = f"Send a token: Authorization: Bearer nxs_… Tokens are made at {install_url()}"
+    return error(401, UNAUTHORIZED, message, headers=[_challenge(*_resource(raw_query))], outcome="refused")
+
+
+def invalid_token(raw_query: bytes) -> Reply:
+    """The same bytes for every secret that is not real."""
+    message = f"This token is not known here. Check that it was copied whole; tokens are made at {install_url()}"
+    challenge = _challenge('error="invalid_token"', 'error_description="The token is not known"', *_resource(raw_query))
+    return error(401, UNAUTHORIZED, message, headers=[challenge], outcome="refused")
+
+
+def ended_token(raw_query: bytes, message: str, description: str, data: dict[str, Any]) -> Reply:
+    """Final, for the holder of the real secret: which token, since when, and where to replace it."""
+    challenge = _challenge(
+        'error="invalid_token"', f'error_description="{_quoted(description)}"', *_resource(raw_query)
+    )
+    return error(401, UNAUTHORIZED, message, data=data, headers=[challenge], outcome="refused")
+
+
+def insufficient_scope(raw_query: bytes, message: str, data: dict[str, Any]) -> Reply:
+    """Can change: another toolkit is named than the token's, or something is paused."""
+    challenge = _challenge(
+        'error="insufficient_scope"', f'error_description="{_quoted(message)}"', *_resource(raw_query)
+    )
+    return error(403, FORBIDDEN, message, data=data, headers=[challenge], outcome="refused")
+
+
+def unavailable(message: str) -> Reply:
+    return error(503, UNAVAILABLE, message, headers=[(b"retry-after", b"2")], outcome="refused")
+
+
+def install_url(profile: str = "", name: str = "") -> str:
+    wish = "&".join(f"{key}={quote(value)}" for key, value in (("profile", profile), ("name", name)) if value)
+    return f"{settings.NEXUS_BASE_URL}/install/" + (f"?{wish}" if wish else "")
+
+
+def _challenge(*parts: str) -> tuple[bytes, bytes]:
+    return b"www-authenticate", ("Bearer " + ", ".join(parts)).encode("ascii", "replace")
+
+
+def _resource(raw_query: bytes) -> tuple[str, str]:
+    query = raw_query.decode("ascii", "replace")
+    echoed = f"?{query}" if query and SAFE_IN_QUOTES.issuperset(query) else ""
+    metadata = f"{settings.NEXUS_BASE_URL}/.well-known/oauth-protected-resource/hub/mcp{echoed}"
+    return f'resource_metadata="{metadata}"', 'scope="mcp"'
+
+
+def _quoted(text: str) -> str:
+    """Return the text in the characters that RFC 6750 section 3 allows in a description."""
+    return "".join(character if character in SAFE_IN_QUOTES else "'" for character in text)

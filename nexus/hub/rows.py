@@ -1,0 +1,52 @@
+"""The row of Activity that a request becomes: bounded, and with the names copied in."""
+
+import time
+import uuid
+from datetime import UTC, datetime
+
+from activity.recorder import CallRow
+from nexus.hub.methods import Context
+from nexus.hub.replies import Reply
+from nexus.hub.request import HubRequest
+from tokens import keys
+from tokens.lookup import TokenAuthority
+
+
+def row_of(
+    request: HubRequest, authority: TokenAuthority, context: Context | None, reply: Reply, bytes_in: int
+) -> CallRow:
+    call = context.call if context else None
+    upstream_ms = context.upstream_ms if context else 0.0
+    return CallRow(
+        id=uuid.UUID(request.id),
+        at=datetime.now(UTC),
+        account_id=authority.account_id,
+        owner_id=authority.owner_id,
+        owner_email=authority.owner_email,
+        toolkit_id=authority.toolkit_id,
+        toolkit_alias=authority.toolkit_alias,
+        token_public_id=authority.public_id,
+        token_name=authority.name,
+        client_name=bounded(call.client.name, 100) if call else "",
+        client_version=bounded(call.client.version, 50) if call else "",
+        address=request.address[:45],
+        user_agent=bounded(request.text(b"user-agent"), 300),
+        protocol=call.version[:10] if call else "",
+        method=bounded(call.method, 60) if call else f"{request.method} {request.path}"[:60],
+        server=context.server if context else "",
+        tool=bounded(context.tool, 200) if context else "",
+        outcome=reply.outcome,
+        reason=bounded(reply.reason, 300),
+        hub_ms=round((time.perf_counter() - request.begun) * 1000 - upstream_ms, 3),
+        upstream_ms=round(upstream_ms, 3),
+        bytes_in=bytes_in,
+        bytes_out=len(reply.body),
+        request_id=request.id,
+    )
+
+
+def bounded(text: str, limit: int) -> str:
+    """Return at most `limit` characters that every store takes, without a secret among them."""
+    if not text:
+        return ""
+    return keys.redact(text[: limit * 2].encode("utf-8", "replace").decode().replace("\0", "\ufffd"))[:limit]
