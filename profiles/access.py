@@ -1,6 +1,7 @@
 from django.http import Http404, HttpRequest
 
 from profiles.models import Account, User
+from profiles.permissions import Act
 
 SESSION_KEY = "account"
 
@@ -32,3 +33,11 @@ def _choose(request: HttpRequest) -> Account | None:
     by_choice = [account for account in mine if str(account.pk) == chosen]
     personal = [account for account in mine if account.personal_of_id == user.pk]
     return next(iter([*by_choice, *personal, *mine]), None)
+
+
+def managed_account(request: HttpRequest) -> Account:
+    """Return the current account to whoever may change its toolkits and servers; 404 for everybody else."""
+    account = current_account(request)
+    if not account.lets(signed_in(request), Act.MANAGE_TOOLKITS):
+        raise Http404
+    return account

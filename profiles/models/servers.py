@@ -1,11 +1,15 @@
+import itertools
 import json
 import uuid
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Self
+from urllib.parse import urlsplit
 
+from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import models, transaction
-from django.db.models import Q
+from django.db.models import Count, Q
+from django.utils.text import slugify
 
 from profiles.events import Action, Actor, Event
 from profiles.models.people import Account
@@ -28,6 +32,70 @@ class ServerQuerySet(models.QuerySet["Server"]):
         """Return the catalog of the instance and the account's own servers."""
         return self.living().filter(Q(account=None) | Q(account=account))
 
+    def with_counts(self) -> Self:
+        return self.annotate(tool_count=Count("tools"))
+
+
+class ServerManager(models.Manager.from_queryset(ServerQuerySet)):  # type: ignore[misc]
+    def add(
+        self,
+        account: Account,
+        *,
+        url: str,
+        name: str,
+        tools: list[ToolDefinition],
+        by: Actor,
+        now: datetime,
+        slug: str = "",
+        description: str = "",
+    ) -> "Server":
+        """Add a streamable HTTP server, with what it lists now; raise ValidationError, by field, for what cannot be."""
+        refuse_bad_address(url)
+        taken = set(self.visible_in(account).values_list("slug", flat=True))
+        if slug in taken:
+            raise ValidationError({"slug": f"Another server has the prefix “{slug}” already. Choose another."})
+        server = Server(
+            account=account, url=url, name=name, slug=slug or free_slug(name, taken), description=description,
+            transport=Server.Transport.HTTP,
+        )  # fmt: skip
+        with transaction.atomic():
+            server.full_clean(validate_constraints=True)
+            server.save(force_insert=True)
+            Event.record(
+                Action.SERVER_ADDED,
+                by=by,
+                now=now,
+                account=account,
+                subject=server,
+                after={"url": url, "tools": len(tools)},
+            )
+            server.remember_tools(tools, now=now)
+        return server
+
+
+def refuse_bad_address(url: str) -> None:
+    """Raise ValidationError for an address that is not plain http or https, or that carries a password."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        parts, port = urlsplit(""), None
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
+        raise ValidationError({"url": "Write the whole address, as in https://example.com/mcp."})
+    if parts.username is not None or parts.password is not None:
+        raise ValidationError(
+            {"url": "Leave user name and password out of the address: whoever sees the server would see them."}
+        )
+    if parts.fragment or url.endswith("#"):
+        raise ValidationError({"url": "Leave out what follows the “#”: it is never sent to a server."})
+
+
+def free_slug(name: str, taken: set[str]) -> str:
+    """Return a prefix made of the name that no other server has."""
+    base = slugify(name).replace("_", "-").lstrip("-0123456789")[:16].strip("-") or "server"
+    numbered = (f"{base[: 15 - len(str(number))]}-{number}" for number in itertools.count(2))
+    return next(slug for slug in itertools.chain([base], numbered) if slug not in taken)
+
 
 class Server(models.Model):
     """An upstream MCP server: of the instance's catalog (no account), or of one account."""
@@ -43,14 +111,16 @@ class Server(models.Model):
     description = models.TextField(blank=True, max_length=500)
     transport = models.CharField(max_length=8, choices=Transport.choices)
     url = models.URLField(max_length=500, blank=True, help_text="Of a streamable HTTP server.")
-    command = models.JSONField(default=list, blank=True, help_text="Of a stdio server: program and arguments; staff only.")
+    command = models.JSONField(
+        default=list, blank=True, help_text="Of a stdio server: program and arguments; staff only."
+    )
     listed_at = models.DateTimeField(null=True, blank=True, help_text="When its tools were last listed.")
     failed_at = models.DateTimeField(null=True, blank=True, help_text="Since when listing its tools fails.")
     failure = models.CharField(max_length=300, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     removed_at = models.DateTimeField(null=True, blank=True)
 
-    objects = ServerQuerySet.as_manager()
+    objects: ClassVar[ServerManager] = ServerManager()
     tools: "RelatedManager[Tool]"
 
     class Meta:

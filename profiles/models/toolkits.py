@@ -2,12 +2,14 @@ import uuid
 from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Self
+from urllib.parse import urlencode
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import models, transaction
-from django.db.models import Q
-from django.db.models.functions import Lower
+from django.db.models import Count, OuterRef, Q, Subquery
+from django.db.models.functions import Coalesce, Lower
 from django.dispatch import receiver
 
 from profiles import names
@@ -43,6 +45,23 @@ class ToolkitQuerySet(models.QuerySet["Toolkit"]):
             account__members__user=user, account__members__role__in=roles_with(Act.MANAGE_TOOLKITS)
         )
 
+    def with_counts(self) -> Self:
+        """Add how many tools are allowed, how many are new, how many servers there are, and how many of them fail."""
+        entries = ToolkitTool.objects.filter(toolkit=OuterRef("pk"), tool__server__removed_at=None)
+        places = ToolkitServer.objects.filter(toolkit=OuterRef("pk"), server__removed_at=None)
+        return self.annotate(
+            allowed_count=count_of(entries.filter(is_allowed=True)),
+            new_count=count_of(entries.filter(is_new=True)),
+            server_count=count_of(places),
+            failing_count=count_of(places.exclude(server__failed_at=None)),
+        )
+
+
+def count_of(rows: models.QuerySet[Any]) -> Coalesce:
+    """Return the number of rows that belong to the outer row, as a subquery."""
+    counted = rows.order_by().values("toolkit").annotate(number=Count("pk")).values("number")
+    return Coalesce(Subquery(counted), 0)
+
 
 class ToolkitManager(models.Manager.from_queryset(ToolkitQuerySet)):  # type: ignore[misc]
     def create_toolkit(
@@ -73,9 +92,7 @@ class ToolkitManager(models.Manager.from_queryset(ToolkitQuerySet)):  # type: ig
     def named(self, account: Account, alias: str) -> "Toolkit | None":
         """Return the living toolkit with this alias, current or former."""
         living = self.living().filter(account=account)
-        found: Toolkit | None = (
-            living.filter(alias=alias).first() or living.filter(former_aliases__alias=alias).first()
-        )
+        found: Toolkit | None = living.filter(alias=alias).first() or living.filter(former_aliases__alias=alias).first()
         return found
 
 
@@ -123,13 +140,17 @@ class Toolkit(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def mcp_url(self) -> str:
+        return f"{settings.NEXUS_BASE_URL}/hub/mcp?{urlencode({'accountId': self.account_id, 'profile': self.alias})}"
+
     def clean(self) -> None:
         taken = FormerAlias.objects.filter(
             account_id=self.account_id, alias=self.alias, toolkit__deleted_at=None
         ).exclude(toolkit_id=self.pk)
         if former := taken.select_related("toolkit").first():
             raise ValidationError(
-                {"alias": f"“{self.alias}” still leads clients to the toolkit “{former.toolkit}”. Choose another alias."}
+                {"alias": f"“{self.alias}” still leads to the toolkit “{former.toolkit}”. Choose another alias."}
             )
 
     def allowed_entries(self) -> "models.QuerySet[ToolkitTool]":
@@ -257,7 +278,9 @@ class ToolkitTool(models.Model):
     tool = models.ForeignKey(Tool, on_delete=models.CASCADE, related_name="entries")
     exposed_name = models.CharField(max_length=200)
     is_allowed = models.BooleanField(default=False)
-    is_new = models.BooleanField(default=False, help_text="Appeared after the server was added; nobody has decided yet.")
+    is_new = models.BooleanField(
+        default=False, help_text="Appeared after the server was added; nobody has decided yet."
+    )
 
     class Meta:
         ordering = ["tool_id"]

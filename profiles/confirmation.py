@@ -1,0 +1,126 @@
+"""Confirming who one is, within the last 10 minutes: asked before new authority is made.
+
+allauth's own check is not enough: it passes whoever has neither a password nor a second factor.
+"""
+
+import secrets
+import string
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from urllib.parse import urlencode
+
+from allauth.account.authentication import get_authentication_records
+from allauth.account.internal.flows.login import record_authentication
+from django.core.cache import cache
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.crypto import constant_time_compare, salted_hmac
+from django.utils.http import url_has_allowed_host_and_scheme
+
+from profiles.access import signed_in
+from profiles.events import Action, Actor, Event
+
+FRESH_FOR = timedelta(minutes=10)
+CODE_LIFE = timedelta(minutes=10)
+CODE_LENGTH = 8
+CODE_ALPHABET = "".join(sorted(set(string.ascii_uppercase + string.digits) - set("AEIOU01L5S8B2Z")))
+ATTEMPTS = 5  # wrong passwords and codes together, per person
+MAILS = 3  # codes, per person
+LIMIT_WINDOW = timedelta(minutes=10)
+CODE_KEY = "confirmation_code"
+FORMS_KEY = "kept_forms"
+NEVER_KEPT = {"csrfmiddlewaretoken", "password", "secret", "token", "code"}
+
+
+def is_confirmed(request: HttpRequest) -> bool:
+    """Return True if the newest authentication of this session, of any kind, is at most 10 minutes old."""
+    records = get_authentication_records(request, signed_in(request))
+    newest = max((float(record["at"]) for record in records), default=0.0)
+    return timedelta(0) <= timezone.now() - datetime.fromtimestamp(newest, tz=UTC) <= FRESH_FOR
+
+
+def ask(request: HttpRequest, *, next_url: str) -> HttpResponse:
+    """Send the person to the confirmation page, and back to this address of the portal afterwards."""
+    return HttpResponseRedirect(f"{reverse('confirm')}?{urlencode({'next': next_url})}", status=303)
+
+
+def way_back(request: HttpRequest) -> str:
+    """Return where the person wanted to go, if that is a page of this portal; else the dashboard."""
+    wanted = request.POST.get("next") or request.GET.get("next") or ""
+    is_ours = url_has_allowed_host_and_scheme(wanted, allowed_hosts=None, require_https=request.is_secure())
+    return wanted if is_ours else "/"
+
+
+def keep_form(request: HttpRequest, name: str, data: Mapping[str, str]) -> None:
+    """Keep what the person typed until they are back; never a secret."""
+    pairs = data.lists() if isinstance(data, QueryDict) else [(key, [value]) for key, value in data.items()]
+    kept = [(key, values) for key, values in pairs if not NEVER_KEPT & set(key.lower().split("_"))]
+    request.session[FORMS_KEY] = {**request.session.get(FORMS_KEY, {}), name: urlencode(kept, doseq=True)}
+
+
+def take_form(request: HttpRequest, name: str) -> QueryDict | None:
+    """Return what was kept under this name, once."""
+    forms = dict(request.session.get(FORMS_KEY, {}))
+    text = forms.pop(name, None)
+    if text is None:
+        return None
+    request.session[FORMS_KEY] = forms
+    return QueryDict(text)
+
+
+def may_try(request: HttpRequest) -> bool:
+    """Count an attempt before it is looked at; return False when there were too many."""
+    return _count(f"confirm-try:{signed_in(request).pk}") <= ATTEMPTS
+
+
+def may_mail(request: HttpRequest) -> bool:
+    return _count(f"confirm-mail:{signed_in(request).pk}") <= MAILS
+
+
+def _count(key: str) -> int:
+    cache.add(key, 0, timeout=LIMIT_WINDOW.total_seconds())
+    try:
+        return cache.incr(key)
+    except ValueError:  # it ended between the two lines
+        return 1
+
+
+def new_code(request: HttpRequest, *, now: datetime) -> str:
+    """Return a code for this session; only its keyed digest is kept."""
+    code = "".join(secrets.choice(CODE_ALPHABET) for _ in range(CODE_LENGTH))
+    request.session[CODE_KEY] = {"digest": _digest(request, code), "until": (now + CODE_LIFE).timestamp()}
+    return code
+
+
+def use_code(request: HttpRequest, code: str, *, now: datetime) -> bool:
+    """Return True if this is the code that was mailed; it is good once."""
+    kept = request.session.get(CODE_KEY)
+    if not kept or now.timestamp() >= kept["until"]:
+        return False
+    if not constant_time_compare(kept["digest"], _digest(request, code)):
+        return False
+    del request.session[CODE_KEY]
+    return True
+
+
+def _digest(request: HttpRequest, code: str) -> str:
+    plain = "".join(code.split()).replace("-", "").upper()
+    return salted_hmac("profiles.confirmation", f"{signed_in(request).pk}:{plain}", algorithm="sha256").hexdigest()
+
+
+def succeed(request: HttpRequest, *, method: str, now: datetime) -> None:
+    """Note the confirmation in this session, under a new session key."""
+    user = signed_in(request)
+    cache.delete(f"confirm-try:{user.pk}")
+    request.session.cycle_key()
+    record_authentication(request, user, method, reauthenticated=True)
+    Event.record(Action.CONFIRMED, by=Actor.from_request(request), now=now, subject=user, after={"method": method})
+
+
+def fail(request: HttpRequest, *, method: str, now: datetime) -> None:
+    user = signed_in(request)
+    Event.record(
+        Action.SIGN_IN_FAILED, by=Actor.from_request(request), now=now, subject=user, after={"method": method},
+        reason="confirmation",
+    )  # fmt: skip

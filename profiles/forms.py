@@ -1,0 +1,163 @@
+import zoneinfo
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.core.validators import MaxLengthValidator, RegexValidator, URLValidator
+
+from profiles.models import Account, Server, Toolkit, User
+from profiles.models.servers import SLUG
+from profiles.models.toolkits import ALIAS
+
+PLAIN_LINE = RegexValidator(
+    r"^[^\x00-\x1f\x7f\u202a-\u202e\u2066-\u2069]+$", "Write the name on one line, in plain characters."
+)
+
+
+class PasswordForm(forms.Form):
+    password = forms.CharField(
+        label="Password",
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "current-password", "autofocus": True}),
+    )
+
+    def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.user = user
+
+    def clean_password(self) -> str:
+        password: str = self.cleaned_data["password"]
+        if not self.user.check_password(password):
+            raise forms.ValidationError("This is not your password. Try again, or have a code mailed to you.")
+        return password
+
+
+class CodeForm(forms.Form):
+    code = forms.CharField(
+        label="Code", max_length=20,
+        widget=forms.TextInput(attrs={"autocomplete": "one-time-code", "autofocus": True, "class": "code-input", "spellcheck": "false"}),
+    )  # fmt: skip
+
+
+class ToolkitForm(forms.Form):
+    """What a person says of a toolkit: its name, its alias in the MCP URL, what it is for."""
+
+    name = forms.CharField(label="Name", max_length=80, validators=[PLAIN_LINE], help_text="As in “Team support”.")
+    alias = forms.CharField(
+        label="Alias", max_length=40, validators=[ALIAS],
+        help_text="Its name in the MCP URL: lower-case letters, digits and hyphens.",
+        widget=forms.TextInput(attrs={"data-slug-from": "id_name", "spellcheck": "false", "autocapitalize": "none"}),
+    )  # fmt: skip
+    description = forms.CharField(
+        label="Description", required=False, max_length=500, widget=forms.Textarea(attrs={"rows": 3}),
+        help_text="What it is for, and who uses it.",
+    )  # fmt: skip
+
+
+class ToolkitSettingsForm(ToolkitForm):
+    naming = forms.ChoiceField(
+        label="Names of tools", choices=Toolkit.Naming.choices, widget=forms.RadioSelect,
+        help_text="Holds for tools that come in from now on. Names that clients already know never change.",
+    )  # fmt: skip
+    includes_new_tools = forms.BooleanField(
+        label="Allow new tools by themselves",
+        required=False,
+        help_text="When a server offers a tool it did not offer before. Otherwise it waits here, marked as new.",
+    )
+    offers_status_tool = forms.BooleanField(
+        label="Offer the tool nexus_status",
+        required=False,
+        help_text="It tells a client which servers answer, and when its token ends.",
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["alias"].help_text = "Its name in the MCP URL. When you change it, the old alias keeps working."
+        del self.fields["alias"].widget.attrs["data-slug-from"]
+
+
+class DeleteToolkitForm(forms.Form):
+    confirmation = forms.CharField(
+        label="Alias", widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"})
+    )
+
+    def __init__(self, *args: Any, toolkit: Toolkit, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.toolkit = toolkit
+        self.fields["confirmation"].label = f"Type {toolkit.alias} to delete it"
+
+    def clean_confirmation(self) -> str:
+        text: str = self.cleaned_data["confirmation"]
+        if text.strip() != self.toolkit.alias:
+            raise forms.ValidationError(f"Type “{self.toolkit.alias}”, exactly so. Nothing was deleted.")
+        return text
+
+
+class AddServerToToolkitForm(forms.Form):
+    """A server that the account sees and the toolkit does not have yet."""
+
+    server: forms.ModelChoiceField[Server] = forms.ModelChoiceField(
+        queryset=Server.objects.none(), label="Server", empty_label="Choose a server"
+    )
+
+    def __init__(self, *args: Any, toolkit: Toolkit, account: Account, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field = self.fields["server"]
+        assert isinstance(field, forms.ModelChoiceField)
+        field.queryset = Server.objects.visible_in(account).exclude(places__toolkit=toolkit).order_by("name")
+
+
+class ServerForm(forms.Form):
+    """A streamable HTTP server, by its address."""
+
+    url = forms.CharField(
+        label="Address", max_length=500,
+        validators=[URLValidator(schemes=["http", "https"], message="Write the whole address, as in https://example.com/mcp."), MaxLengthValidator(500)],
+        help_text="The address of a streamable HTTP server, as in https://example.com/mcp.",
+        widget=forms.URLInput(attrs={"placeholder": "https://example.com/mcp", "autocomplete": "off"}),
+    )  # fmt: skip
+    name = forms.CharField(
+        label="Name", max_length=80, validators=[PLAIN_LINE], help_text="What people call it, as in “Issue tracker”."
+    )
+    slug = forms.CharField(
+        label="Prefix of its tools", max_length=16, required=False, validators=[SLUG],
+        help_text="Clients see its tools as prefix__tool. Left empty, it is made of the name.",
+        widget=forms.TextInput(attrs={"data-slug-from": "id_name", "spellcheck": "false", "autocapitalize": "none"}),
+    )  # fmt: skip
+
+
+class ProfileForm(forms.ModelForm[User]):
+    """How the person is called, and in which zone they read times."""
+
+    time_zone = forms.ChoiceField(
+        label="Time zone", help_text="All times are shown in it, with UTC beside it where it matters."
+    )
+
+    class Meta:
+        model = User
+        fields = ["name", "time_zone"]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        zones = sorted(
+            zone
+            for zone in zoneinfo.available_timezones()
+            if "/" in zone and not zone.startswith(("Etc/", "posix", "right"))
+        )
+        field = self.fields["time_zone"]
+        assert isinstance(field, forms.ChoiceField)
+        field.choices = [(zone, zone.replace("_", " ")) for zone in ["UTC", *zones]]
+
+
+class ThemeForm(forms.Form):
+    theme = forms.ChoiceField(
+        label="Theme",
+        choices=[("system", "As the device"), ("light", "Light"), ("dark", "Dark")],
+        widget=forms.RadioSelect,
+    )
+
+
+def note_errors(form: forms.Form, error: ValidationError) -> None:
+    """Show what a model refused at the fields of the form; what belongs to none of them, above it."""
+    for name, errors in getattr(error, "error_dict", {"__all__": error.error_list}).items():
+        form.add_error(name if name in form.fields else None, errors)

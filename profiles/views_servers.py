@@ -1,0 +1,115 @@
+from typing import Any
+
+from django.contrib import messages
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from profiles.access import current_account, managed_account, signed_in
+from profiles.events import Actor
+from profiles.forms import ServerForm, note_errors
+from profiles.listing import list_again
+from profiles.models import Account, Server, Tool, Toolkit
+from profiles.models.servers import refuse_bad_address
+from profiles.permissions import Act
+from profiles.upstream import discovery
+from profiles.upstream.errors import UpstreamError
+
+
+@require_safe
+def servers(request: HttpRequest) -> HttpResponse:
+    account = current_account(request)
+    found = list(Server.objects.visible_in(account).with_counts().order_by("name"))
+    context = {
+        "own": [server for server in found if server.account_id],
+        "catalog": [server for server in found if not server.account_id],
+        "may_manage": account.lets(signed_in(request), Act.MANAGE_TOOLKITS),
+    }
+    return render(request, "profiles/servers.html", context)
+
+
+def _visible(request: HttpRequest, pk: Any) -> Server:
+    return get_object_or_404(Server.objects.visible_in(current_account(request)), pk=pk)
+
+
+def may_change(request: HttpRequest, server: Server) -> bool:
+    """Return True for who manages the server's account; a server of the catalog is changed by staff."""
+    if server.account is None:
+        return signed_in(request).is_staff
+    return server.account.lets(signed_in(request), Act.MANAGE_TOOLKITS)
+
+
+def _toolkits_with(server: Server, account: Account) -> list[Toolkit]:
+    return list(Toolkit.objects.living().filter(account=account, servers=server))
+
+
+@require_safe
+def server(request: HttpRequest, pk: Any) -> HttpResponse:
+    found = _visible(request, pk)
+    account = current_account(request)
+    context = {
+        "server": found,
+        "tools": found.tools.all(),
+        "toolkits": _toolkits_with(found, account),
+        "may_change": may_change(request, found),
+        "may_list": may_change(request, found) or account.lets(signed_in(request), Act.MANAGE_TOOLKITS),
+    }
+    return render(request, "profiles/server.html", context)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def server_add(request: HttpRequest) -> HttpResponse:
+    """Look at the server first, show what it offers, and save it only at the second press."""
+    account = managed_account(request)
+    form = ServerForm(request.POST or None)
+    tools: list[Tool] = []
+    if request.method == "POST" and form.is_valid():
+        try:
+            definitions = _probe(form.cleaned_data["url"], form.cleaned_data["name"])
+            tools = [Tool(name=str(definition["name"]), definition=definition) for definition in definitions]
+            if "save" in request.POST:
+                return _save(request, account, form, definitions)
+        except ValidationError as error:
+            note_errors(form, error)
+        except UpstreamError as error:
+            form.add_error("url", f"Nothing was saved. {error}")
+    context = {"form": form, "tools": tools, "has_looked": bool(form.is_bound and not form.errors)}
+    return render(request, "profiles/server_add.html", context, status=422 if form.errors else 200)
+
+
+def _probe(url: str, name: str) -> list[dict[str, Any]]:
+    refuse_bad_address(url)
+    return discovery.list_tools(Server(url=url, name=name, transport=Server.Transport.HTTP))
+
+
+def _save(request: HttpRequest, account: Account, form: ServerForm, definitions: list[dict[str, Any]]) -> HttpResponse:
+    by = Actor.from_request(request)
+    added = Server.objects.add(account, **form.cleaned_data, tools=definitions, by=by, now=timezone.now())
+    messages.success(request, f"The server “{added}” is there. Add it to a toolkit to use its tools.")
+    return redirect("server", added.pk)
+
+
+@require_POST
+def server_list(request: HttpRequest, pk: Any) -> HttpResponse:
+    """List the server's tools again."""
+    found = _visible(request, pk)
+    managed_account(request)
+    failure = list_again(found, now=timezone.now())
+    if failure:
+        messages.error(request, f"{failure} What it listed before is still shown.")
+    else:
+        messages.success(request, f"“{found}” listed {found.tools.count()} tools just now.")
+    return redirect("server", found.pk)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def server_remove(request: HttpRequest, pk: Any) -> HttpResponse:
+    found = get_object_or_404(Server.objects.living().filter(account=managed_account(request)), pk=pk)
+    if request.method == "POST":
+        found.remove(by=Actor.from_request(request), now=timezone.now())
+        messages.success(request, f"The server “{found}” is removed; its tools stop at the next call.")
+        return redirect("servers")
+    context = {"server": found, "toolkits": _toolkits_with(found, current_account(request))}
+    return render(request, "profiles/server_remove.html", context)

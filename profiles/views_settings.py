@@ -1,0 +1,73 @@
+from datetime import timedelta
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from profiles import mailbox
+from profiles.access import SESSION_KEY, current_account, signed_in
+from profiles.context import THEME_COOKIE, THEMES
+from profiles.forms import ProfileForm, ThemeForm
+from profiles.models import Account
+
+THEME_LIFE = timedelta(days=365)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def settings_page(request: HttpRequest) -> HttpResponse:
+    user = signed_in(request)
+    form = ProfileForm(request.POST or None, instance=user)
+    if request.method == "POST" and form.is_valid():
+        form.save()
+        messages.success(request, "Saved.")
+        return redirect("settings")
+    theme = request.COOKIES.get(THEME_COOKIE, "")
+    context = {
+        "form": form,
+        "theme_form": ThemeForm(initial={"theme": theme if theme in THEMES else "system"}),
+        "accounts": Account.objects.of(user).order_by("created_at"),
+        "account": current_account(request),
+    }
+    return render(request, "profiles/settings.html", context, status=422 if form.errors else 200)
+
+
+@require_POST
+def settings_theme(request: HttpRequest) -> HttpResponse:
+    """Keep the theme in a cookie, so that no page flashes in the wrong one."""
+    signed_in(request)
+    form = ThemeForm(request.POST)
+    response = redirect("settings")
+    if not form.is_valid():
+        messages.error(request, "Choose one of the three themes.")
+        return response
+    theme = form.cleaned_data["theme"]
+    if theme in THEMES:
+        response.set_cookie(
+            THEME_COOKIE, theme, max_age=THEME_LIFE, secure=request.is_secure(), samesite="Lax"
+        )  # read by the theme switch too
+    else:
+        response.delete_cookie(THEME_COOKIE, samesite="Lax")
+    return response
+
+
+@require_POST
+def settings_account(request: HttpRequest) -> HttpResponse:
+    """Show another of the person's accounts from now on."""
+    chosen = request.POST.get("account", "")
+    if chosen not in {str(pk) for pk in Account.objects.of(signed_in(request)).values_list("pk", flat=True)}:
+        raise Http404
+    request.session[SESSION_KEY] = chosen
+    return redirect("home")
+
+
+def staff_only(request: HttpRequest) -> None:
+    if not signed_in(request).is_staff:
+        raise Http404
+
+
+@require_safe
+def mail(request: HttpRequest) -> HttpResponse:
+    """List the mails that this instance wrote into files; the newest first."""
+    staff_only(request)
+    return render(request, "profiles/mail.html", {"mails": mailbox.newest(100), "is_in_files": mailbox.is_in_files()})

@@ -1,0 +1,156 @@
+from collections.abc import Iterable
+from itertools import groupby
+from typing import Any
+
+from django.contrib import messages
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from profiles.access import current_account, managed_account, signed_in
+from profiles.events import Actor
+from profiles.forms import AddServerToToolkitForm, DeleteToolkitForm, ToolkitForm, ToolkitSettingsForm, note_errors
+from profiles.listing import list_again
+from profiles.models import Server, Toolkit, ToolkitTool
+from profiles.permissions import Act
+
+READ_AND_WRITE = ["GET", "HEAD", "POST"]
+
+
+@require_safe
+def toolkits(request: HttpRequest) -> HttpResponse:
+    account, user = current_account(request), signed_in(request)
+    mine = Toolkit.objects.usable_by(user).filter(account=account).with_counts()
+    may_manage = account.lets(user, Act.MANAGE_TOOLKITS)
+    return render(request, "profiles/toolkits.html", {"toolkits": mine, "may_manage": may_manage})
+
+
+@require_http_methods(READ_AND_WRITE)
+def toolkit_create(request: HttpRequest) -> HttpResponse:
+    account = managed_account(request)
+    form = ToolkitForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        by, now = Actor.from_request(request), timezone.now()
+        try:
+            toolkit = Toolkit.objects.create_toolkit(account, **form.cleaned_data, by=by, now=now)
+        except ValidationError as error:
+            note_errors(form, error)
+        else:
+            messages.success(request, f"The toolkit “{toolkit}” is there. Now add servers, and choose what it allows.")
+            return redirect("toolkit", toolkit.pk)
+    return render(request, "profiles/toolkit_create.html", {"form": form}, status=422 if form.errors else 200)
+
+
+def _usable(request: HttpRequest, pk: Any) -> Toolkit:
+    return get_object_or_404(Toolkit.objects.usable_by(signed_in(request)).select_related("account"), pk=pk)
+
+
+def _managed(request: HttpRequest, pk: Any) -> Toolkit:
+    return get_object_or_404(Toolkit.objects.managed_by(signed_in(request)).select_related("account"), pk=pk)
+
+
+@require_safe
+def toolkit(request: HttpRequest, pk: Any) -> HttpResponse:
+    """Show the toolkit; who manages it chooses its tools here."""
+    found = _usable(request, pk)
+    servers = found.servers.living().with_counts().order_by("places__added_at")
+    entries = (
+        found.entries.filter(tool__server__removed_at=None)
+        .select_related("tool")
+        .order_by("tool__server_id", "tool_id")
+    )
+    by_server = {server: list(rows) for server, rows in groupby(entries, key=lambda entry: entry.tool.server_id)}
+    context = {
+        "toolkit": found,
+        "groups": [(server, _chosen(by_server.get(server.pk, []))) for server in servers],
+        "may_manage": found.account.lets(signed_in(request), Act.MANAGE_TOOLKITS),
+        "former_aliases": found.former_aliases.values_list("alias", flat=True),
+        "add_form": AddServerToToolkitForm(toolkit=found, account=found.account),
+    }
+    return render(request, "profiles/toolkit.html", context)
+
+
+def _chosen(entries: Iterable[ToolkitTool]) -> dict[str, Any]:
+    rows = list(entries)
+    allowed = sum(entry.is_allowed for entry in rows)
+    return {"entries": rows, "allowed": allowed, "new": sum(entry.is_new for entry in rows)}
+
+
+@require_http_methods(READ_AND_WRITE)
+def toolkit_edit(request: HttpRequest, pk: Any) -> HttpResponse:
+    found = _managed(request, pk)
+    initial = {name: getattr(found, name) for name in ToolkitSettingsForm.base_fields}
+    form = ToolkitSettingsForm(request.POST or None, initial=initial)
+    if request.method == "POST" and form.is_valid():
+        try:
+            changed = found.change(by=Actor.from_request(request), now=timezone.now(), **form.cleaned_data)
+        except ValidationError as error:
+            note_errors(form, error)
+        else:
+            messages.success(request, "Saved." if changed else "Nothing was different, so nothing was changed.")
+            return redirect("toolkit", found.pk)
+    context = {"form": form, "toolkit": get_object_or_404(Toolkit, pk=pk)}
+    return render(request, "profiles/toolkit_edit.html", context, status=422 if form.errors else 200)
+
+
+@require_http_methods(READ_AND_WRITE)
+def toolkit_delete(request: HttpRequest, pk: Any) -> HttpResponse:
+    found = _managed(request, pk)
+    form = DeleteToolkitForm(request.POST or None, toolkit=found)
+    if request.method == "POST" and form.is_valid():
+        if found.delete_for_good(by=Actor.from_request(request), now=timezone.now()):
+            messages.success(request, f"The toolkit “{found}” is deleted, and its tokens ended with it.")
+        else:
+            messages.error(request, f"The toolkit “{found}” is the default one of its account. It stays.")
+        return redirect("toolkits")
+    context = {"form": form, "toolkit": found}
+    return render(request, "profiles/toolkit_delete.html", context, status=422 if form.errors else 200)
+
+
+@require_POST
+def toolkit_server_add(request: HttpRequest, pk: Any) -> HttpResponse:
+    """Add a server with nothing allowed; the person chooses next."""
+    found = _managed(request, pk)
+    form = AddServerToToolkitForm(request.POST, toolkit=found, account=found.account)
+    if not form.is_valid():
+        messages.error(request, "This server cannot be added: it is in the toolkit already, or it was removed.")
+        return redirect("toolkit", found.pk)
+    server, now = form.cleaned_data["server"], timezone.now()
+    failure = list_again(server, now=now) if server.listed_at is None else ""
+    found.add_server(server, allowed=[], by=Actor.from_request(request), now=now)
+    if failure:
+        messages.warning(request, f"“{server}” is in the toolkit, but its tools could not be listed. {failure}")
+    else:
+        messages.success(request, f"“{server}” is in the toolkit. Choose which of its tools are allowed.")
+    return _back_to(found, server)
+
+
+@require_POST
+def toolkit_tools(request: HttpRequest, pk: Any, server_pk: Any) -> HttpResponse:
+    """Allow exactly the ticked tools of one server."""
+    found = _managed(request, pk)
+    server = get_object_or_404(found.servers.living(), pk=server_pk)
+    wanted = [
+        int(text) for text in request.POST.getlist("tool") if text.isascii() and text.isdigit() and len(text) < 19
+    ]
+    if found.choose_tools(server, wanted, by=Actor.from_request(request), now=timezone.now()):
+        messages.success(request, f"Saved what the toolkit allows of “{server}”. It holds from the next call on.")
+    else:
+        messages.info(request, f"Nothing changed: the same tools of “{server}” are allowed as before.")
+    return _back_to(found, server)
+
+
+@require_POST
+def toolkit_server_remove(request: HttpRequest, pk: Any, server_pk: Any) -> HttpResponse:
+    found = _managed(request, pk)
+    server = get_object_or_404(found.servers, pk=server_pk)
+    found.remove_server(server, by=Actor.from_request(request), now=timezone.now())
+    messages.success(request, f"“{server}” is no longer in the toolkit; its tools stop at the next call.")
+    return redirect("toolkit", found.pk)
+
+
+def _back_to(found: Toolkit, server: Server) -> HttpResponse:
+    return redirect(f"{reverse('toolkit', args=[found.pk])}#server-{server.pk}")
