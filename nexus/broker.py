@@ -12,6 +12,8 @@ from typing import Any
 from kombu.transport import filesystem
 from kombu.utils.json import dumps
 
+LONGEST_WAIT = 0.2  # seconds
+
 
 class Channel(filesystem.Channel):
     def _put(self, queue: str, payload: dict[str, Any], **kwargs: Any) -> None:
@@ -24,3 +26,7 @@ class Channel(filesystem.Channel):
 
 class Transport(filesystem.Transport):
     Channel = Channel
+
+    def drain_events(self, connection: Any, timeout: float | None = None) -> Any:
+        """Come back often: a worker looks at signals in between, and would else take seconds to end."""
+        return super().drain_events(connection, timeout=timeout and min(timeout, LONGEST_WAIT))

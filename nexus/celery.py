@@ -1,7 +1,9 @@
 import os
+from typing import Any
 
+import structlog
 from celery import Celery
-from celery.signals import setup_logging
+from celery.signals import setup_logging, task_postrun, task_prerun
 from kombu.transport import TRANSPORT_ALIASES
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "nexus.settings")
@@ -15,3 +17,14 @@ app.autodiscover_tasks()
 @setup_logging.connect
 def keep_our_logging(**kwargs: object) -> None:
     """Keep Celery from replacing the log format that nexus/logs.py has set."""
+
+
+@task_prerun.connect
+def name_the_task(task_id: str, task: Any, **kwargs: object) -> None:
+    """Have every log line of a task say which it belongs to."""
+    structlog.contextvars.bind_contextvars(task=task.name, task_id=task_id)
+
+
+@task_postrun.connect
+def forget_the_task(**kwargs: object) -> None:
+    structlog.contextvars.unbind_contextvars("task", "task_id")

@@ -4,11 +4,14 @@ import hashlib
 import http.client
 import shutil
 import socket
+import time
 from datetime import datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import uvicorn
+from celery.apps.beat import Beat
+from celery.apps.worker import Worker
 from django.conf import settings
 from django.contrib.staticfiles.finders import get_finders
 from django.core.management import call_command
@@ -21,6 +24,7 @@ from nexus.process_tree import Program, WhenItEnds
 from profiles import first_run
 from profiles.models import User
 
+STDIO_PATIENCE = 15.0  # seconds that the stdio host may take to start
 GRACE = 2  # seconds that open answers get when the web process is told to end
 
 
@@ -76,19 +80,20 @@ def programs(listener: socket.socket, user: User) -> list[Program]:
 
     def run_worker() -> None:
         listener.close()
-        celery.worker_main(
-            ["--quiet", "worker", "--pool=threads", "--concurrency=2", "--without-gossip", "--without-mingle"]
-        )
+        Worker(
+            app=celery, pool_cls="threads", concurrency=2, without_gossip=True, without_mingle=True, quiet=True
+        ).start()
 
     def run_beat() -> None:
         listener.close()
-        celery.start(["--quiet", "beat"])
+        Beat(app=celery, quiet=True).run()
 
     def run_stdio_host() -> None:
         call_command("stdio_host")
 
     def list_catalog() -> None:
         listener.close()
+        wait_for_stdio_host()
         first_run.list_catalog(user, now=timezone.now())
 
     return [
@@ -98,6 +103,18 @@ def programs(listener: socket.socket, user: User) -> list[Program]:
         Program("worker", run_worker),
         Program("beat", run_beat),
     ]
+
+
+def wait_for_stdio_host() -> None:
+    deadline = time.monotonic() + STDIO_PATIENCE
+    while not stdio_host_answers() and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
+def stdio_host_answers() -> bool:
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(1)
+        return connection.connect_ex(str(settings.NEXUS_STDIO_SOCKET)) == 0
 
 
 def prepare(now: datetime) -> User:

@@ -125,6 +125,7 @@ class ProcessTree:
             signal.sigtimedwait({signal.SIGCHLD}, TICK)
             self._reap()
         for program in self.living:
+            logger.warning("%s did not end within %.0f s; killing it", program.name, TIME_TO_END)
             os.killpg(program.pid, signal.SIGKILL)
         while self.living:
             signal.sigtimedwait({signal.SIGCHLD}, TICK)

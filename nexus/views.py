@@ -39,7 +39,7 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
         request,
         HTTPStatus.FORBIDDEN,
         "This form could not be checked",
-        "Nothing was changed. Go back, reload the page and send it again. Your browser must accept this site's cookies.",
+        "Nothing was changed. Go back, reload the page and send it again. Your browser must accept our cookies.",
     )
 
 
