@@ -16,9 +16,9 @@ from django.conf import settings
 from django.contrib.staticfiles.finders import get_finders
 from django.core.management import call_command
 from django.db import connections
-from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
+from nexus import readiness
 from nexus.celery import app as celery
 from nexus.process_tree import Program, WhenItEnds
 from profiles import first_run
@@ -45,8 +45,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 def migrate() -> None:
     for alias in connections:
-        executor = MigrationExecutor(connections[alias])
-        if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+        if readiness.pending_migrations(alias):
             call_command("migrate", database=alias, interactive=False, verbosity=0)
 
 
@@ -107,14 +106,8 @@ def programs(listener: socket.socket, user: User) -> list[Program]:
 
 def wait_for_stdio_host() -> None:
     deadline = time.monotonic() + STDIO_PATIENCE
-    while not stdio_host_answers() and time.monotonic() < deadline:
+    while readiness.stdio_host().state is not readiness.State.OK and time.monotonic() < deadline:
         time.sleep(0.05)
-
-
-def stdio_host_answers() -> bool:
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.settimeout(1)
-        return connection.connect_ex(str(settings.NEXUS_STDIO_SOCKET)) == 0
 
 
 def prepare(now: datetime) -> User:
