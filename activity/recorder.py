@@ -66,7 +66,7 @@ Waiting = tuple[CallRow, "asyncio.Future[None]"]
 class SqliteRecorder:
     """Commits on the event loop itself, which takes less time than handing over to a thread would."""
 
-    STATEMENT = f"INSERT INTO {TABLE} ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"
+    STATEMENT = f"INSERT INTO {TABLE} ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"  # noqa: S608
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -191,7 +191,8 @@ class PostgresRecorder:
 
     async def _is_there(self, row: CallRow) -> bool:
         assert self._connection
-        cursor = await self._connection.execute(f"SELECT 1 FROM {TABLE} WHERE id = %s AND at = %s", [row.id, row.at])
+        query = "SELECT 1 FROM activity_call WHERE id = %s AND at = %s"
+        cursor = await self._connection.execute(query, [row.id, row.at])
         return await cursor.fetchone() is not None
 
     async def _connect(self) -> "psycopg.AsyncConnection[Any]":
@@ -200,7 +201,14 @@ class PostgresRecorder:
 
 def _for_sqlite(row: CallRow) -> tuple[Any, ...]:
     """Return the values as Django stores them: UUIDs as 32 hex digits, times as text in UTC without a zone."""
-    return (row.id.hex, row.at.strftime("%Y-%m-%d %H:%M:%S.%f"), row.account_id.hex, *row[3:5], row.toolkit_id.hex, *row[6:])
+    return (
+        row.id.hex,
+        row.at.strftime("%Y-%m-%d %H:%M:%S.%f"),
+        row.account_id.hex,
+        *row[3:5],
+        row.toolkit_id.hex,
+        *row[6:],
+    )
 
 
 def _for_postgres(row: CallRow) -> tuple[Any, ...]:
@@ -215,5 +223,3 @@ def _settle(waiting: list[Waiting], error: Exception | None = None) -> None:
             done.set_exception(error)
         else:
             done.set_result(None)
-
-

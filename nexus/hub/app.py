@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from msgspec import json
 
-from activity.recorder import CallRow, NotRecorded, Recorder
+from activity.recorder import NotRecorded, Recorder
 from nexus.hub import protocol, refusals, replies, sessions
 from nexus.hub.authority import AuthorityCache, Database, Unavailable
 from nexus.hub.counters import counters
@@ -306,7 +306,7 @@ _PREFLIGHT = [
     (b"access-control-allow-methods", b"GET, POST, DELETE"),
     (
         b"access-control-allow-headers",
-        b"Authorization, Content-Type, Accept, MCP-Protocol-Version, Mcp-Session-Id, Mcp-Method, Mcp-Name, Last-Event-ID",
+        b"Authorization, Content-Type, Accept, MCP-Protocol-Version, Mcp-Session-Id, Mcp-Method, Mcp-Name",
     ),
     (b"access-control-max-age", b"600"),
 ]

@@ -52,8 +52,8 @@ class Changed(Exception):
 class Peek(msgspec.Struct):
     """The two members of a tool's result that the hub looks at."""
 
-    isError: bool = False  # noqa: N815
-    resultType: str | None = None  # noqa: N815
+    isError: bool = False
+    resultType: str | None = None
 
 
 _peek = msgspec.json.Decoder(Peek)

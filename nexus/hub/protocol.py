@@ -1,4 +1,4 @@
-"""Which era a request belongs to, and what that era demands of it (MCP specification, revisions 2024-11-05 to 2026-07-28)."""
+"""Which era a request belongs to, and what that era demands of it (MCP revisions 2024-11-05 to 2026-07-28)."""
 
 import base64
 import binascii

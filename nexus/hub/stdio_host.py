@@ -1,8 +1,8 @@
-"""The one process of a machine that runs stdio servers, so that hub workers share them: `python -m nexus.hub.stdio_host SOCKET`.
+"""The one process of a machine that runs stdio servers, so that all hub workers share them.
 
-It answers `POST /` on a socket of its own user (mode 0600): the body is a JSON-RPC request or notification, the
-header `nexus-command` the server's command as a JSON list. It loads neither Django nor the settings: it needs no
-database, and what it starts inherits none of the hub's keys.
+`python -m nexus.hub.stdio_host SOCKET` answers `POST /` on a socket of its own user (mode 0600): the body is a JSON-RPC
+request or notification, the header `nexus-command` the server's command as a JSON list. It loads neither Django nor the
+settings: it needs no database, and what it starts inherits none of the hub's keys.
 """
 
 import asyncio

@@ -1,0 +1,84 @@
+import asyncio
+import json
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import pytest
+
+from nexus.hub.assembly import make_hub
+
+
+@dataclass
+class Answer:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self):
+        return json.loads(self.body)
+
+    @property
+    def result(self):
+        return self.json["result"]
+
+
+@dataclass
+class HubClient:
+    """Speaks to a hub of this process as an ASGI server does."""
+
+    hub: object
+    headers: dict[str, str] = field(default_factory=dict)
+
+    async def send(self, method, path, body=b"", query="", headers=None, peer="203.0.113.9"):
+        sent = {"host": "localhost", **self.headers, **(headers or {})}
+        pairs = headers if isinstance(headers, list) else [(key, value) for key, value in sent.items() if value is not None]
+        scope = {
+            "type": "http", "method": method, "path": path, "query_string": query.encode(), "client": (peer, 4711),
+            "headers": [(key.lower().encode(), value.encode("latin-1")) for key, value in pairs],
+        }  # fmt: skip
+        messages = []
+
+        async def receive():
+            return {"type": "http.request", "body": body}
+
+        async def send(message):
+            messages.append(message)
+
+        await self.hub(scope, receive, send)
+        start = messages[0]
+        received = {name.decode(): value.decode("latin-1") for name, value in start["headers"]}
+        return Answer(start["status"], received, b"".join(message.get("body", b"") for message in messages[1:]))
+
+    async def post(self, secret, method="tools/list", params=None, query="", path="/hub/mcp", **headers):
+        message = {"jsonrpc": "2.0", "id": 1, "method": method}
+        if params is not None:
+            message["params"] = params
+        named = {key.replace("_", "-"): value for key, value in headers.items()}
+        sent = {"authorization": f"Bearer {secret}", "content-type": "application/json", **named}
+        return await self.send("POST", path, json.dumps(message).encode(), query, sent)
+
+    async def call(self, secret, tool, arguments=None, **headers):
+        return await self.post(secret, "tools/call", {"name": tool, "arguments": arguments or {}}, **headers)
+
+
+@asynccontextmanager
+async def running_hub():
+    hub = make_hub()
+    await hub.start()
+    try:
+        yield HubClient(hub)
+    finally:
+        await hub.stop()
+
+
+@pytest.fixture
+def hub_client(transactional_db):
+    """Return an async context manager that gives a client of a running hub."""
+    return running_hub
+
+
+@pytest.fixture
+def in_thread():
+    """Run what uses the ORM outside the event loop, as the portal would."""
+    return asyncio.to_thread
