@@ -28,8 +28,8 @@ class ServerQuerySet(models.QuerySet["Server"]):
     def living(self) -> Self:
         return self.filter(removed_at=None)
 
-    def visible_in(self, account: Account) -> Self:
-        """Return the catalog of the instance and the account's own servers."""
+    def visible_in(self, account: Account | None) -> Self:
+        """Return the catalog of the instance and the account's own servers; for no account, the catalog."""
         return self.living().filter(Q(account=None) | Q(account=account))
 
     def with_counts(self) -> Self:
@@ -39,7 +39,7 @@ class ServerQuerySet(models.QuerySet["Server"]):
 class ServerManager(models.Manager.from_queryset(ServerQuerySet)):  # type: ignore[misc]
     def add(
         self,
-        account: Account,
+        account: Account | None,
         *,
         url: str,
         name: str,

@@ -1,0 +1,39 @@
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand
+from django.utils import timezone
+
+from profiles import operator
+from profiles.events import Actor
+from profiles.models import Server
+from profiles.models.servers import refuse_bad_address
+from profiles.upstream import discovery
+
+
+class Command(BaseCommand):
+    help = "Add a streamable HTTP server to the catalog, once it has listed its tools."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("slug", help="prefix of its tools' names: lower-case letters, digits, hyphens")
+        parser.add_argument("url", help="address of the MCP endpoint")
+        parser.add_argument("--name", help="shown to people; default: the slug")
+        parser.add_argument(
+            "--toolkit", metavar="ALIAS", help="allow all its tools in this toolkit of the first account"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        slug, url, name = options["slug"], options["url"], options["name"] or options["slug"]
+        by, now = Actor.operator("add_server"), timezone.now()
+        with operator.one_line_refusals():
+            toolkit = (
+                operator.toolkit_named(operator.account_named(None), options["toolkit"]) if options["toolkit"] else None
+            )
+            refuse_bad_address(url)
+            tools = discovery.list_tools(Server(url=url, name=name, transport=Server.Transport.HTTP))
+            server = Server.objects.add(None, url=url, name=name, slug=slug, tools=tools, by=by, now=now)
+            names = list(server.tools.values_list("name", flat=True))
+            if toolkit:
+                toolkit.add_server(server, allowed=names, by=by, now=now)
+        place = f" All are allowed in the toolkit “{toolkit}”." if toolkit else ""
+        self.stdout.write(f"The server “{server}” is in the catalog, with {len(names)} tools.{place}")
