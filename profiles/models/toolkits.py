@@ -11,6 +11,7 @@ from django.db import models, transaction
 from django.db.models import Count, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce, Lower
 from django.dispatch import receiver
+from django.urls import reverse
 
 from profiles import names
 from profiles.events import Action, Actor, Event
@@ -143,6 +144,10 @@ class Toolkit(models.Model):
     @property
     def mcp_url(self) -> str:
         return f"{settings.NEXUS_BASE_URL}/hub/mcp?{urlencode({'accountId': self.account_id, 'profile': self.alias})}"
+
+    @property
+    def install_path(self) -> str:
+        return f"{reverse('install')}?{urlencode({'profile': self.alias})}"
 
     def clean(self) -> None:
         taken = FormerAlias.objects.filter(
