@@ -18,9 +18,9 @@ TEST_STAMP := $(VENV)/.installed-requirements-test-$(call hash,requirements-test
 # What production looks like to `check --deploy`; the keys are made for this one command.
 PRODUCTION = NEXUS_BASE_URL=https://nexus.example.com NEXUS_DATA_DIR=$(CURDIR)/build/production \
 	DATABASE_URL=postgresql://nexus@db.example.com/nexus REDIS_URL=redis://redis.example.com/0 \
-	EMAIL_URL=smtp://mail.example.com NEXUS_TRUSTED_PROXIES=1 \
-	NEXUS_SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(50))') \
-	NEXUS_FIELD_KEYS=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(32))')
+	EMAIL_URL=smtp://mail.example.com NEXUS_TRUSTED_PROXIES=1 NEXUS_ADMIN_EMAIL=ops@nexus.example.com \
+	NEXUS_SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(50))')
+
 
 .NOTPARALLEL:
 .PHONY: run test check bench lock clean environment test-environment chromium

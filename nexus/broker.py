@@ -16,7 +16,8 @@ LONGEST_WAIT = 0.2  # seconds
 
 
 class Channel(filesystem.Channel):
-    def _put(self, queue: str, payload: dict[str, Any], **kwargs: Any) -> None:
+    def _put(self, queue: str, payload: dict[str, Any], **kwargs: Any) -> None:  # type: ignore[override]
+        os.makedirs(self.data_folder_out, exist_ok=True)
         final = os.path.join(self.data_folder_out, f"{time.time_ns():020d}_{uuid.uuid4().hex}.{queue}.msg")
         partial = final.removesuffix(".msg") + ".tmp"
         with open(partial, "w") as file:
@@ -27,6 +28,6 @@ class Channel(filesystem.Channel):
 class Transport(filesystem.Transport):
     Channel = Channel
 
-    def drain_events(self, connection: Any, timeout: float | None = None) -> Any:
+    def drain_events(self, connection: Any, timeout: float | None = None) -> None:  # type: ignore[override]
         """Come back often: a worker looks at signals in between, and would else take seconds to end."""
-        return super().drain_events(connection, timeout=timeout and min(timeout, LONGEST_WAIT))
+        super().drain_events(connection, timeout=min(timeout, LONGEST_WAIT) if timeout else None)

@@ -15,4 +15,4 @@ class Command(BaseCommand):
         # Another program from here on: it needs neither Django nor our environment's keys.
         environment = {name: os.environ[name] for name in KEPT if name in os.environ}
         program = [sys.executable, "-m", "nexus.hub.stdio_host", str(settings.NEXUS_STDIO_SOCKET)]
-        os.execve(sys.executable, program, environment)
+        os.execve(sys.executable, program, environment)  # noqa: S606
