@@ -3,7 +3,7 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
-from django.core.validators import MaxLengthValidator, RegexValidator, URLValidator
+from django.core.validators import RegexValidator, URLValidator
 
 from profiles.models import Account, Server, Toolkit, User
 from profiles.models.servers import SLUG
@@ -11,6 +11,9 @@ from profiles.models.toolkits import ALIAS
 
 PLAIN_LINE = RegexValidator(
     r"^[^\x00-\x1f\x7f\u202a-\u202e\u2066-\u2069]+$", "Write the name on one line, in plain characters."
+)
+WHOLE_ADDRESS = URLValidator(
+    schemes=["http", "https"], message="Write the whole address, as in https://example.com/mcp."
 )
 
 
@@ -34,9 +37,12 @@ class PasswordForm(forms.Form):
 
 class CodeForm(forms.Form):
     code = forms.CharField(
-        label="Code", max_length=20,
-        widget=forms.TextInput(attrs={"autocomplete": "one-time-code", "autofocus": True, "class": "code-input", "spellcheck": "false"}),
-    )  # fmt: skip
+        label="Code",
+        max_length=20,
+        widget=forms.TextInput(
+            attrs={"autocomplete": "one-time-code", "autofocus": True, "class": "code-input", "spellcheck": "false"}
+        ),
+    )
 
 
 class ToolkitForm(forms.Form):
@@ -96,9 +102,7 @@ class DeleteToolkitForm(forms.Form):
 class AddServerToToolkitForm(forms.Form):
     """A server that the account sees and the toolkit does not have yet."""
 
-    server: forms.ModelChoiceField[Server] = forms.ModelChoiceField(
-        queryset=Server.objects.none(), label="Server", empty_label="Choose a server"
-    )
+    server = forms.ModelChoiceField(queryset=Server.objects.none(), label="Server", empty_label="Choose a server")
 
     def __init__(self, *args: Any, toolkit: Toolkit, account: Account, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -111,11 +115,12 @@ class ServerForm(forms.Form):
     """A streamable HTTP server, by its address."""
 
     url = forms.CharField(
-        label="Address", max_length=500,
-        validators=[URLValidator(schemes=["http", "https"], message="Write the whole address, as in https://example.com/mcp."), MaxLengthValidator(500)],
+        label="Address",
+        max_length=500,
+        validators=[WHOLE_ADDRESS],
         help_text="The address of a streamable HTTP server, as in https://example.com/mcp.",
         widget=forms.URLInput(attrs={"placeholder": "https://example.com/mcp", "autocomplete": "off"}),
-    )  # fmt: skip
+    )
     name = forms.CharField(
         label="Name", max_length=80, validators=[PLAIN_LINE], help_text="What people call it, as in “Issue tracker”."
     )
@@ -126,7 +131,7 @@ class ServerForm(forms.Form):
     )  # fmt: skip
 
 
-class ProfileForm(forms.ModelForm[User]):
+class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]
     """How the person is called, and in which zone they read times."""
 
     time_zone = forms.ChoiceField(
