@@ -3,7 +3,7 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
-from django.core.validators import RegexValidator, URLValidator
+from django.core.validators import RegexValidator
 
 from profiles.models import Account, Server, Toolkit, User
 from profiles.models.servers import SLUG
@@ -11,9 +11,6 @@ from profiles.models.toolkits import ALIAS
 
 PLAIN_LINE = RegexValidator(
     r"^[^\x00-\x1f\x7f\u202a-\u202e\u2066-\u2069]+$", "Write the name on one line, in plain characters."
-)
-WHOLE_ADDRESS = URLValidator(
-    schemes=["http", "https"], message="Write the whole address, as in https://example.com/mcp."
 )
 
 
@@ -117,7 +114,6 @@ class ServerForm(forms.Form):
     url = forms.CharField(
         label="Address",
         max_length=500,
-        validators=[WHOLE_ADDRESS],
         help_text="The address of a streamable HTTP server, as in https://example.com/mcp.",
         widget=forms.URLInput(attrs={"placeholder": "https://example.com/mcp", "autocomplete": "off"}),
     )

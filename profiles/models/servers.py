@@ -59,7 +59,7 @@ class ServerManager(models.Manager.from_queryset(ServerQuerySet)):  # type: igno
             transport=Server.Transport.HTTP,
         )  # fmt: skip
         with transaction.atomic():
-            server.full_clean(validate_constraints=True)
+            server.full_clean(exclude=["url"])  # Django refuses hosts of one word, which container networks have
             server.save(force_insert=True)
             Event.record(
                 Action.SERVER_ADDED,
@@ -80,7 +80,8 @@ def refuse_bad_address(url: str) -> None:
         port = parts.port
     except ValueError:
         parts, port = urlsplit(""), None
-    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
+    is_plain = url.isprintable() and " " not in url
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0 or not is_plain:
         raise ValidationError({"url": "Write the whole address, as in https://example.com/mcp."})
     if parts.username is not None or parts.password is not None:
         raise ValidationError(
