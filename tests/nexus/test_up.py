@@ -1,0 +1,137 @@
+import contextlib
+import os
+import signal
+import socket
+import sqlite3
+import stat
+
+import pytest
+
+from tests.nexus.running import Running, manage, wait_until
+
+pytestmark = pytest.mark.xdist_group("up")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """A data directory in which Nexus has run once, and ended."""
+    folder = tmp_path_factory.mktemp("up") / "var"
+    first = Running(folder).wait_until_served()
+    assert first.end() < 5
+    assert not first.left_behind()
+    return folder
+
+
+@pytest.fixture
+def running(data):
+    nexus = Running(data).wait_until_served()
+    yield nexus
+    if nexus.process.poll() is None:
+        nexus.end()
+
+
+def rows(data, query):
+    with contextlib.closing(sqlite3.connect(data / "nexus.sqlite3")) as file:
+        return file.execute(query).fetchall()
+
+
+def test_the_first_start_makes_a_person_a_toolkit_and_a_catalog(data):
+    assert rows(data, "SELECT email, is_staff, is_superuser FROM profiles_user") == [("admin@example.com", 1, 1)]
+    assert rows(data, "SELECT alias, is_default FROM profiles_toolkit") == [("default", 1)]
+    assert rows(data, "SELECT slug, failure FROM profiles_server ORDER BY slug") == [("git", ""), ("time", "")]
+    allowed = rows(data, "SELECT exposed_name FROM profiles_toolkittool WHERE is_allowed ORDER BY exposed_name")
+    assert allowed == [("time__convert_time",), ("time__get_current_time",)]
+    assert (data / "demo-repo" / ".git").is_dir()
+
+
+def test_its_keys_are_for_its_own_user_alone(data):
+    key = data / "keys" / "nexus_secret_key"
+    assert stat.S_IMODE(key.stat().st_mode) == 0o600
+
+
+def test_it_says_where_it_is_only_when_the_page_is_served(running):
+    assert f"http://localhost:{running.port}/accounts/link/" in running.output
+    assert "works once" in running.output
+    response, _body = running.get("/accounts/login/")
+    assert response.status == 200
+    assert running.get("/healthz")[0].status == 200
+
+
+def test_it_runs_web_worker_beat_and_stdio_host(running):
+    assert wait_until(lambda: all(map(running.pid_of, ("nexus-web", "nexus-worker", "nexus-beat"))), 10)
+    assert len(running.pids) >= 5
+
+
+def test_a_second_start_finds_everything_as_it_was(data):
+    tables = ("profiles_user", "profiles_account", "profiles_toolkit", "profiles_server", "profiles_toolkittool")
+    before = [rows(data, f"SELECT * FROM {table} ORDER BY id") for table in tables]
+    key = (data / "keys" / "nexus_secret_key").read_text()
+    Running(data).wait_until_served().end()
+    assert [rows(data, f"SELECT * FROM {table} ORDER BY id") for table in tables] == before
+    assert (data / "keys" / "nexus_secret_key").read_text() == key
+
+
+@pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_all_of_it_within_five_seconds(running, by):
+    assert running.end(by) < 5
+    assert running.process.returncode == 0
+    assert not running.left_behind()
+
+
+def test_killing_the_parent_leaves_nothing(running):
+    running.end(signal.SIGKILL)
+    assert not running.left_behind()
+
+
+def test_a_worker_that_dies_is_started_again(running):
+    wait_until(lambda: running.pid_of("nexus-worker"), 10)
+    first = running.pid_of("nexus-worker")
+    os.kill(first, signal.SIGKILL)
+    assert wait_until(lambda: running.pid_of("nexus-worker") not in (None, first), 10)
+    assert "worker ended" in running.output
+
+
+def test_when_the_web_dies_all_of_it_ends(running):
+    os.kill(running.pid_of("nexus-web"), signal.SIGKILL)
+    assert running.process.wait(10) == 1
+    assert not running.left_behind()
+
+
+def test_a_taken_port_is_a_one_line_error(data):
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        result = manage(data, "up", port=listener.getsockname()[1])
+    assert result.returncode == 1
+    assert result.stderr.count("\n") == 1
+    assert "is taken" in result.stderr
+
+
+def test_production_does_not_start_without_its_key(tmp_path):
+    result = manage(tmp_path / "var", "up", NEXUS_BASE_URL="https://nexus.example.com")
+    assert result.returncode == 1
+    assert result.stderr.count("\n") == 1
+    assert "NEXUS_SECRET_KEY" in result.stderr
+
+
+def test_production_does_not_start_with_debug_pages(tmp_path):
+    result = manage(
+        tmp_path / "var", "up", NEXUS_BASE_URL="https://nexus.example.com", NEXUS_DEBUG="1", NEXUS_SECRET_KEY="k3y" * 20
+    )
+    assert result.returncode == 1
+    assert "nexus.E002" in result.stderr
+    assert "nexus.E001" in result.stderr
+
+
+def test_the_doctor_finds_a_running_nexus_well(running, data):
+    wait_until(lambda: running.pid_of("nexus-worker"), 10)
+    assert wait_until(lambda: manage(data, "doctor", port=running.port).returncode == 0, 20), manage(
+        data, "doctor", port=running.port
+    ).stdout
+
+
+def test_the_doctor_says_what_to_do_where_nothing_runs(data):
+    result = manage(data, "doctor")
+    assert result.returncode == 1
+    assert "fail  worker" in result.stdout
+    assert "Start celery -A nexus worker" in result.stdout
