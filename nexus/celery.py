@@ -10,6 +10,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "nexus.settings")
 TRANSPORT_ALIASES["nexusfs"] = "nexus.broker:Transport"
 
 app = Celery("nexus")
+app.set_default()  # in every thread, not only in the one that imports this
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 

@@ -33,7 +33,11 @@ def package_folder(name: str) -> pathlib.Path:
 def start_daemon(command: list[object], log: pathlib.Path) -> "subprocess.Popen[bytes]":
     with log.open("wb") as output:
         return subprocess.Popen(
-            [str(part) for part in command], stdout=output, stderr=output, preexec_fn=end_with_parent, start_new_session=True
+            [str(part) for part in command],
+            stdout=output,
+            stderr=output,
+            preexec_fn=end_with_parent,
+            start_new_session=True,
         )
 
 
@@ -50,7 +54,9 @@ def unprivileged() -> list[str]:
         return []
     prefix = ["unshare", "--user", "--map-user=65534", "--map-group=65534"]
     allowed = subprocess.run([*prefix, "true"], capture_output=True, check=False).returncode == 0
-    assert allowed, "PostgreSQL refuses to run as root and user namespaces are forbidden here: run the tests as an ordinary user"
+    assert allowed, (
+        "PostgreSQL refuses to run as root and user namespaces are forbidden here: run the tests as an ordinary user"
+    )
     return prefix
 
 
@@ -99,7 +105,7 @@ def start() -> None:
 
     def stop() -> None:
         for daemon in daemons:
-            daemon.terminate()
+            daemon.send_signal(signal.SIGINT)  # PostgreSQL: end sessions and stop; Redis: stop
         for daemon in daemons:
             daemon.wait(10)
         shutil.rmtree(base, ignore_errors=True)

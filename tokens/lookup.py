@@ -176,7 +176,9 @@ def changes_since(known: int) -> tuple[int, list[tuple[str, str]] | None]:
 
     The list is None if the log no longer reaches back so far: then everything known is to be forgotten.
     """
-    rows = list(AuthorityChange.objects.filter(epoch__gt=known).order_by("epoch").values_list("epoch", "scope", "subject"))
+    rows = list(
+        AuthorityChange.objects.filter(epoch__gt=known).order_by("epoch").values_list("epoch", "scope", "subject")
+    )
     if not rows:
         now = epoch()
         return now, [] if now == known else None

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol, TypeVar
 
-from django.db import close_old_connections, connection
+from django.db import close_old_connections
 
 from profiles import resolver
 from profiles.resolver import ToolkitView
@@ -38,7 +38,7 @@ class Watch(Protocol):
 
 
 class Database:
-    """Runs synchronous ORM functions in threads of its own, each with a connection that stays."""
+    """Runs synchronous ORM functions in threads of its own; each gives its connection back when it is done."""
 
     def __init__(self, threads: int = 4) -> None:
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="hub-database")
@@ -48,14 +48,13 @@ class Database:
 
     @staticmethod
     def _call(function: Callable[..., T], *args: Any) -> T:
-        close_old_connections()
-        return function(*args)
+        try:
+            return function(*args)
+        finally:
+            close_old_connections()
 
     async def stop(self) -> None:
-        loop = asyncio.get_running_loop()
-        closing = [loop.run_in_executor(self._threads, connection.close) for _ in range(self._threads._max_workers)]
-        await asyncio.gather(*closing)
-        self._threads.shutdown()
+        await asyncio.to_thread(self._threads.shutdown)
 
 
 class AuthorityCache:
@@ -95,6 +94,7 @@ class AuthorityCache:
         return found
 
     async def toolkit(self, toolkit_id: uuid.UUID) -> ToolkitView | None:
+        self.current()
         if found := self._toolkits.get(toolkit_id):
             return found
         while True:

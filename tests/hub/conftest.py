@@ -4,6 +4,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import pytest
+from django.db import connections
 
 from nexus.hub.assembly import make_hub
 
@@ -32,7 +33,9 @@ class HubClient:
 
     async def send(self, method, path, body=b"", query="", headers=None, peer="203.0.113.9"):
         sent = {"host": "localhost", **self.headers, **(headers or {})}
-        pairs = headers if isinstance(headers, list) else [(key, value) for key, value in sent.items() if value is not None]
+        pairs = (
+            headers if isinstance(headers, list) else [(key, value) for key, value in sent.items() if value is not None]
+        )
         scope = {
             "type": "http", "method": method, "path": path, "query_string": query.encode(), "client": (peer, 4711),
             "headers": [(key.lower().encode(), value.encode("latin-1")) for key, value in pairs],
@@ -80,5 +83,15 @@ def hub_client(transactional_db):
 
 @pytest.fixture
 def in_thread():
-    """Run what uses the ORM outside the event loop, as the portal would."""
-    return asyncio.to_thread
+    """Run what uses the ORM outside the event loop, as the portal would, and give its connection back."""
+
+    def run_and_close(function, *arguments):
+        try:
+            return function(*arguments)
+        finally:
+            connections.close_all()
+
+    async def run(function, *arguments):
+        return await asyncio.to_thread(run_and_close, function, *arguments)
+
+    return run

@@ -1,7 +1,6 @@
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import ClassVar, Self
 
 from celery import current_app
@@ -311,6 +310,8 @@ class DelegatedToken(models.Model):
             )  # fmt: skip
             Authority.objects.advance(AuthorityChange.Scope.TOKEN, [self.pk])
             if by.kind != ActorKind.USER or by.id != str(self.owner_id):
-                mail = partial(current_app.send_task, "tokens.tasks.mail_revoked", args=[self.pk, by.label])
-                transaction.on_commit(mail, robust=True)
+                transaction.on_commit(lambda: self._tell_owner(by.label), robust=True)
         return True
+
+    def _tell_owner(self, by: str) -> None:
+        current_app.send_task("tokens.tasks.mail_revoked", args=[self.pk, by])

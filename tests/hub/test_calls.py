@@ -1,0 +1,217 @@
+"""A call from the client's request to the server's answer and the row in Activity."""
+
+import asyncio
+import json
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from activity.models import Call
+from profiles.models import Server, Toolkit
+from tests import cast
+from tests.hub.upstream import running_upstream
+from tokens.models import DelegatedToken
+
+pytestmark = [pytest.mark.django_db(transaction=True, databases="__all__"), pytest.mark.sqlite]
+
+
+@asynccontextmanager
+async def stage(hub_client, in_thread, **fields):
+    """Alice's toolkit “work” on a real upstream, of which echo is allowed and add is not; a token; a running hub."""
+    async with running_upstream(**fields) as upstream:
+        secret = await in_thread(_prepare, upstream)
+        async with hub_client() as client:
+            yield upstream, client, secret
+
+
+def _prepare(upstream):
+    alice = cast.make_user("Alice")
+    server = cast.make_server(url=upstream.url)
+    server.remember_tools(upstream.tools, now=timezone.now())
+    toolkit = cast.make_toolkit(alice.personal_account, "work", server, allowed=["echo"])
+    return cast.make_token(alice, toolkit).key.text
+
+
+async def test_a_single_post_lists_and_calls(hub_client, in_thread):
+    async with stage(hub_client, in_thread) as (upstream, client, secret):
+        listed = await client.post(secret)
+        assert [tool["name"] for tool in listed.result["tools"]] == ["echo__echo", "nexus_status"]
+        answer = await client.call(secret, "echo__echo", {"text": "hello"})
+        assert answer.status == 200
+        assert answer.headers["content-type"] == "application/json"
+        assert answer.result["content"] == [{"type": "text", "text": "hello"}]
+        assert upstream.calls[0]["name"] == "echo"
+
+
+async def test_every_answered_call_is_in_activity(hub_client, in_thread):
+    async with stage(hub_client, in_thread) as (upstream, client, secret):
+        await client.call(secret, "echo__echo", {"text": "hello"}, user_agent="curl/8")
+        await client.call(secret, "echo__add")
+        rows = await in_thread(lambda: list(Call.objects.order_by("at")))
+        assert [(row.tool, row.outcome) for row in rows] == [("echo__echo", "ok"), ("echo__add", "refused")]
+        assert (rows[0].owner_email, rows[0].toolkit_alias, rows[0].server) == ("alice@example.com", "work", "echo")
+        assert rows[0].user_agent == "curl/8"
+        assert rows[0].upstream_ms > 0
+
+
+async def test_a_tool_that_is_not_allowed_is_neither_listed_nor_sent_upstream(hub_client, in_thread):
+    async with stage(hub_client, in_thread) as (upstream, client, secret):
+        for name in ("echo__add", "add", "echo", "ECHO__ECHO", "echo__echo ", "nope", "", "echo__echo\0"):
+            answer = await client.call(secret, name)
+            assert answer.json["error"]["code"] == -32602, name
+        assert upstream.calls == []
+
+
+async def test_the_answer_of_a_server_is_not_altered(hub_client, in_thread):
+    raw = b'"result":{"content":[],"big":123456789012345678901234567890,"pi":3.10,"x-new":{"b":1,"a":[null]},"_meta":{"k":"\\u00e4"}}'
+    async with stage(hub_client, in_thread, answers={"echo": raw}) as (upstream, client, secret):
+        answer = await client.call(secret, "echo__echo")
+        assert answer.body == b'{"jsonrpc":"2.0","id":1,' + raw + b"}"
+
+
+async def test_arguments_reach_the_server_as_they_were_sent(hub_client, in_thread):
+    async with stage(hub_client, in_thread) as (upstream, client, secret):
+        arguments = b'{"n":123456789012345678901234567890,"x":1.10,"text":"\\ud83d\\ude00"}'
+        body = (
+            b'{"jsonrpc":"2.0","id":"a\\"b","method":"tools/call","params":{"name":"echo__echo","arguments":%b,"x":1}}'
+        )
+        headers = {"authorization": f"Bearer {secret}", "content-type": "application/json"}
+        answer = await client.send("POST", "/hub/mcp", body % arguments, headers=headers)
+        assert answer.json["id"] == 'a"b'
+        assert upstream.calls[0]["arguments"] == json.loads(arguments)
+        assert upstream.calls[0]["x"] == 1
+
+
+async def test_an_error_of_a_server_keeps_its_code_and_data(hub_client, in_thread):
+    raw = b'"error":{"code":-31999,"message":"no","data":{"why":[1.0]}}'
+    async with stage(hub_client, in_thread, answers={"echo": raw}) as (upstream, client, secret):
+        answer = await client.call(secret, "echo__echo")
+        assert answer.body == b'{"jsonrpc":"2.0","id":1,' + raw + b"}"
+        assert (await in_thread(Call.objects.get)).outcome == "upstream_error"
+
+
+async def test_a_tool_that_fails_is_shown_as_such(hub_client, in_thread):
+    raw = b'"result":{"content":[],"isError":true}'
+    async with stage(hub_client, in_thread, answers={"echo": raw}) as (upstream, client, secret):
+        await client.call(secret, "echo__echo")
+        assert (await in_thread(Call.objects.get)).outcome == "tool_error"
+
+
+async def test_the_token_of_the_client_never_reaches_a_server(hub_client, in_thread):
+    async with stage(hub_client, in_thread) as (upstream, client, secret):
+        await client.post(secret)
+        await client.call(secret, "echo__echo", {"text": "hello"})
+        received = b"".join(upstream.heads) + json.dumps(upstream.requests).encode()
+        assert secret[20:].encode() not in received
+
+
+async def test_a_server_that_is_gone_is_a_tool_error_that_names_it(hub_client, in_thread):
+    async with stage(hub_client, in_thread) as (upstream, client, secret):
+        await in_thread(lambda: Server.objects.update(url="http://127.0.0.1:1/mcp"))
+        async with hub_client() as fresh:
+            answer = await fresh.call(secret, "echo__echo")
+            assert answer.status == 200
+            assert answer.result["isError"] is True
+            assert "Echo" in answer.result["content"][0]["text"]
+            listed = await fresh.post(secret)
+            assert [tool["name"] for tool in listed.result["tools"]] == ["echo__echo", "nexus_status"]
+            assert listed.result["_meta"]["nexus/servers"][0]["server"] == "echo"
+
+
+async def test_a_revoked_token_is_refused_at_the_very_next_call(hub_client, in_thread):
+    async with stage(hub_client, in_thread) as (upstream, client, secret):
+        assert (await client.call(secret, "echo__echo")).status == 200
+        await in_thread(_revoke)
+        answer = await client.call(secret, "echo__echo")
+        assert answer.status == 401
+        assert 'error="invalid_token"' in answer.headers["www-authenticate"]
+        assert "was revoked on" in answer.json["error"]["message"]
+        assert len(upstream.calls) == 1
+
+
+def _revoke():
+    DelegatedToken.objects.get().revoke(by=cast.OPERATOR, reason="leaked", now=timezone.now())
+
+
+async def test_a_call_that_has_not_begun_when_its_token_is_revoked_does_not_begin(hub_client, in_thread):
+    """The first call opens the connection slowly, so the revocation falls between the two looks."""
+    async with stage(hub_client, in_thread) as (upstream, client, secret):
+        await client.post(secret)
+        leg = next(iter(client.hub._upstreams._states.values())).leg
+        connect, reached, go_on = leg._pool._connect, asyncio.Event(), asyncio.Event()
+
+        async def slowly():
+            reached.set()
+            await go_on.wait()
+            return await connect()
+
+        leg._pool._idle.clear()
+        leg._pool._connect = slowly
+        call = asyncio.create_task(client.call(secret, "echo__echo"))
+        await reached.wait()
+        await in_thread(_revoke)
+        go_on.set()
+        assert (await call).status == 401
+        assert upstream.calls == []
+
+
+async def test_a_change_of_the_toolkit_acts_at_the_next_call(hub_client, in_thread):
+    async with stage(hub_client, in_thread) as (upstream, client, secret):
+        assert (await client.call(secret, "echo__echo")).status == 200
+        await in_thread(_allow_only, "add")
+        assert "error" in (await client.call(secret, "echo__echo")).json
+        assert "result" in (await client.call(secret, "echo__add")).json
+
+
+def _allow_only(name):
+    toolkit = Toolkit.objects.get(alias="work")
+    server = toolkit.servers.get()
+    ids = server.tools.filter(name=name).values_list("pk", flat=True)
+    toolkit.choose_tools(server, ids, by=cast.OPERATOR, now=timezone.now())
+
+
+async def test_a_tool_that_appears_later_is_off_and_marked_new(hub_client, in_thread):
+    async with stage(hub_client, in_thread) as (upstream, client, secret):
+        upstream.tools.append(cast.definition("later"))
+        upstream.tools[0]["description"] = "Says it again"
+        listed = await client.post(secret)
+        assert [tool["name"] for tool in listed.result["tools"]] == ["echo__echo", "nexus_status"]
+        assert listed.result["tools"][0]["description"] == "Says it again"
+        new = await in_thread(lambda: Server.objects.get().tools.get(name="later").entries.get())
+        assert (new.is_new, new.is_allowed) == (True, False)
+
+
+async def test_a_token_expires_to_the_second(hub_client, in_thread, time_machine):
+    async with stage(hub_client, in_thread) as (upstream, client, secret):
+        ends = await in_thread(_end)
+        time_machine.move_to(ends - timedelta(seconds=1), tick=False)
+        answer = await client.call(secret, "echo__echo")
+        assert (answer.status, answer.headers["nexus-token-warning"]) == (200, "expires-in=1")
+        time_machine.move_to(ends, tick=False)
+        answer = await client.call(secret, "echo__echo")
+        assert answer.status == 401
+        assert f"expired on {ends:%d %b %Y, %H:%M} UTC" in answer.json["error"]["message"]
+
+
+def _end():
+    return DelegatedToken.objects.get().expires_at
+
+
+async def test_the_status_tool_says_when_the_token_ends(hub_client, in_thread):
+    async with stage(hub_client, in_thread) as (upstream, client, secret):
+        answer = await client.call(secret, "nexus_status")
+        assert answer.result["structuredContent"]["servers"] == [{"server": "echo", "state": "ok"}]
+        assert "expires_at" in answer.result["structuredContent"]["token"]
+
+
+async def test_a_warm_call_asks_the_database_nothing(hub_client, in_thread):
+    async with stage(hub_client, in_thread) as (upstream, client, secret):
+        await client.call(secret, "echo__echo")
+        asked = []
+        client.hub._database.run = lambda *arguments: asked.append(arguments)
+        for _ in range(20):
+            assert (await client.call(secret, "echo__echo")).status == 200
+        assert asked == []
+        client.hub._used = {}
