@@ -115,7 +115,7 @@ class HubRequest:
             raise TooLarge
         message = await receive()
         body: bytes = message.get("body", b"")
-        if not message.get("more_body"):
+        if not message.get("more_body") and len(body) <= limit:
             return body
         parts, size = [body], len(body)
         while message.get("more_body"):
@@ -125,5 +125,7 @@ class HubRequest:
             parts.append(message.get("body", b""))
             size += len(parts[-1])
             if size > limit:
-                raise TooLarge
+                break
+        if size > limit:
+            raise TooLarge
         return b"".join(parts)
