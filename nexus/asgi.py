@@ -1,12 +1,13 @@
 """The only server entry point: the hub and the health endpoints before Django, everything else to Django."""
 
 import os
+from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "nexus.settings")
 
 from django.core.asgi import get_asgi_application
 
-django_application = get_asgi_application()
+django_application: Any = get_asgi_application()
 
 from nexus.hub.app import PATHS  # noqa: E402
 from nexus.hub.assembly import make_hub  # noqa: E402

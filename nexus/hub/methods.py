@@ -203,13 +203,14 @@ class Methods:
     def _status(self, context: Context) -> dict[str, Any]:
         authority = context.authority
         ends = datetime.fromtimestamp(authority.ends_at, UTC)
+        states = self._states(context.view)
         content = {
             "toolkit": context.view.alias,
-            "servers": self._states(context.view),
+            "servers": states,
             "token": {"name": authority.name, "expires_at": ends.isoformat()},
         }
         lines = [f"Toolkit {context.view.alias}, token “{authority.name}”, which ends {ends:%d %b %Y, %H:%M} UTC."]
-        lines += [f"{entry['server']}: {entry.get('reason', 'ok')}" for entry in content["servers"]]  # type: ignore[union-attr]
+        lines += [f"{entry['server']}: {entry.get('reason', 'ok')}" for entry in states]
         return {"content": [{"type": "text", "text": "\n".join(lines)}], "structuredContent": content}
 
 

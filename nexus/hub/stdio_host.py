@@ -114,9 +114,9 @@ class StdioServer:
                     answer.set_result(message.model_dump(by_alias=True, exclude_unset=True))
             elif isinstance(message, JSONRPCRequest):
                 await self._refuse(message)
-        for answer in self._waiting.values():
-            if not answer.done():
-                answer.set_exception(ServerDied("it ended before it answered"))
+        for waiting in self._waiting.values():
+            if not waiting.done():
+                waiting.set_exception(ServerDied("it ended before it answered"))
 
     async def _refuse(self, request: JSONRPCRequest) -> None:
         """Answer a request of the server's own: we declared no capability, so only ping has an answer."""

@@ -9,7 +9,9 @@ import pytest
 from django.utils import timezone
 
 from activity.models import Call
-from profiles.models import Server, Toolkit
+from activity.recorder import NotRecorded
+from nexus.hub.authority import Unavailable
+from profiles.models import Server, Toolkit, User
 from tests import cast
 from tests.hub.upstream import running_upstream
 from tokens.models import DelegatedToken
@@ -215,3 +217,70 @@ async def test_a_warm_call_asks_the_database_nothing(hub_client, in_thread):
             assert (await client.call(secret, "echo__echo")).status == 200
         assert asked == []
         client.hub._used = {}
+
+
+async def test_a_revoked_token_is_refused_on_every_worker(hub_client, in_thread):
+    async with stage(hub_client, in_thread) as (upstream, client, secret), hub_client() as other:
+        for worker in (client, other):
+            assert (await worker.call(secret, "echo__echo")).status == 200
+        await in_thread(_revoke)
+        for worker in (client, other):
+            assert (await worker.call(secret, "echo__echo")).status == 401
+        assert len(upstream.calls) == 2
+
+
+async def test_a_disabled_owner_ends_the_token_at_the_next_call(hub_client, in_thread):
+    async with stage(hub_client, in_thread) as (upstream, client, secret):
+        assert (await client.call(secret, "echo__echo")).status == 200
+        await in_thread(_disable_alice)
+        answer = await client.call(secret, "echo__echo")
+        assert answer.status == 401
+        assert "its owner has no access" in answer.json["error"]["message"]
+        assert len(upstream.calls) == 1
+
+
+def _disable_alice():
+    alice = User.objects.get(email="alice@example.com")
+    alice.is_active = False
+    alice.save()
+
+
+async def test_a_deleted_toolkit_ends_its_tokens_at_the_next_call(hub_client, in_thread):
+    async with stage(hub_client, in_thread) as (upstream, client, secret):
+        assert (await client.call(secret, "echo__echo")).status == 200
+        await in_thread(lambda: Toolkit.objects.get().delete_for_good(by=cast.OPERATOR, now=timezone.now()))
+        answer = await client.call(secret, "echo__echo")
+        assert answer.status == 401
+        assert "toolkit deleted" in answer.json["error"]["message"]
+
+
+async def test_a_removed_server_takes_its_tools_along_at_the_next_call(hub_client, in_thread):
+    async with stage(hub_client, in_thread) as (upstream, client, secret):
+        assert (await client.call(secret, "echo__echo")).status == 200
+        await in_thread(lambda: Server.objects.get().remove(by=cast.OPERATOR, now=timezone.now()))
+        assert "is not in toolkit" in (await client.call(secret, "echo__echo")).json["error"]["message"]
+
+
+async def test_nothing_is_allowed_when_the_database_is_not_heard_of(hub_client, in_thread):
+    async with stage(hub_client, in_thread) as (upstream, client, secret):
+        assert (await client.call(secret, "echo__echo")).status == 200
+
+        def gone():
+            raise Unavailable("gone")
+
+        client.hub._cache.current = gone
+        answer = await client.call(secret, "echo__echo")
+        assert (answer.status, answer.headers["retry-after"]) == (503, "2")
+        assert len(upstream.calls) == 1
+
+
+async def test_an_answer_that_cannot_be_recorded_is_withheld(hub_client, in_thread, settings):
+    async with stage(hub_client, in_thread) as (upstream, client, secret):
+
+        async def refuse(row):
+            raise NotRecorded("disk full")
+
+        client.hub._recorder.record = refuse
+        assert (await client.call(secret, "echo__echo")).status == 503
+        settings.NEXUS_ACTIVITY = "best-effort"
+        assert (await client.call(secret, "echo__echo")).status == 200
