@@ -128,9 +128,10 @@ class StdioServer:
         await self._write.send(SessionMessage(answer))
 
     def _fail(self, reason: str) -> None:
-        for answer in [self.ready, *self._waiting.values()]:
-            if not answer.done():
-                answer.set_exception(ServerDied(reason))
+        everyone: list[asyncio.Future[Any]] = [self.ready, *self._waiting.values()]
+        for waiting in everyone:
+            if not waiting.done():
+                waiting.set_exception(ServerDied(reason))
         self.ready.exception()  # read once, so that nobody is told of an exception that nobody waited for
 
 
