@@ -1,7 +1,10 @@
 from django.contrib import admin
 from django.urls import include, path
 
+from activity.home import home
+
 urlpatterns = [
+    path("", home, name="home"),
     path("", include("profiles.urls")),
     path("", include("tokens.urls")),
     path("", include("activity.urls")),
