@@ -9,6 +9,7 @@ import time
 import uuid
 from typing import Any
 
+from celery.worker import state
 from kombu.transport import filesystem
 from kombu.utils.json import dumps
 
@@ -29,5 +30,18 @@ class Transport(filesystem.Transport):
     Channel = Channel
 
     def drain_events(self, connection: Any, timeout: float | None = None) -> None:  # type: ignore[override]
-        """Come back often: a worker looks at signals in between, and would else take seconds to end."""
-        super().drain_events(connection, timeout=min(timeout, LONGEST_WAIT) if timeout else None)
+        """Wait as Kombu does, but come back at once when the worker was told to end: it would else take seconds."""
+        deadline = time.monotonic() + timeout if timeout else None
+        while True:
+            left = deadline - time.monotonic() if deadline else LONGEST_WAIT
+            try:
+                super().drain_events(connection, timeout=max(0.001, min(left, LONGEST_WAIT)))
+            except TimeoutError:
+                if is_ending() or (deadline and time.monotonic() >= deadline):
+                    raise
+            else:
+                return
+
+
+def is_ending() -> bool:
+    return any(code is not None and code is not False for code in (state.should_stop, state.should_terminate))

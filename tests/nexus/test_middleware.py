@@ -1,0 +1,105 @@
+import re
+
+import pytest
+from django.db import OperationalError, connection
+from django.http import HttpResponse
+from django.test import Client, RequestFactory
+from django.utils import timezone
+
+from nexus import middleware, views
+
+ID = re.compile(r"[0-9a-f-]{36}")
+
+
+@pytest.fixture
+def logged(monkeypatch):
+    """Return the list of what the request log gets."""
+    found = []
+    monkeypatch.setattr(middleware.logger, "log", lambda level, event, **members: found.append(members))
+    return found
+
+
+@pytest.mark.django_db
+def test_every_answer_has_a_request_id(client):
+    answers = [client.get(path) for path in ("/accounts/login/", "/nowhere/", "/api/v1/nowhere")]
+    ids = [answer["X-Request-Id"] for answer in answers]
+    assert all(ID.fullmatch(name) for name in ids)
+    assert len(set(ids)) == 3
+
+
+@pytest.mark.django_db
+def test_a_client_cannot_name_its_request(client, settings):
+    claimed = {"x-request-id": "chosen-by-client"}
+    assert client.get("/accounts/login/", headers=claimed)["X-Request-Id"] != "chosen-by-client"
+    settings.NEXUS_TRUSTED_PROXIES = 1
+    assert client.get("/accounts/login/", headers=claimed)["X-Request-Id"] == "chosen-by-client"
+
+
+def test_the_address_is_the_one_that_the_trusted_proxies_saw(settings):
+    request = RequestFactory().get("/", headers={"x-forwarded-for": "6.6.6.6, 203.0.113.7"}, REMOTE_ADDR="10.0.0.1")
+    see_address = middleware.client_address(lambda request: HttpResponse(request.META["REMOTE_ADDR"]))
+    assert see_address(request).content == b"10.0.0.1"
+    settings.NEXUS_TRUSTED_PROXIES = 1
+    assert see_address(request).content == b"203.0.113.7"
+
+
+@pytest.mark.django_db
+def test_a_foreign_host_header_is_refused(client):
+    assert client.get("/accounts/login/", headers={"host": "evil.example"}).status_code == 400
+
+
+@pytest.mark.django_db
+def test_pages_of_a_signed_in_person_stay_out_of_caches(client, alice):
+    assert "Cache-Control" not in client.get("/nowhere/")
+    client.force_login(alice, backend="allauth.account.auth_backends.AuthenticationBackend")
+    assert client.get("/nowhere/")["Cache-Control"] == "no-store"
+
+
+@pytest.mark.django_db
+def test_moments_are_shown_in_the_persons_zone(alice):
+    alice.time_zone = "Asia/Tokyo"
+    request = RequestFactory().get("/")
+    request.user = alice
+    shown = middleware.time_zone(lambda request: HttpResponse(timezone.get_current_timezone_name()))(request)
+    assert shown.content == b"Asia/Tokyo"
+    assert timezone.get_current_timezone_name() == "UTC"
+
+
+@pytest.mark.django_db
+def test_the_request_log_has_no_query_and_no_one_time_secret(client, logged):
+    client.get("/accounts/link/SO-VZcRKzmeoWoRPeiFkuU2IkPWb0p2Kp7-cKaWRjtQ/?token=hunter22")
+    assert logged[-1]["path"] == "/accounts/link/…/"
+    assert "hunter22" not in str(logged)
+    assert {"method", "path", "status", "ms", "address"} <= set(logged[-1])
+
+
+@pytest.mark.django_db
+def test_a_database_that_is_down_is_503_and_says_that_nothing_was_changed(client, alice):
+    client.force_login(alice, backend="allauth.account.auth_backends.AuthenticationBackend")
+    client.raise_request_exception = False
+
+    def refuse(execute, sql, params, many, context):
+        raise OperationalError("server closed the connection")
+
+    with connection.execute_wrapper(refuse):
+        page = client.get("/")
+        problem = client.get("/", headers={"accept": "application/json"})
+    assert page.status_code == problem.status_code == 503
+    assert page["Retry-After"] == "5"
+    assert "Nothing was changed" in page.content.decode()
+    assert problem["Content-Type"] == "application/problem+json"
+    assert problem.json()["request_id"] == problem["X-Request-Id"]
+
+
+def test_an_exception_nobody_caught_is_500_without_details():
+    response = views.server_error(RequestFactory().get("/"))
+    assert response.status_code == 500
+    assert "Something went wrong" in response.content.decode()
+
+
+@pytest.mark.django_db
+def test_a_form_without_its_csrf_token_is_refused_in_plain_words(alice):
+    client = Client(enforce_csrf_checks=True)
+    response = client.post("/accounts/login/", {"login": "x"})
+    assert response.status_code == 403
+    assert "Nothing was changed" in response.content.decode()
