@@ -61,7 +61,6 @@ class Live:
         """Send bytes as they are; return the status (0 for none) and all that came back."""
         with socket.create_connection(self.address, timeout=10) as connection:
             connection.sendall(data)
-            connection.shutdown(socket.SHUT_WR)
             received = b""
             with contextlib.suppress(ConnectionResetError):
                 while part := connection.recv(65536):
