@@ -160,5 +160,6 @@ class ThemeForm(forms.Form):
 
 def note_errors(form: forms.Form, error: ValidationError) -> None:
     """Show what a model refused at the fields of the form; what belongs to none of them, above it."""
-    for name, errors in getattr(error, "error_dict", {"__all__": error.error_list}).items():
+    by_field = error.error_dict if hasattr(error, "error_dict") else {"__all__": error.error_list}
+    for name, errors in by_field.items():
         form.add_error(name if name in form.fields else None, errors)

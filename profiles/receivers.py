@@ -3,7 +3,7 @@
 from typing import Any
 
 from allauth.account.authentication import get_authentication_records
-from django.contrib.auth.signals import user_logged_in
+from allauth.account.signals import user_logged_in
 from django.dispatch import receiver
 from django.http import HttpRequest
 from django.utils import timezone

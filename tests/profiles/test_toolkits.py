@@ -1,0 +1,176 @@
+import pytest
+
+from profiles.events import Action, Event
+from profiles.models import Toolkit
+from tests import cast
+
+
+def test_the_list_shows_the_toolkits_of_the_account(at_acme, work):
+    page = at_acme.get("/toolkits/").content.decode()
+    assert "Work" in page
+    assert "New toolkit" in page
+
+
+def test_the_list_asks_the_database_as_often_for_twenty_as_for_one(at_acme, acme, work, django_assert_num_queries):
+    for number in range(20):
+        cast.make_toolkit(acme, f"toolkit-{number}")
+    with django_assert_num_queries(5):
+        at_acme.get("/toolkits/")
+
+
+def test_a_toolkit_is_created_and_opened(at_acme, acme):
+    answer = at_acme.post("/toolkits/new/", {"name": "Team support", "alias": "support", "description": "For them"})
+    toolkit = Toolkit.objects.get(account=acme)
+    assert answer.url == f"/toolkits/{toolkit.pk}/"
+    assert (toolkit.alias, toolkit.description) == ("support", "For them")
+    assert Event.objects.filter(action=Action.TOOLKIT_CREATED, subject_id=str(toolkit.pk)).count() == 1
+
+
+@pytest.mark.parametrize("alias", ["", "Work", "a b", "-a", "x" * 41, "wörk", "work"])
+def test_an_alias_that_cannot_be_is_refused_and_what_was_typed_is_kept(at_acme, work, alias):
+    answer = at_acme.post("/toolkits/new/", {"name": "Another name", "alias": alias})
+    assert answer.status_code == 422
+    assert "Another name" in answer.content.decode()
+    assert Toolkit.objects.count() == 1
+
+
+def test_a_name_with_a_direction_mark_is_refused(at_acme):
+    assert at_acme.post("/toolkits/new/", {"name": "a\u202eb", "alias": "ab"}).status_code == 422
+
+
+def test_a_member_sees_the_toolkit_but_cannot_change_it(as_bob, work):
+    page = as_bob.get(f"/toolkits/{work.pk}/").content.decode()
+    assert "echo__add" in page
+    assert "disabled" in page
+    assert "Save" not in page
+    server = work.servers.get()
+    for path in ["edit/", "delete/", "servers/", f"servers/{server.pk}/tools/", f"servers/{server.pk}/remove/"]:
+        assert as_bob.post(f"/toolkits/{work.pk}/{path}").status_code == 404, path
+    assert as_bob.get("/toolkits/new/").status_code == 404
+
+
+def test_a_stranger_gets_404(as_charlie, work):
+    server = work.servers.get()
+    for path in ["", "edit/", "delete/"]:
+        assert as_charlie.get(f"/toolkits/{work.pk}/{path}").status_code == 404, path
+    for path in ["servers/", f"servers/{server.pk}/tools/", f"servers/{server.pk}/remove/", "edit/", "delete/"]:
+        assert as_charlie.post(f"/toolkits/{work.pk}/{path}").status_code == 404, path
+
+
+def test_nobody_is_led_to_sign_in(client, work):
+    answer = client.get(f"/toolkits/{work.pk}/")
+    assert (answer.status_code, answer.url) == (302, f"/accounts/login/?next=/toolkits/{work.pk}/")
+
+
+def test_tools_are_allowed_exactly_as_ticked(at_acme, work):
+    server = work.servers.get()
+    add = server.tools.get(name="add")
+    at_acme.post(f"/toolkits/{work.pk}/servers/{server.pk}/tools/", {"tool": [add.pk, "999999", "junk", "²"]})
+    assert [entry.tool.name for entry in work.entries.filter(is_allowed=True)] == ["add"]
+    event = Event.objects.filter(action=Action.TOOLKIT_CHANGED).first()
+    assert (event.before["allowed"], event.after["allowed"]) == (["echo"], ["add"])
+
+
+def test_saving_nothing_allows_nothing(at_acme, work):
+    server = work.servers.get()
+    at_acme.post(f"/toolkits/{work.pk}/servers/{server.pk}/tools/")
+    assert not work.entries.filter(is_allowed=True).exists()
+
+
+def test_a_tool_of_another_server_cannot_be_slipped_in(at_acme, acme, work):
+    other = cast.make_server("other", tools=["steal"])
+    work.add_server(other, allowed=[], by=cast.OPERATOR, now=other.listed_at)
+    server, foreign = work.servers.get(slug="echo"), other.tools.get()
+    at_acme.post(f"/toolkits/{work.pk}/servers/{server.pk}/tools/", {"tool": [foreign.pk]})
+    assert not work.entries.get(tool=foreign).is_allowed
+
+
+def test_get_does_not_change_tools(at_acme, work):
+    server = work.servers.get()
+    assert at_acme.get(f"/toolkits/{work.pk}/servers/{server.pk}/tools/").status_code == 405
+    assert at_acme.get(f"/toolkits/{work.pk}/servers/").status_code == 405
+    assert at_acme.get(f"/toolkits/{work.pk}/servers/{server.pk}/remove/").status_code == 405
+
+
+def test_new_tools_are_marked(at_acme, work):
+    server = work.servers.get()
+    server.remember_tools([cast.definition(name) for name in ("echo", "add", "later")], now=server.listed_at)
+    assert "New" in at_acme.get(f"/toolkits/{work.pk}/").content.decode()
+
+
+def test_what_a_tool_says_of_itself_is_text(at_acme, work):
+    server = work.servers.get()
+    hostile = cast.definition("evil", description="<script>alert(1)</script>", title="<img src=x onerror=y>")
+    server.remember_tools([hostile], now=server.listed_at)
+    page = at_acme.get(f"/toolkits/{work.pk}/").content.decode()
+    assert "<script>alert" not in page
+    assert "<img src=x" not in page
+    assert "&lt;script&gt;alert(1)" in page
+
+
+def test_the_page_asks_the_database_as_often_for_many_servers(at_acme, acme, work, django_assert_num_queries):
+    for number in range(5):
+        server = cast.make_server(f"more-{number}", tools=[f"tool-{each}" for each in range(20)])
+        work.add_server(server, allowed=["tool-1"], by=cast.OPERATOR, now=server.listed_at)
+    with django_assert_num_queries(9):
+        at_acme.get(f"/toolkits/{work.pk}/")
+
+
+def test_a_server_of_the_catalog_is_added_with_nothing_allowed(at_acme, work):
+    more = cast.make_server("more", tools=["one"])
+    at_acme.post(f"/toolkits/{work.pk}/servers/", {"server": more.pk})
+    assert not work.entries.get(tool__server=more).is_allowed
+
+
+def test_another_accounts_server_cannot_be_added(at_acme, work, charlie):
+    hidden = cast.make_server("quarry", account=charlie.personal_account)
+    at_acme.post(f"/toolkits/{work.pk}/servers/", {"server": hidden.pk})
+    assert not work.servers.filter(pk=hidden.pk).exists()
+    assert "quarry" not in at_acme.get(f"/toolkits/{work.pk}/").content.decode().lower()
+
+
+def test_a_server_is_taken_out(at_acme, work):
+    server = work.servers.get()
+    at_acme.post(f"/toolkits/{work.pk}/servers/{server.pk}/remove/")
+    assert not work.servers.exists()
+    assert not work.entries.exists()
+
+
+SETTINGS = {"name": "Work", "alias": "work", "naming": "prefixed", "offers_status_tool": "on"}
+
+
+def test_an_old_alias_keeps_working(at_acme, acme, work):
+    at_acme.post(f"/toolkits/{work.pk}/edit/", {**SETTINGS, "alias": "work-2026"})
+    assert Toolkit.objects.named(acme, "work") == Toolkit.objects.named(acme, "work-2026") == work
+    page = at_acme.get(f"/toolkits/{work.pk}/").content.decode()
+    assert f"accountId={acme.pk}&amp;profile=work-2026" in page
+    assert "Former aliases" in page
+
+
+def test_an_alias_of_another_toolkit_is_refused_and_nothing_changes(at_acme, acme, work):
+    cast.make_toolkit(acme, "home")
+    answer = at_acme.post(f"/toolkits/{work.pk}/edit/", {**SETTINGS, "alias": "home", "name": "New name"})
+    work.refresh_from_db()
+    assert (answer.status_code, work.alias, work.name) == (422, "work", "Work")
+    assert "New name" in answer.content.decode()
+
+
+def test_deleting_wants_the_alias_typed(at_acme, work):
+    assert at_acme.post(f"/toolkits/{work.pk}/delete/", {"confirmation": "Work"}).status_code == 422
+    assert Toolkit.objects.living().count() == 1
+    assert at_acme.post(f"/toolkits/{work.pk}/delete/", {"confirmation": "work"}).url == "/toolkits/"
+    assert not Toolkit.objects.living().exists()
+    assert at_acme.get(f"/toolkits/{work.pk}/").status_code == 404
+
+
+def test_the_default_toolkit_stays(at_acme, acme):
+    default = cast.make_toolkit(acme, "default", is_default=True)
+    at_acme.post(f"/toolkits/{default.pk}/delete/", {"confirmation": "default"})
+    assert Toolkit.objects.living().filter(pk=default.pk).exists()
+
+
+def test_deleting_a_toolkit_ends_its_tokens(at_acme, alice, work):
+    token = cast.make_token(alice, work).token
+    at_acme.post(f"/toolkits/{work.pk}/delete/", {"confirmation": "work"})
+    token.refresh_from_db()
+    assert token.stage == token.Stage.ENDED
