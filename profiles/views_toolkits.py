@@ -56,7 +56,7 @@ def _managed(request: HttpRequest, pk: Any) -> Toolkit:
 def toolkit(request: HttpRequest, pk: Any) -> HttpResponse:
     """Show the toolkit; who manages it chooses its tools here."""
     found = _usable(request, pk)
-    servers = found.servers.living().with_counts().order_by("places__added_at")
+    servers = Server.objects.living().filter(places__toolkit=found).order_by("places__added_at", "name")
     entries = (
         found.entries.filter(tool__server__removed_at=None)
         .select_related("tool")
@@ -132,7 +132,7 @@ def toolkit_server_add(request: HttpRequest, pk: Any) -> HttpResponse:
 def toolkit_tools(request: HttpRequest, pk: Any, server_pk: Any) -> HttpResponse:
     """Allow exactly the ticked tools of one server."""
     found = _managed(request, pk)
-    server = get_object_or_404(found.servers.living(), pk=server_pk)
+    server = get_object_or_404(Server.objects.living().filter(places__toolkit=found), pk=server_pk)
     wanted = [
         int(text) for text in request.POST.getlist("tool") if text.isascii() and text.isdigit() and len(text) < 19
     ]

@@ -124,6 +124,11 @@ class Toolkit(models.Model):
     objects: ClassVar[ToolkitManager] = ToolkitManager()
     entries: "RelatedManager[ToolkitTool]"
     former_aliases: "RelatedManager[FormerAlias]"
+    # Only after with_counts():
+    allowed_count: int
+    new_count: int
+    server_count: int
+    failing_count: int
 
     class Meta:
         ordering = ["-is_default", Lower("name")]
