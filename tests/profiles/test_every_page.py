@@ -6,6 +6,8 @@ import pytest
 from django.test import Client
 from django.urls import get_resolver
 
+pytestmark = pytest.mark.django_db(databases="__all__")
+
 PUBLIC = ("accounts/", "admin/", "api/", "oauth/", "tokens/feed/", ".well-known/")
 PAGES = ["/", "/toolkits/", "/toolkits/new/", "/servers/", "/servers/add/", "/settings/", "/guide/", "/guide/design/"]
 
