@@ -89,7 +89,7 @@ def configure() -> None:
             "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "nexus"}},
             # Never DEBUG, whatever NEXUS_DEBUG says: libraries log bodies and tokens there.
             "root": {"handlers": ["stderr"], "level": "INFO"},
-            "loggers": {name: {"level": level} for name, level in LEVELS.items()},
+            "loggers": {name: {"level": level, "handlers": [], "propagate": True} for name, level in LEVELS.items()},
         }
     )
 
