@@ -311,11 +311,14 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 
 # REST API
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.SessionAuthentication"],
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "nexus.authentication.NoBearer",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
-    "EXCEPTION_HANDLER": "nexus.api.problem",
+    "EXCEPTION_HANDLER": "nexus.problems.problem",
 }
 
 # OAuth server: stored by digest only, nothing implicit. The grants themselves are part of tokens/oauth/.

@@ -58,6 +58,30 @@ class DelegatedTokenQuerySet(models.QuerySet["DelegatedToken"]):
     def ending_soon(self, now: datetime) -> Self:
         return self.living(now).filter(expires_at__lte=now + ENDING_SOON).order_by("expires_at")
 
+    def in_state(self, state: str, now: datetime) -> Self:
+        """Return the tokens that a page shows in this state (DelegatedToken.State)."""
+        State, living = DelegatedToken.State, self.living(now)
+        if state == State.REVOKED:
+            return self.exclude(revoked_at=None)
+        if state == State.EXPIRED:
+            return self.filter(revoked_at=None).filter(
+                Q(stage="ended") | Q(expires_at__lte=now) | Q(retires_at__lte=now)
+            )
+        if state == State.PAUSED:
+            return living.exclude(paused_at=None)
+        running = living.filter(paused_at=None)
+        if state in (State.PENDING, State.OVERLAPPING):
+            return running.filter(stage=state)
+        ending = Q(expires_at__lte=now + ENDING_SOON)
+        return running.filter(stage="current").filter(ending if state == State.ENDING else ~ending)
+
+    def matching(self, text: str) -> Self:
+        """Return the tokens whose name, owner, public id or last four contain or are the text."""
+        text = text.strip()
+        return self.filter(
+            Q(name__icontains=text) | Q(owner__email__icontains=text) | Q(public_id=text) | Q(last_four=text)
+        )
+
     def visible_to(self, user: User) -> Self:
         """Return the person's own tokens, and all of the accounts where they may revoke."""
         everything = Account.objects.where(user, Act.SEE_ACTIVITY)
