@@ -14,9 +14,7 @@ class SecondsSince(models.Func):
     output_field = models.FloatField()
 
     def as_sqlite(self, compiler: Any, connection: Any, **extra: Any) -> Any:
-        return self.as_sql(
-            compiler, connection, template="(unixepoch(%(expressions)s))", arg_joiner=") - unixepoch("
-        )
+        return self.as_sql(compiler, connection, template="(unixepoch(%(expressions)s))", arg_joiner=") - unixepoch(")
 
     def as_postgresql(self, compiler: Any, connection: Any, **extra: Any) -> Any:
         return self.as_sql(compiler, connection, template="extract(epoch from (%(expressions)s))", arg_joiner=" - ")

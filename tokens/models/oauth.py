@@ -43,7 +43,9 @@ class HashedOnly:
 
 class Application(AbstractApplication):
     class Meta(AbstractApplication.Meta):
-        constraints = [models.CheckConstraint(condition=Q(hash_client_secret=True), name="application_secret_is_hashed")]
+        constraints = [
+            models.CheckConstraint(condition=Q(hash_client_secret=True), name="application_secret_is_hashed")
+        ]
 
 
 class Grant(AbstractGrant):

@@ -8,7 +8,6 @@ from tokens import emails
 from tokens.models.delegated import DelegatedToken
 
 
-
 class ReminderQuerySet(models.QuerySet["Reminder"]):
     def failed(self) -> Self:
         return self.filter(state=Reminder.State.FAILED)
