@@ -1,10 +1,13 @@
 from typing import Any
+from urllib.parse import urlsplit
 
 from allauth.account.adapter import DefaultAccountAdapter
 from django.conf import settings
 from django.db import transaction
 from django.http import HttpRequest
+from django.utils import timezone
 
+from profiles.events import Action, Actor, Event
 from profiles.models import Account, User
 
 
@@ -21,3 +24,15 @@ class AccountAdapter(DefaultAccountAdapter):
             if commit:
                 Account.objects.open_personal(saved)
         return saved
+
+    def authentication_failed(self, request: HttpRequest, **credentials: Any) -> None:
+        """Note a wrong password of somebody who is known; strangers' guesses are limited, not stored."""
+        super().authentication_failed(request, **credentials)
+        user = User.objects.filter(email__iexact=credentials.get("email") or "").first()
+        if user:
+            by, now = Actor.from_request(request), timezone.now()
+            Event.record(Action.SIGN_IN_FAILED, by=by, now=now, subject=user, after={"method": "password"})
+
+    def get_reset_password_from_key_url(self, key: str) -> str:
+        """Return the link under the address that the operator set, whatever host the request named."""
+        return settings.NEXUS_BASE_URL + urlsplit(super().get_reset_password_from_key_url(key)).path

@@ -30,5 +30,8 @@ urlpatterns = [
     path("accounts/confirm/", views_sign_in.confirm, name="confirm"),
     path("accounts/confirm/mail/", views_sign_in.confirm_mail, name="confirm_mail"),
     path("accounts/confirm/code/", views_sign_in.confirm_code, name="confirm_code"),
+    path("accounts/password/change/", views_sign_in.own_password, name="account_change_password"),
+    path("accounts/password/set/", views_sign_in.own_password, name="account_set_password"),
+    path("accounts/email/", views_sign_in.no_page, name="account_email"),
     path("accounts/reauthenticate/", views_sign_in.reauthenticate, name="account_reauthenticate"),
 ]

@@ -3,6 +3,7 @@ from typing import Any
 from allauth.account.app_settings import EmailVerificationMethod
 from allauth.account.internal.flows.login import perform_login, record_authentication
 from allauth.account.models import Login
+from allauth.account.views import password_change, password_set
 from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -113,3 +114,19 @@ def confirm_code(request: HttpRequest) -> HttpResponse:
             status = 422
     context = {"form": form, "next": confirmation.way_back(request)}
     return render(request, "account/confirm_code.html", context, status=status)
+
+
+@never_cache
+def own_password(request: HttpRequest) -> HttpResponse:
+    """Let a person who has confirmed who they are set a password, or change it."""
+    if not confirmation.is_confirmed(request):
+        return confirmation.ask(request, next_url=request.path)
+    page = password_change if signed_in(request).has_usable_password() else password_set
+    response: HttpResponse = page(request)
+    return response
+
+
+@require_safe
+def no_page(request: HttpRequest) -> HttpResponse:
+    """Answer where allauth has a page that Nexus does not offer: more addresses would be more ways in."""
+    return redirect("settings")

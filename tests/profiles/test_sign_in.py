@@ -139,8 +139,77 @@ def test_every_page_of_signing_in_has_our_look(client, db, page):
     assert "css/theme.css" in answer.content.decode()
 
 
-@pytest.mark.parametrize("page", ["password/change/", "confirm/", "confirm/code/"])
+@pytest.mark.parametrize("page", ["confirm/", "confirm/code/"])
 def test_every_page_about_oneself_has_our_look(as_alice, page):
     answer = as_alice.get(f"/accounts/{page}")
     assert answer.status_code == 200
     assert "css/theme.css" in answer.content.decode()
+
+
+def test_a_password_is_changed_only_by_who_has_confirmed(as_alice, alice):
+    answer = as_alice.get("/accounts/password/change/")
+    assert answer.url == "/accounts/confirm/?next=%2Faccounts%2Fpassword%2Fchange%2F"
+    as_alice.post("/accounts/confirm/", {"password": PASSWORD})
+    assert "Change your password" in as_alice.get("/accounts/password/change/").content.decode()
+    new = "another long pass phrase"
+    as_alice.post("/accounts/password/change/", {"oldpassword": PASSWORD, "password1": new, "password2": new})
+    alice.refresh_from_db()
+    assert alice.check_password(new)
+
+
+def test_a_forgotten_session_cannot_set_a_first_password(as_alice, alice):
+    alice.set_unusable_password()
+    alice.save()
+    as_alice.force_login(alice)
+    new = "another long pass phrase"
+    for page in ("set", "change"):
+        as_alice.post(f"/accounts/password/{page}/", {"password1": new, "password2": new})
+    alice.refresh_from_db()
+    assert not alice.has_usable_password()
+
+
+def test_no_second_address_can_be_added(as_alice):
+    assert as_alice.get("/accounts/email/").url == "/settings/"
+    assert as_alice.post("/accounts/email/", {"action_add": "", "email": "thief@example.com"}).status_code == 405
+    assert not EmailAddress.objects.filter(email="thief@example.com").exists()
+
+
+def test_a_wrong_password_of_somebody_known_is_noted(client, known):
+    client.post("/accounts/login/", {"login": known.email, "password": "wrong wrong wrong"})
+    client.post("/accounts/login/", {"login": "nobody@example.com", "password": "wrong wrong wrong"})
+    assert Event.objects.filter(action=Action.SIGN_IN_FAILED).count() == 1
+
+
+def test_wrong_passwords_are_limited(client, known):
+    for _ in range(5):
+        client.post("/accounts/login/", {"login": known.email, "password": "wrong wrong wrong"})
+    client.post("/accounts/login/", {"login": known.email, "password": PASSWORD})
+    assert not client.session.get("_auth_user_id")
+
+
+def test_a_reset_link_names_our_own_address(client, known, settings):
+    client.post("/accounts/password/reset/", {"email": known.email}, headers={"host": "127.0.0.1"})
+    assert f"{settings.NEXUS_BASE_URL}/accounts/password/reset/key/" in mail.outbox[-1].body
+    assert client.post("/accounts/password/reset/", headers={"host": "evil.example"}).status_code == 400
+
+
+def test_a_password_is_reset_through_the_link(client, known, settings):
+    client.post("/accounts/password/reset/", {"email": known.email})
+    link = re.search(r"http\S+", mail.outbox[-1].body)[0].removeprefix(settings.NEXUS_BASE_URL)
+    form = client.get(link, follow=True)
+    assert "Choose a new password" in form.content.decode()
+    new = "another long pass phrase"
+    client.post(form.redirect_chain[-1][0], {"password1": new, "password2": new})
+    known.refresh_from_db()
+    assert known.check_password(new)
+
+
+def test_our_mails_are_calm(known):
+    for page, address in [
+        ("login/code", known.email),
+        ("login/code", "nobody@example.com"),
+        ("password/reset", known.email),
+    ]:
+        Client().post(f"/accounts/{page}/", {"email": address})
+    assert len(mail.outbox) == 3
+    assert not any("!" in sent.body + sent.subject for sent in mail.outbox)
