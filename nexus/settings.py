@@ -205,7 +205,9 @@ CACHES = {
     }
 }
 CELERY_QUEUE_DIR = NEXUS_DATA_DIR / "queue"
-CELERY_BROKER_URL = REDIS_URL or "nexusfs://"
+# Kombu has words of its own for a Redis on a socket.
+_broker = REDIS_URL.replace("unix://", "redis+socket://", 1).replace("?db=", "?virtual_host=", 1)
+CELERY_BROKER_URL = _broker or "nexusfs://"
 CELERY_BROKER_TRANSPORT_OPTIONS = (
     {"global_keyprefix": "nexus-celery:", "visibility_timeout": 3600, "socket_timeout": 10}
     if REDIS_URL
