@@ -6,8 +6,10 @@ from typing import Any
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "nexus.settings")
 
 from django.core.asgi import get_asgi_application
+from django.core.management.base import BaseCommand
 
 django_application: Any = get_asgi_application()
+BaseCommand().check(tags=["security"])  # whatever starts the server: not with a weak key, not with debug pages
 
 from nexus.hub.app import PATHS  # noqa: E402
 from nexus.hub.assembly import make_hub  # noqa: E402
