@@ -1,4 +1,5 @@
 import io
+import ipaddress
 from datetime import timedelta
 
 import pytest
@@ -7,6 +8,7 @@ from django.utils import timezone
 
 from profiles.models import Event, Server, SignInLink, Toolkit
 from tests import cast
+from tests.upstreams import running_sdk_server
 from tokens import keys
 from tokens.models import DelegatedToken, Reminder
 
@@ -151,6 +153,38 @@ def test_add_server_refuses_what_does_not_answer_and_saves_nothing(admin, url):
         run("add_server", "echo", url)
     assert "\n" not in str(refusal.value)
     assert not Server.objects.exists()
+
+
+@pytest.fixture
+def upstream(settings):
+    settings.NEXUS_ALLOWED_NETWORKS = [ipaddress.ip_network("127.0.0.0/8")]
+    with running_sdk_server() as url:
+        yield url
+
+
+def test_add_server_puts_it_into_the_catalog_with_the_tools_it_lists(admin, upstream):
+    stdout, _ = run("add_server", "echo", upstream, name="Echo")
+    server = Server.objects.get()
+    assert (server.account, server.slug, server.name) == (None, "echo", "Echo")
+    assert {"echo", "add"} <= set(server.tools.values_list("name", flat=True))
+    assert "is in the catalog, with 5 tools" in stdout
+    assert Event.objects.get(action="server.added").actor_kind == "operator"
+
+
+def test_add_server_can_allow_all_its_tools_in_a_toolkit(admin, upstream):
+    run("add_toolkit", "work")
+    run("add_server", "echo", upstream, toolkit="work")
+    allowed = Toolkit.objects.get(alias="work").entries.filter(is_allowed=True)
+    assert {"echo__echo", "echo__add"} <= set(allowed.values_list("exposed_name", flat=True))
+
+
+@pytest.mark.parametrize("slug", ["echo", "Upper", "1st", "a" * 17, "with space"])
+def test_add_server_refuses_a_taken_or_bad_slug_in_one_line(admin, upstream, slug):
+    run("add_server", "echo", upstream)
+    with pytest.raises(CommandError) as refusal:
+        run("add_server", slug, upstream)
+    assert "\n" not in str(refusal.value)
+    assert Server.objects.count() == 1
 
 
 def test_add_server_refuses_a_toolkit_that_is_not_there_before_it_asks_the_server(admin):

@@ -1,11 +1,14 @@
 import contextlib
+import json
 import os
 import signal
 import socket
 import sqlite3
 import stat
 
+import psycopg
 import pytest
+from django.db import connection
 
 from tests.nexus.running import Running, manage, wait_until
 
@@ -81,6 +84,32 @@ def test_a_signal_ends_all_of_it_within_five_seconds(running, by):
 def test_killing_the_parent_leaves_nothing(running):
     running.end(signal.SIGKILL)
     assert not running.left_behind()
+
+
+@pytest.fixture
+def servers():
+    """Variables of a database and a Redis of its own; embedded ones where the suite runs without."""
+    if connection.vendor != "postgresql":
+        yield {}
+        return
+    parameters = connection.get_connection_params()
+    name = f"up_{os.getpid()}"
+    where = {"host": parameters["host"], "user": parameters["user"], "autocommit": True}
+    with psycopg.connect(**where, dbname="postgres") as cluster:
+        cluster.execute(f"CREATE DATABASE {name}")
+        url = f"postgresql://{parameters['user']}@/{name}?host={parameters['host']}"
+        yield {"DATABASE_URL": url, "REDIS_URL": f"{os.environ['REDIS_URL']}?db=7"}
+        cluster.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def test_it_runs_on_postgresql_and_redis_too(tmp_path, servers):
+    nexus = Running(tmp_path / "var", **servers).wait_until_served()
+    assert nexus.get("/healthz")[1] == b"ok"
+    state = json.loads(nexus.get("/readyz")[1])
+    assert state["ready"], state
+    assert wait_until(lambda: manage(tmp_path / "var", "doctor", port=nexus.port, **servers).returncode == 0, 20)
+    assert nexus.end() < 5
+    assert not nexus.left_behind()
 
 
 def test_a_worker_that_dies_is_started_again(running):
