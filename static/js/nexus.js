@@ -4,5 +4,3 @@ import "./theme.js";
 import "./menu.js";
 import "./filter.js";
 import "./slug.js";
-
-document.documentElement.classList.add("scripted");
