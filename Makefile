@@ -31,8 +31,8 @@ run: environment
 
 # Only a machine without Chromium, on which nobody is root and which is not CI, goes without the browser tests.
 test: test-environment chromium
-	$(BIN)/python -m pytest -q -n 2 --dist loadgroup $(if $(shell command -v chromium),,-m "not browser")
-	NEXUS_TEST_STORE=sqlite $(BIN)/python -m pytest -q -n 2 --dist loadgroup -m sqlite
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile $(if $(shell command -v chromium),,-m "not browser")
+	NEXUS_TEST_STORE=sqlite $(BIN)/python -m pytest -q -n 2 --dist loadfile -m sqlite
 
 check: test-environment
 	$(BIN)/ruff format --check .

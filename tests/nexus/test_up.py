@@ -12,8 +12,6 @@ from django.db import connection
 
 from tests.nexus.running import Running, manage, wait_until
 
-pytestmark = pytest.mark.xdist_group("up")
-
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
