@@ -21,12 +21,15 @@ class Upstream:
     answers: dict[str, bytes] = field(default_factory=dict)  # by tool: the raw members that follow the id
     hold: asyncio.Event | None = None  # calls wait for it
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
+    ended: list[asyncio.Future] = field(default_factory=list)
 
     @property
     def calls(self) -> list[dict]:
         return [request["params"] for request in self.requests if request["method"] == "tools/call"]
 
     async def serve(self, reader, writer):
+        done = asyncio.get_running_loop().create_future()
+        self.ended.append(done)
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
                 length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
@@ -43,6 +46,7 @@ class Upstream:
             pass
         finally:
             writer.close()
+            done.set_result(None)
 
     async def members(self, request):
         if request["method"] == "server/discover":
@@ -70,3 +74,4 @@ async def running_upstream(**fields):
         yield upstream
     finally:
         listener.close()
+        await asyncio.gather(*upstream.ended)

@@ -1,0 +1,194 @@
+"""MCP to servers of both eras, over real sockets."""
+
+import asyncio
+import json
+from contextlib import asynccontextmanager
+
+import pytest
+
+from profiles.upstream.discovery import all_tools
+from profiles.upstream.errors import NoAnswer, Unreachable, UpstreamError
+from profiles.upstream.leg import Era, Leg
+
+TOOLS = b'{"tools":[{"name":"echo","inputSchema":{}}]}'
+
+
+@asynccontextmanager
+async def server(answer):
+    """`answer(head, request)` returns (status, headers, body) for each request."""
+    seen, ended = [], []
+
+    async def serve(reader, writer):
+        done = asyncio.get_running_loop().create_future()
+        ended.append(done)
+        try:
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+                request = json.loads(await reader.readexactly(length))
+                seen.append((head, request))
+                status, headers, body = answer(head, request)
+                writer.write(b"HTTP/1.1 %d X\r\nContent-Length: %d\r\n" % (status, len(body)))
+                writer.write(b"".join(b"%b: %b\r\n" % pair for pair in headers) + b"\r\n" + body)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+            done.set_result(None)
+
+    listener = await asyncio.start_server(serve, "127.0.0.1", 0)
+    leg = Leg(f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}/mcp?key=1")
+    try:
+        yield leg, seen
+    finally:
+        leg.close()
+        listener.close()
+        await asyncio.gather(*ended)
+
+
+def result(request, raw):
+    return (
+        200,
+        [(b"Content-Type", b"application/json")],
+        b'{"jsonrpc":"2.0","id":%d,"result":%b}' % (request["id"], raw),
+    )
+
+
+class Legacy:
+    """A server of 2025-11-25, which gives sessions and forgets them when told."""
+
+    def __init__(self, session=b"s1", stream=False):
+        self.session, self.stream, self.forget = session, stream, False
+
+    def __call__(self, head, request):
+        method = request["method"]
+        if method == "server/discover":
+            return 400, [], b'{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"initialize first"}}'
+        if method == "initialize":
+            status, headers, body = result(
+                request, b'{"protocolVersion":"2025-11-25","capabilities":{},"serverInfo":{}}'
+            )
+            return status, headers + ([(b"Mcp-Session-Id", self.session)] if self.session else []), body
+        if method.startswith("notifications/"):
+            return 202, [], b""
+        if self.session and b"Mcp-Session-Id: " + self.session not in head:
+            return 400, [], b"{}"
+        if self.forget:
+            self.forget, self.session = False, b"s2"
+            return 404, [], b"{}"
+        if self.stream:
+            _, _, body = result(request, TOOLS)
+            note = b'{"jsonrpc":"2.0","method":"notifications/message","params":{}}'
+            return (
+                200,
+                [(b"Content-Type", b"text/event-stream")],
+                b": hi\nid: 1\ndata: " + note + b"\n\ndata: " + body + b"\r\n\r\n",
+            )
+        return result(request, TOOLS)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("session", [b"s1", b""])
+async def test_an_older_server_is_introduced_to_once(session, stream):
+    async with server(Legacy(session, stream)) as (leg, seen):
+        for _ in range(3):
+            assert [tool["name"] for tool in await all_tools(leg)] == ["echo"]
+        methods = [request["method"] for _, request in seen]
+        assert methods == ["server/discover", "initialize", "notifications/initialized", *["tools/list"] * 3]
+        assert leg._era is Era.LEGACY
+        assert seen[0][0].startswith(b"POST /mcp?key=1 HTTP/1.1\r\n")
+
+
+async def test_two_principals_never_share_a_session_of_an_older_server():
+    async with server(Legacy()) as (leg, seen):
+        for principal in ("alice", "bob", "alice"):
+            await leg.request("tools/list", b"{}", principal=principal)
+        assert [request["method"] for _, request in seen].count("initialize") == 2
+
+
+async def test_a_session_that_the_server_forgot_is_opened_anew():
+    legacy = Legacy()
+    async with server(legacy) as (leg, seen):
+        await all_tools(leg)
+        legacy.forget = True
+        assert await all_tools(leg)
+        assert b"Mcp-Session-Id: s2" in seen[-1][0]
+
+
+async def test_many_first_requests_at_once_introduce_once():
+    async with server(Legacy()) as (leg, seen):
+        await asyncio.gather(*(leg.request("tools/list", b"{}") for _ in range(10)))
+        assert [request["method"] for _, request in seen].count("initialize") == 1
+
+
+async def test_a_modern_server_is_asked_without_a_session():
+    def modern(head, request):
+        if request["method"] == "server/discover":
+            return result(request, b'{"supportedVersions":["2026-07-28"]}')
+        assert b"Mcp-Method: tools/call\r\n" in head
+        assert b"Mcp-Name: echo\r\n" in head
+        meta = request["params"]["_meta"]
+        assert meta["io.modelcontextprotocol/protocolVersion"] == "2026-07-28"
+        assert meta["traceparent"] == "00-x"
+        return result(request, b'{"content":[]}')
+
+    async with server(modern) as (leg, seen):
+        answer = await leg.request("tools/call", b'{"name":"echo","_meta":{"traceparent":"00-x"}}', name="echo")
+        assert answer.result == b'{"content":[]}'
+        assert leg._era is Era.MODERN
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        ((401, [], b"{}"), "sign-in"),
+        ((302, [(b"Location", b"http://169.254.169.254/")], b""), "sends elsewhere"),
+        ((200, [], b"<html>hello</html>"), "not MCP"),
+        ((500, [], b""), "not MCP"),
+        ((200, [(b"Content-Type", b"text/event-stream")], b"data: {}\n\n"), "ended before the answer"),
+    ],
+)
+async def test_what_a_server_does_wrong_is_said(answer, says):
+    async with server(lambda head, request: answer) as (leg, seen):
+        with pytest.raises(UpstreamError, match=says):
+            await leg.request("tools/list", b"{}")
+
+
+@pytest.mark.parametrize("raw", [b"[]", b'{"tools":5}', b"{}", b'"x"'])
+async def test_what_is_not_a_list_of_tools_is_refused(raw):
+    def answer(head, request):
+        if request["method"] == "server/discover":
+            return result(request, b'{"supportedVersions":["2026-07-28"]}')
+        return result(request, raw)
+
+    async with server(answer) as (leg, seen):
+        with pytest.raises(UpstreamError):
+            await all_tools(leg)
+
+
+async def test_every_page_of_tools_is_read():
+    def answer(head, request):
+        if request["method"] == "server/discover":
+            return result(request, b'{"supportedVersions":["2026-07-28"]}')
+        page = int(request["params"].get("cursor", 0))
+        more = b',"nextCursor":"%d"' % (page + 1) if page < 2 else b""
+        return result(request, b'{"tools":[{"name":"t%d"}]%b}' % (page, more))
+
+    async with server(answer) as (leg, seen):
+        assert [tool["name"] for tool in await all_tools(leg)] == ["t0", "t1", "t2"]
+
+
+async def test_a_request_that_may_have_run_is_not_sent_again():
+    def answer(head, request):
+        if request["method"] == "server/discover":
+            return result(request, b'{"supportedVersions":["2026-07-28"]}')
+        raise ConnectionResetError
+
+    async with server(answer) as (leg, seen):
+        with pytest.raises(NoAnswer):
+            await leg.request("tools/call", b'{"name":"echo"}', name="echo")
+        assert [request["method"] for _, request in seen].count("tools/call") == 1
+
+
+async def test_a_server_that_is_down_is_unreachable(unused_tcp_port):
+    with pytest.raises(Unreachable):
+        await Leg(f"http://127.0.0.1:{unused_tcp_port}/mcp").request("tools/list", b"{}")
