@@ -74,7 +74,7 @@ class Running:
         self.log = data.with_name(data.name + ".log")
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "manage.py", "up"],
+                [sys.executable, "manage.py", "up", "--end-with-parent"],
                 cwd=ROOT,
                 env=environment(data, self.port, **extra),
                 stdin=subprocess.DEVNULL,

@@ -1,4 +1,3 @@
-import ctypes
 import errno
 import os
 import signal
@@ -13,7 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from nexus import embedded
-from nexus.process_tree import ProcessTree
+from nexus.process_tree import ProcessTree, end_with_parent
 from profiles.first_run import OPERATOR
 from profiles.models import SignInLink
 
@@ -33,7 +32,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["end_with_parent"]:
-            ctypes.CDLL(None).prctl(1, int(signal.SIGTERM), 0, 0, 0)
+            end_with_parent(os.getppid(), by=signal.SIGTERM)
         embedded.make_folders()
         try:
             listener = embedded.listen(settings.NEXUS_HOST, settings.PORT)
