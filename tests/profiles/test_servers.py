@@ -47,6 +47,12 @@ def test_a_member_sees_servers_and_changes_none(as_bob, acme):
     assert as_bob.post(f"/servers/{server.pk}/remove/").status_code == 404
 
 
+def test_the_address_is_for_who_manages_the_server(at_acme, as_bob, acme):
+    server = cast.make_server("own", url="https://example.com/mcp?key=of-acme", account=acme)
+    assert "of-acme" in at_acme.get(f"/servers/{server.pk}/").content.decode()
+    assert "of-acme" not in as_bob.get(f"/servers/{server.pk}/").content.decode()
+
+
 def test_the_command_of_a_server_is_for_staff(at_acme, staff):
     server = Server.objects.create(slug="git", name="Git", transport="stdio", command=["/opt/secret-path/git"])
     assert "secret-path" not in at_acme.get(f"/servers/{server.pk}/").content.decode()
