@@ -8,9 +8,10 @@ from django.core.exceptions import ValidationError
 
 from profiles.events import Actor
 from profiles.models import Toolkit, User
+from profiles.models.toolkits import ToolkitQuerySet
 from tokens import expiry
 from tokens.models import DelegatedToken, Issued
-from tokens.models.delegated import MAX_LIFE, refuse_bad_expiry
+from tokens.models.delegated import MAX_LIFE, DelegatedTokenQuerySet, refuse_bad_expiry
 
 LIMIT = "A token lives at most 30 days."
 LIVES = [(key, label) for key, (label, _) in expiry.PRESETS.items()] + [(expiry.CUSTOM, "Date and time of your own")]
@@ -87,8 +88,8 @@ class ExpiryForm(forms.Form):
         if isinstance(found, expiry.Gap):
             raise ValidationError(
                 {
-                    "time": f"{local:%H:%M} on {local:%-d %b %Y} does not exist in {data['zone']}: the clocks go forward. "
-                    f"The nearest times are {found.before:%H:%M} and {found.after:%H:%M}."
+                    "time": f"{local:%H:%M} on {local:%-d %b %Y} does not exist in {data['zone']}: the clocks go "
+                    f"forward. The nearest times are {found.before:%H:%M} and {found.after:%H:%M}."
                 }
             )
         if isinstance(found, expiry.Doubled):
@@ -110,10 +111,17 @@ class ExpiryForm(forms.Form):
                 field = "date" if self.cleaned_data.get("life") == expiry.CUSTOM else "life"
             self.add_error(field if field in self.fields else None, ValidationError(messages))
 
+    def described_presets(self) -> dict[str, expiry.Described]:
+        return {
+            key: expiry.describe(self.now + life, self.shown_zone, self.now)
+            for key, (_, life) in expiry.PRESETS.items()
+        }
+
     def described(self) -> expiry.Described | None:
         """Return the moment that the form names now, in words; None while it names none."""
         if self.is_bound:
-            at = self.cleaned_data.get("expires_at") if self.is_valid() or hasattr(self, "cleaned_data") else None
+            self.full_clean()
+            at = self.cleaned_data.get("expires_at")
         else:
             life = str(self["life"].value())
             at = self.now + expiry.PRESETS[life][1] if life in expiry.PRESETS else None
@@ -148,7 +156,12 @@ class InstallForm(ExpiryForm):
         self.initial = {"zone": user.time_zone, "request_key": uuid.uuid4(), **self.initial}
         field = self.fields["toolkit"]
         assert isinstance(field, ToolkitField)
-        field.queryset = Toolkit.objects.usable_by(user).select_related("account")
+        field.queryset = self.toolkits()
+
+    def toolkits(self) -> ToolkitQuerySet:
+        """Return those that the person may choose."""
+        usable: ToolkitQuerySet = Toolkit.objects.usable_by(self.user)
+        return usable.select_related("account")
 
     def clean_toolkit(self) -> Toolkit:
         toolkit: Toolkit = self.cleaned_data["toolkit"]
@@ -173,6 +186,32 @@ class InstallForm(ExpiryForm):
         except ValidationError as error:
             self.take_error(error)
             return None
+
+
+class TokenFilterForm(forms.Form):
+    state = forms.ChoiceField(required=False, choices=[("", "Any state"), *DelegatedToken.State.choices])
+    toolkit = forms.ModelChoiceField(queryset=Toolkit.objects.none(), required=False, empty_label="Any toolkit")
+    text = forms.CharField(
+        required=False, max_length=100, label="Search",
+        widget=forms.TextInput(attrs={"type": "search", "placeholder": "Service, owner, id or last four"}),
+    )  # fmt: skip
+
+    def __init__(self, *args: Any, toolkits: ToolkitQuerySet, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field = self.fields["toolkit"]
+        assert isinstance(field, forms.ModelChoiceField)
+        field.queryset = toolkits
+
+    def narrow(self, tokens: DelegatedTokenQuerySet, now: datetime) -> DelegatedTokenQuerySet:
+        """Return those that the form describes; what it cannot read, it says and leaves out."""
+        self.full_clean()
+        if state := self.cleaned_data.get("state"):
+            tokens = tokens.in_state(state, now)
+        if toolkit := self.cleaned_data.get("toolkit"):
+            tokens = tokens.filter(toolkit=toolkit)
+        if text := self.cleaned_data.get("text"):
+            tokens = tokens.matching(text)
+        return tokens
 
 
 class RevokeForm(forms.Form):

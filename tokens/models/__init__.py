@@ -4,8 +4,8 @@ from tokens.models.oauth import AccessToken, Application, DeviceGrant, Grant, ID
 from tokens.models.reminders import Reminder
 
 __all__ = [
-    "AlreadyIssued",
     "AccessToken",
+    "AlreadyIssued",
     "Application",
     "Authority",
     "AuthorityChange",

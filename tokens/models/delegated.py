@@ -198,7 +198,10 @@ def refuse_bad_expiry(expires_at: datetime, now: datetime) -> None:
 
 
 def name_taken(name: str) -> str:
-    return f"A living token of yours is already called “{name}”. Use one token per service: choose another name, or revoke that one first."
+    return (
+        f"A living token of yours is already called “{name}”. "
+        "Use one token per service: choose another name, or revoke that one first."
+    )
 
 
 class DelegatedToken(models.Model):

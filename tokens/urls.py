@@ -1,0 +1,12 @@
+from django.urls import path
+
+from tokens import views, views_install
+
+urlpatterns = [
+    path("install/", views_install.install, name="install"),
+    path("install/preview/", views_install.preview, name="install_preview"),
+    path("install/moment/", views_install.moment, name="install_moment"),
+    path("tokens/", views.tokens, name="tokens"),
+    path("tokens/<str:public_id>/", views.token, name="token"),
+    path("tokens/<str:public_id>/revoke/", views.revoke, name="token_revoke"),
+]

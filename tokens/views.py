@@ -1,0 +1,109 @@
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import urlencode
+
+from django.contrib import messages
+from django.db.models import Q
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_http_methods, require_safe
+
+from profiles.access import current_account, signed_in
+from profiles.events import Actor, Event
+from profiles.models import Toolkit
+from profiles.permissions import Act
+from tokens import expiry
+from tokens.forms import RevokeForm, TokenFilterForm
+from tokens.models import DelegatedToken
+
+PAGE_SIZE = 50
+EVENTS_SHOWN = 20
+KINDS = {
+    DelegatedToken.State.ACTIVE: "ok",
+    DelegatedToken.State.ENDING: "warn",
+    DelegatedToken.State.PAUSED: "warn",
+    DelegatedToken.State.PENDING: "info",
+    DelegatedToken.State.OVERLAPPING: "info",
+    DelegatedToken.State.REVOKED: "bad",
+    DelegatedToken.State.EXPIRED: "quiet",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A token, and what the clock makes of it."""
+
+    token: DelegatedToken
+    state: DelegatedToken.State
+    words: str
+
+    @classmethod
+    def at(cls, token: DelegatedToken, now: datetime) -> "Shown":
+        return cls(token, token.state(now), expiry.words(token.ends_at, now))
+
+    @property
+    def kind(self) -> str:
+        return KINDS[self.state]
+
+    @property
+    def is_over(self) -> bool:
+        return self.state in (DelegatedToken.State.REVOKED, DelegatedToken.State.EXPIRED)
+
+
+@require_safe
+def tokens(request: HttpRequest) -> HttpResponse:
+    user, account, now = signed_in(request), current_account(request), timezone.now()
+    visible = DelegatedToken.objects.visible_to(user).filter(account=account)
+    form = TokenFilterForm(request.GET, toolkits=Toolkit.objects.filter(account=account, tokens__in=visible).distinct())
+    found = form.narrow(visible, now).select_related("owner", "toolkit")
+    if before := visible.filter(public_id=request.GET.get("before", "")).first():
+        found = found.filter(Q(issued_at__lt=before.issued_at) | Q(issued_at=before.issued_at, id__lt=before.pk))
+    rows = list(found.order_by("-issued_at", "-id")[: PAGE_SIZE + 1])
+    filters = {key: value for key, value in request.GET.items() if value and key in form.fields}
+    context = {
+        "form": form,
+        "rows": [Shown.at(token, now) for token in rows[:PAGE_SIZE]],
+        "is_filtered": bool(filters),
+        "shows_owner": account.lets(user, Act.SEE_ACTIVITY),
+        "newer": f"?{urlencode(filters)}" if before else "",
+        "older": f"?{urlencode({**filters, 'before': rows[PAGE_SIZE - 1].public_id})}" if rows[PAGE_SIZE:] else "",
+    }
+    return render(request, "tokens/tokens.html", context)
+
+
+def _visible(request: HttpRequest, public_id: str) -> DelegatedToken:
+    visible = DelegatedToken.objects.visible_to(signed_in(request)).select_related("owner", "toolkit", "account")
+    return get_object_or_404(visible, public_id=public_id)
+
+
+@require_safe
+def token(request: HttpRequest, public_id: str) -> HttpResponse:
+    found, now = _visible(request, public_id), timezone.now()
+    events = Event.objects.filter(subject_kind="delegatedtoken", subject_id=str(found.pk))[:EVENTS_SHOWN]
+    zone = signed_in(request).zone
+    context = {
+        "shown": Shown.at(found, now),
+        "token": found,
+        "ends": expiry.describe(found.ends_at, zone, now),
+        "events": events,
+    }
+    return render(request, "tokens/token.html", context)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def revoke(request: HttpRequest, public_id: str) -> HttpResponse:
+    """Ask for a reason; to a POST, end the token before the answer is sent."""
+    found, now = _visible(request, public_id), timezone.now()
+    form = RevokeForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        if found.revoke(by=Actor.from_request(request), now=now, **form.cleaned_data):
+            moment = expiry.describe(now, signed_in(request).zone, now)
+            messages.success(
+                request, f"“{found.name}” is revoked since {moment.local}: every call from now on gets a 401."
+            )
+        else:
+            messages.info(request, f"“{found.name}” had ended already. Nothing was changed.")
+        return redirect("token", found.public_id)
+    context = {"form": form, "token": found, "shown": Shown.at(found, now)}
+    return render(request, "tokens/revoke.html", context, status=422 if form.errors else 200)

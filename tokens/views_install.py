@@ -1,0 +1,99 @@
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.debug import sensitive_variables
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from profiles import confirmation
+from profiles.access import current_account, signed_in
+from profiles.events import Actor
+from profiles.models import Toolkit
+from tokens import expiry, snippets
+from tokens.forms import ExpiryForm, InstallForm
+from tokens.models import AlreadyIssued, Issued
+
+KEPT = "install"
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@sensitive_variables("issued")
+def install(request: HttpRequest) -> HttpResponse:
+    """Show the form; to a POST answer with the page that shows the new token, the only one that ever does."""
+    if request.method != "POST":
+        return _form_page(request, _form_for_get(request))
+    form = InstallForm(request.POST, user=signed_in(request), now=timezone.now())
+    if not form.is_valid():
+        return _form_page(request, form, status=422)
+    if not confirmation.is_confirmed(request):
+        confirmation.keep_form(request, KEPT, request.POST)
+        return confirmation.ask(request, next_url=reverse("install"))
+    try:
+        issued = form.issue(by=Actor.from_request(request))
+    except AlreadyIssued as repeated:
+        return _answer(request, "tokens/already_issued.html", {"token": repeated.token}, status=409)
+    return _issued_page(request, form, issued) if issued else _form_page(request, form, status=422)
+
+
+@require_POST
+def preview(request: HttpRequest) -> HttpResponse:
+    """Show the form again with the URL and the moment that it names now: for browsers without JavaScript."""
+    return _form_page(request, InstallForm(request.POST, user=signed_in(request), now=timezone.now()))
+
+
+@require_safe
+def moment(request: HttpRequest) -> HttpResponse:
+    """Say in words which moment the expiry fields name."""
+    form = ExpiryForm(request.GET, now=timezone.now())
+    form.is_valid()
+    return render(request, "tokens/_moment.html", {"form": form, "moment": form.described()})
+
+
+def _form_for_get(request: HttpRequest) -> InstallForm:
+    """Return the form as it was before a confirmation, or filled in from the address; this issues nothing."""
+    user, now = signed_in(request), timezone.now()
+    if kept := confirmation.take_form(request, KEPT):
+        return InstallForm(kept, user=user, now=now)
+    initial: dict[str, Any] = {"name": request.GET.get("name", "")[:80]}
+    if request.GET.get("days") in expiry.PRESETS:
+        initial["life"] = request.GET["days"]
+    usable = Toolkit.objects.usable_by(user).filter(account=current_account(request))
+    chosen = usable.filter(alias=request.GET.get("profile", "")).first() or usable.first()
+    return InstallForm(initial={**initial, "toolkit": chosen and chosen.pk}, user=user, now=now)
+
+
+def _form_page(request: HttpRequest, form: InstallForm, status: int = 200) -> HttpResponse:
+    toolkits = list(form.toolkits().with_counts())
+    shown = str(form["toolkit"].value() or "")
+    context = {
+        "form": form,
+        "toolkits": toolkits,
+        "chosen": next((toolkit for toolkit in toolkits if str(toolkit.pk) == shown), next(iter(toolkits), None)),
+        "zones": expiry.zone_names(),
+        "moment": form.described(),
+        "presets": form.described_presets(),
+        "is_back": form.is_bound and request.method != "POST",
+    }
+    return _answer(request, "tokens/install.html", context, status=status)
+
+
+@sensitive_variables("issued", "context")
+def _issued_page(request: HttpRequest, form: InstallForm, issued: Issued) -> HttpResponse:
+    token = issued.token
+    context = {
+        "token": token,
+        "secret": issued.key.text,
+        "moment": expiry.describe(token.expires_at, form.shown_zone, form.now),
+        "snippets": snippets.of(token.toolkit),
+        "env": snippets.env_lines(token.toolkit),
+    }
+    return _answer(request, "tokens/issued.html", context, status=200)
+
+
+def _answer(request: HttpRequest, template: str, context: dict[str, Any], status: int) -> HttpResponse:
+    """Answer with a page that no cache and no next page learns of."""
+    response = render(request, template, context, status=status)
+    response["Cache-Control"] = "no-store"
+    return response
