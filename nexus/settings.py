@@ -283,8 +283,9 @@ SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_AGE = int(timedelta(days=14).total_seconds())
 CSRF_FAILURE_VIEW = "nexus.views.csrf_failure"
-# Not "no-referrer": with it browsers send "Origin: null" with every form, which the CSRF check refuses.
-SECURE_REFERRER_POLICY = "same-origin"
+# Pages with forms say same-origin in a <meta>: under "no-referrer" browsers send "Origin: null" with a form, which the
+# CSRF check refuses.
+SECURE_REFERRER_POLICY = "no-referrer"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
