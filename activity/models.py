@@ -85,6 +85,19 @@ class Call(models.Model):
         return f"{self.tool or self.method}: {self.outcome}"
 
     @property
+    def subject(self) -> str:
+        return self.tool or self.method or "request"
+
+    @property
+    def claimed_client(self) -> str:
+        """What the client says it is; nobody has checked it."""
+        return f"{self.client_name} {self.client_version}".strip() or "not said"
+
+    @property
+    def request_element(self) -> str:
+        return f"request-{self.pk}"
+
+    @property
     def milliseconds(self) -> float:
         return self.hub_ms + self.upstream_ms
 
