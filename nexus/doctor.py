@@ -29,6 +29,7 @@ def findings(now: datetime) -> list[Finding]:
     return [
         *settings_findings(),
         keys(),
+        data_directory(),
         disk_space(),
         there,
         *(look() for look in needs_database),
@@ -63,9 +64,19 @@ def keys() -> Finding:
     return Finding("keys", State.OK, "made here, for this user only" if files else "from the environment")
 
 
+def data_directory() -> Finding:
+    folder = settings.NEXUS_DATA_DIR
+    if folder.exists() and stat.S_IMODE(folder.stat().st_mode) & 0o077:
+        return Finding(
+            "data", State.WARN, f"Others can read {folder}: sessions and mails lie there. Run chmod 700 {folder}."
+        )
+    return Finding("data", State.OK, str(folder))
+
+
 def disk_space() -> Finding:
-    free = shutil.disk_usage(settings.NEXUS_DATA_DIR).free
-    detail = f"{free / (1 << 30):.1f} GB free at {settings.NEXUS_DATA_DIR}"
+    folder = settings.NEXUS_DATA_DIR if settings.NEXUS_DATA_DIR.exists() else settings.BASE_DIR
+    free = shutil.disk_usage(folder).free
+    detail = f"{free / (1 << 30):.1f} GB free at {folder}"
     if free < LEAST_SPACE:
         return Finding("disk", State.FAIL, f"{detail}: calls cannot be recorded soon, and are refused then. Make room.")
     return Finding("disk", State.OK if free > WANTED_SPACE else State.WARN, detail)

@@ -2,6 +2,7 @@
 
 import hashlib
 import http.client
+import os
 import shutil
 import socket
 import time
@@ -29,6 +30,7 @@ GRACE = 2  # seconds that open answers get when the web process is told to end
 
 
 def make_folders() -> None:
+    os.umask(0o077)  # what is written from here on, is for this user alone
     for folder in (settings.NEXUS_DATA_DIR / "run", settings.CELERY_QUEUE_DIR, settings.CELERY_QUEUE_DIR / "control"):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 

@@ -75,6 +75,11 @@ NEXUS_STDIO_SOCKET = NEXUS_DATA_DIR / "run" / "stdio.sock"
 DEBUG = env_bool("NEXUS_DEBUG")
 
 
+if not NEXUS_PRODUCTION or not env_text("DATABASE_URL"):
+    # Sessions, mails and keys lie here: for this user alone.
+    NEXUS_DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
 def secret_from_env_or_file(name: str) -> str:
     """Return the secret in the variable; where the base URL is not https, make one in the data directory."""
     value = env_text(name)
@@ -86,7 +91,7 @@ def secret_from_env_or_file(name: str) -> str:
             "set it to 50 random characters, the same for every process."
         )
     path = NEXUS_DATA_DIR / "keys" / name.lower()
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, exist_ok=True)
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
@@ -113,7 +118,7 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "django.contrib.humanize",
-    "django.contrib.admin",
+    "nexus.apps.NexusAdminConfig",  # django.contrib.admin, with a site of our own
     "django.forms",
     "allauth",
     "allauth.account",
@@ -185,7 +190,6 @@ if DATABASE_URL:
     _database["OPTIONS"] = {**_database.get("OPTIONS", {}), "pool": {"min_size": 1, "max_size": 16, "timeout": 10}}
     DATABASES = {"default": _database}
 else:
-    NEXUS_DATA_DIR.mkdir(parents=True, exist_ok=True)
     DATABASES = {"default": sqlite_database("nexus.sqlite3"), "activity": sqlite_database("activity.sqlite3")}
     DATABASE_ROUTERS = ["activity.router.ActivityRouter"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

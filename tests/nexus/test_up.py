@@ -46,8 +46,12 @@ def test_the_first_start_makes_a_person_a_toolkit_and_a_catalog(data):
 
 
 def test_its_keys_are_for_its_own_user_alone(data):
-    key = data / "keys" / "nexus_secret_key"
-    assert stat.S_IMODE(key.stat().st_mode) == 0o600
+    assert stat.S_IMODE((data / "keys" / "nexus_secret_key").stat().st_mode) == 0o600
+
+
+def test_nobody_else_on_the_machine_reads_sessions_or_mails(data):
+    assert stat.S_IMODE(data.stat().st_mode) == 0o700
+    assert stat.S_IMODE((data / "nexus.sqlite3").stat().st_mode) == 0o600
 
 
 def test_it_says_where_it_is_only_when_the_page_is_served(running):
