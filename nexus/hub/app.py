@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from django.conf import settings
+from django.http.request import split_domain_port, validate_host
 from msgspec import json
 
 from activity.recorder import NotRecorded, Recorder
@@ -99,8 +100,8 @@ class Hub:
 
     def _door(self, request: HubRequest) -> Reply | None:
         """Answer what needs no credentials: foreign hosts and origins (DNS rebinding), and preflights."""
-        host = request.text(b"host").rpartition(":")[0] or request.text(b"host")
-        if host.rstrip("]") + ("]" if host.startswith("[") else "") not in settings.ALLOWED_HOSTS:
+        domain, _ = split_domain_port(request.text(b"host"))
+        if not validate_host(domain, settings.ALLOWED_HOSTS):
             return replies.error(
                 400, replies.INVALID_REQUEST, "This host name is not one of Nexus's.", outcome="refused"
             )
@@ -217,7 +218,7 @@ class Hub:
             headers = [header for header in headers if header != replies.JSON]
             headers += [(b"content-type", b"text/event-stream"), (b"x-accel-buffering", b"no")]
         headers = [*headers, (b"x-request-id", request.id.encode())]
-        if body or reply.status not in (202, 204):
+        if reply.status != 204:
             headers.append((b"content-length", str(len(body)).encode()))
         if authority:
             headers += _token_headers(authority)

@@ -5,6 +5,7 @@ process up to the newest epoch, or raises Unavailable.
 """
 
 import asyncio
+import logging
 import sqlite3
 import uuid
 from collections.abc import Callable
@@ -18,6 +19,8 @@ from profiles.resolver import ToolkitView
 from tokens import keys, lookup
 from tokens.lookup import TokenAuthority
 from tokens.models.authority import AuthorityChange
+
+logger = logging.getLogger("nexus.hub")
 
 MAX_TOKENS = 20_000
 MAX_TOOLKITS = 2_000
@@ -111,6 +114,7 @@ class AuthorityCache:
         try:
             return await self._database.run(function, *args)
         except Exception as error:
+            logger.warning("the database did not answer", exc_info=error)
             raise Unavailable(type(error).__name__) from error
 
     def advance(self, epoch: int, changes: list[tuple[str, str]] | None) -> None:

@@ -49,6 +49,7 @@ class StdioServer:
         self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._write: Any = None
         self._stop = asyncio.Event()
+        self.is_over = False
         self.task = asyncio.create_task(self._run())
 
     async def request(self, method: str, params: dict[str, Any] | None) -> dict[str, Any]:
@@ -114,6 +115,7 @@ class StdioServer:
                     answer.set_result(message.model_dump(by_alias=True, exclude_unset=True))
             elif isinstance(message, JSONRPCRequest):
                 await self._refuse(message)
+        self.is_over = True
         for waiting in self._waiting.values():
             if not waiting.done():
                 waiting.set_exception(ServerDied("it ended before it answered"))
@@ -128,6 +130,7 @@ class StdioServer:
         await self._write.send(SessionMessage(answer))
 
     def _fail(self, reason: str) -> None:
+        self.is_over = True
         everyone: list[asyncio.Future[Any]] = [self.ready, *self._waiting.values()]
         for waiting in everyone:
             if not waiting.done():
@@ -176,7 +179,7 @@ class StdioHost:
 
     def _server(self, command: str) -> StdioServer:
         server = self._servers.get(command)
-        if server is None or server.task.done():
+        if server is None or server.is_over:
             deaths, at = self._deaths.get(command, (0, 0.0))
             pause = min(2.0 ** (deaths - 1), BACK_OFF_LIMIT) if deaths else 0.0
             if (wait := at + pause - time.monotonic()) > 0:
