@@ -2,7 +2,7 @@
 
 from django.dispatch import Signal
 
-# What someone may do has changed. Arguments: scope ("owner", "account", "toolkit", "server"), subject (its id, as text).
+# What someone may do has changed. Arguments: scope ("owner", "account", "toolkit" or "server"), subject (its id).
 authority_changed = Signal()
 
 # A toolkit was deleted. Arguments: toolkit, by (Actor), now.

@@ -26,8 +26,8 @@ def end_with_parent() -> None:
 
 def package_folder(name: str) -> pathlib.Path:
     spec = importlib.util.find_spec(name)
-    assert spec and spec.origin, f"the package {name} is missing: run `make test`, which installs it"
-    return pathlib.Path(spec.origin).parent
+    assert spec is not None, f"the package {name} is missing: run `make test`, which installs it"
+    return pathlib.Path(str(spec.origin)).parent
 
 
 def start_daemon(command: list[object], log: pathlib.Path) -> "subprocess.Popen[bytes]":

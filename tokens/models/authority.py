@@ -54,7 +54,7 @@ class AuthorityChange(models.Model):
     """Whom a change concerns, so that a hub forgets only that."""
 
     class Scope(models.TextChoices):
-        TOKEN = "token"
+        TOKEN = "token"  # noqa: S105
         OWNER = "owner"
         ACCOUNT = "account"
         TOOLKIT = "toolkit"
