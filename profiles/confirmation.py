@@ -11,13 +11,13 @@ from urllib.parse import urlencode
 
 from allauth.account.authentication import get_authentication_records
 from allauth.account.internal.flows.login import record_authentication
-from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare, salted_hmac
 from django.utils.http import url_has_allowed_host_and_scheme
 
+from profiles import limits
 from profiles.access import signed_in
 from profiles.events import Action, Actor, Event
 
@@ -27,7 +27,6 @@ CODE_LENGTH = 8
 CODE_ALPHABET = "".join(sorted(set(string.ascii_uppercase + string.digits) - set("AEIOU01L5S8B2Z")))
 ATTEMPTS = 5  # wrong passwords and codes together, per person
 MAILS = 3  # codes, per person
-LIMIT_WINDOW = timedelta(minutes=10)
 CODE_KEY = "confirmation_code"
 FORMS_KEY = "kept_forms"
 NEVER_KEPT = {"csrfmiddlewaretoken", "password", "secret", "token", "code"}
@@ -71,19 +70,11 @@ def take_form(request: HttpRequest, name: str) -> QueryDict | None:
 
 def may_try(request: HttpRequest) -> bool:
     """Count an attempt before it is looked at; return False when there were too many."""
-    return _count(f"confirm-try:{signed_in(request).pk}") <= ATTEMPTS
+    return limits.count(f"confirm-try:{signed_in(request).pk}") <= ATTEMPTS
 
 
 def may_mail(request: HttpRequest) -> bool:
-    return _count(f"confirm-mail:{signed_in(request).pk}") <= MAILS
-
-
-def _count(key: str) -> int:
-    cache.add(key, 0, timeout=LIMIT_WINDOW.total_seconds())
-    try:
-        return cache.incr(key)
-    except ValueError:  # it ended between the two lines
-        return 1
+    return limits.count(f"confirm-mail:{signed_in(request).pk}") <= MAILS
 
 
 def new_code(request: HttpRequest, *, now: datetime) -> str:
@@ -112,7 +103,7 @@ def _digest(request: HttpRequest, code: str) -> str:
 def succeed(request: HttpRequest, *, method: str, now: datetime) -> None:
     """Note the confirmation in this session, under a new session key."""
     user = signed_in(request)
-    cache.delete(f"confirm-try:{user.pk}")
+    limits.forget(f"confirm-try:{user.pk}")
     request.session.cycle_key()
     record_authentication(request, user, method, reauthenticated=True)
     Event.record(Action.CONFIRMED, by=Actor.from_request(request), now=now, subject=user, after={"method": method})

@@ -7,6 +7,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from profiles import limits
 from profiles.access import current_account, managed_account, signed_in
 from profiles.events import Actor
 from profiles.forms import ServerForm, note_errors
@@ -16,6 +17,8 @@ from profiles.models.servers import refuse_bad_address
 from profiles.permissions import Act
 from profiles.upstream import discovery
 from profiles.upstream.errors import UpstreamError
+
+PROBES = 30  # addresses that a person may have looked at within ten minutes
 
 
 @require_safe
@@ -67,20 +70,22 @@ def server_add(request: HttpRequest) -> HttpResponse:
     tools: list[Tool] = []
     if request.method == "POST" and form.is_valid():
         try:
-            definitions = _probe(form.cleaned_data["url"], form.cleaned_data["name"])
+            definitions = _probe(request, form.cleaned_data["url"], form.cleaned_data["name"])
             tools = [Tool(name=str(definition["name"]), definition=definition) for definition in definitions]
             if "save" in request.POST:
                 return _save(request, account, form, definitions)
         except ValidationError as error:
             note_errors(form, error)
         except UpstreamError as error:
-            form.add_error("url", f"Nothing was saved. {error}")
+            form.add_error("url", str(error))
     context = {"form": form, "tools": tools, "has_looked": bool(form.is_bound and not form.errors)}
     return render(request, "profiles/server_add.html", context, status=422 if form.errors else 200)
 
 
-def _probe(url: str, name: str) -> list[dict[str, Any]]:
+def _probe(request: HttpRequest, url: str, name: str) -> list[dict[str, Any]]:
     refuse_bad_address(url)
+    if limits.count(f"probe:{signed_in(request).pk}") > PROBES:
+        raise ValidationError("You have looked at many servers in a short time. Wait 10 minutes, then try again.")
     return discovery.list_tools(Server(url=url, name=name, transport=Server.Transport.HTTP))
 
 

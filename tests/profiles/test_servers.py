@@ -1,5 +1,6 @@
 import pytest
 
+from profiles import limits, views_servers
 from profiles.events import Action, Event
 from profiles.models import Server
 from tests import cast
@@ -106,6 +107,13 @@ def test_private_and_metadata_addresses_are_refused(at_acme, url):
     answer = at_acme.post("/servers/add/", {"url": url, "name": "Inner", "save": "1"})
     assert answer.status_code == 422
     assert not Server.objects.exists()
+
+
+def test_looking_at_addresses_is_limited(at_acme, alice):
+    for _ in range(views_servers.PROBES):
+        limits.count(f"probe:{alice.pk}")
+    answer = at_acme.post("/servers/add/", {"url": DOWN, "name": "Scan"})
+    assert "Wait 10 minutes" in answer.content.decode()
 
 
 @pytest.mark.django_db(transaction=True)
