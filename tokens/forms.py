@@ -120,8 +120,7 @@ class ExpiryForm(forms.Form):
     def described(self) -> expiry.Described | None:
         """Return the moment that the form names now, in words; None while it names none."""
         if self.is_bound:
-            self.full_clean()
-            at = self.cleaned_data.get("expires_at")
+            at = None if self.errors.get("life") else self.cleaned_data.get("expires_at")
         else:
             life = str(self["life"].value())
             at = self.now + expiry.PRESETS[life][1] if life in expiry.PRESETS else None
