@@ -1,86 +1,115 @@
-"""Calls per hour of the last day, as numbers for one small SVG that the server draws."""
+"""Calls per hour as bars of an SVG, in units of which an hour is 40 wide and the chart 100 high."""
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import datetime, timedelta
+from itertools import count
 
-from django.db.models import CharField, Count, Func, Q
-
-from activity.models import Call, CallQuerySet
+from activity.models import Call
 
 HOURS = 24
-WIDTH, HEIGHT, GAP = 720, 72, 6
+HEIGHT = 100.0
+WIDTH = 40
+GAP = 4  # on both sides of a bar
+LEAST = 3.0  # a single refused call among thousands is seen too
+HOUR = timedelta(hours=1)
 
 
-class Hour(Func):
-    """The hour of a moment in UTC, as text; native functions on both databases, for it runs on every row of a day."""
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A piece of a bar: `kind` is its class in CSS."""
 
-    output_field = CharField()
-
-    def as_sqlite(self, compiler: Any, connection: Any, **extra: Any) -> Any:
-        return self.as_sql(compiler, connection, template="substr(%(expressions)s, 1, 13)")
-
-    def as_postgresql(self, compiler: Any, connection: Any, **extra: Any) -> Any:
-        return self.as_sql(
-            compiler, connection, template="to_char(%(expressions)s AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24')"
-        )
+    kind: str
+    x: int
+    y: float
+    height: float
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
+    """What happened in the hour that begins at `at`."""
+
     at: datetime
-    calls: int
+    ok: int
     refused: int
-    x: int
-    y: int
-    height: int
-    refused_y: int
-    refused_height: int
+    errors: int
+
+    @property
+    def total(self) -> int:
+        return self.ok + self.refused + self.errors
+
+    @property
+    def end(self) -> datetime:
+        return self.at + HOUR
 
 
 @dataclass(frozen=True, slots=True)
 class Chart:
     bars: list[Bar]
-    total: int
-    troubled: int
-    peak: Bar | None
-    width: int = WIDTH
-    height: int = HEIGHT
-    bar_width: int = WIDTH // HOURS - GAP
+    top: int
+
+    @property
+    def ok(self) -> int:
+        return sum(bar.ok for bar in self.bars)
+
+    @property
+    def refused(self) -> int:
+        return sum(bar.refused for bar in self.bars)
+
+    @property
+    def errors(self) -> int:
+        return sum(bar.errors for bar in self.bars)
+
+    @property
+    def total(self) -> int:
+        return sum(bar.total for bar in self.bars)
+
+    @property
+    def busiest(self) -> Bar:
+        return max(self.bars, key=lambda bar: bar.total)
+
+    @property
+    def labelled(self) -> list[Bar]:
+        """Return the hours that are named below the chart."""
+        return self.bars[::6]
+
+    def drawn(self) -> list[tuple[Bar, int, list[Part]]]:
+        """Return each bar, its place from the left, and its parts from the bottom up."""
+        return [(bar, place * WIDTH, self._parts(bar, place * WIDTH)) for place, bar in enumerate(self.bars)]
+
+    def _parts(self, bar: Bar, left: int) -> list[Part]:
+        numbers = {"ok": bar.ok, "refused": bar.refused, "errors": bar.errors}
+        heights = {kind: max(LEAST, number / self.top * HEIGHT) for kind, number in numbers.items() if number}
+        too_high = max(1.0, sum(heights.values()) / HEIGHT)
+        parts, y = [], HEIGHT
+        for kind, height in heights.items():
+            y -= height / too_high
+            parts.append(Part(kind, left + GAP, round(y, 2), round(height / too_high, 2)))
+        return parts
 
 
-def calls_per_hour(calls: CallQuerySet, now: datetime) -> Chart:
-    """Return the last 24 hours; one query, bounded by their calls."""
-    last = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-    first = last - timedelta(hours=HOURS - 1)
-    counted = (
-        calls.filter(at__gte=first)
-        .order_by()
-        .annotate(hour=Hour("at"))
-        .values_list("hour")
-        .annotate(all=Count("pk"), troubled=Count("pk", filter=~Q(outcome=Call.Outcome.OK)))
-    )
-    by_hour = {hour: (number, troubled) for hour, number, troubled in counted}
-    highest = max((number for number, _ in by_hour.values()), default=0)
-    bars = [_bar(position, first + timedelta(hours=position), by_hour, highest) for position in range(HOURS)]
-    total, troubled = sum(bar.calls for bar in bars), sum(bar.refused for bar in bars)
-    return Chart(bars, total, troubled, max(bars, key=lambda bar: bar.calls) if total else None)
+def first_hour(now: datetime) -> datetime:
+    return now.replace(minute=0, second=0, microsecond=0) - HOUR * (HOURS - 1)
 
 
-def _bar(position: int, at: datetime, by_hour: dict[str, tuple[int, int]], highest: int) -> Bar:
-    calls, refused = by_hour.get(f"{at:%Y-%m-%d %H}", (0, 0))
-    height, refused_height = _scaled(calls, highest), _scaled(refused, highest)
+def calls_per_hour(counted: Iterable[tuple[datetime, str, int]], now: datetime) -> Chart:
+    numbers = Counter({(at, outcome): number for at, outcome, number in counted})
+    bars = [_bar(first_hour(now) + HOUR * hour, numbers) for hour in range(HOURS)]
+    return Chart(bars, _round_up(max(bar.total for bar in bars)))
+
+
+def _bar(at: datetime, numbers: Counter[tuple[datetime, str]]) -> Bar:
+    errors = (Call.Outcome.TOOL_ERROR, Call.Outcome.UPSTREAM_ERROR, Call.Outcome.FAILED)
     return Bar(
-        at,
-        calls,
-        refused,
-        position * (WIDTH // HOURS),
-        HEIGHT - height,
-        height,
-        HEIGHT - refused_height,
-        refused_height,
+        at=at,
+        ok=numbers[at, Call.Outcome.OK],
+        refused=numbers[at, Call.Outcome.REFUSED],
+        errors=sum(numbers[at, outcome] for outcome in errors),
     )
 
 
-def _scaled(number: int, highest: int) -> int:
-    return max(2, round(number / highest * HEIGHT)) if number else 0
+def _round_up(number: int) -> int:
+    """Return the least of 5, 10, 20, 50, 100, 200, … that is not below the number."""
+    steps = (step * 10**power for power in count() for step in (5, 10, 20))
+    return next(step for step in steps if step >= number)

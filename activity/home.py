@@ -31,7 +31,7 @@ def home(request: HttpRequest) -> HttpResponse:
     user, account, now = signed_in(request), current_account(request), timezone.now()
     toolkits = list(Toolkit.objects.usable_by(user).filter(account=account).with_counts())
     mine = DelegatedToken.objects.visible_to(user).filter(account=account)
-    calls = Call.objects.visible_to(user).filter(account_id=account.pk).page_before(None, CALLS_SHOWN)
+    calls = Call.objects.of_account(account, user).page_before(None, CALLS_SHOWN)
     steps = checklist(user, account, toolkits, has_call=bool(calls))
     context = {
         "toolkits": toolkits,

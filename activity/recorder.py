@@ -203,7 +203,7 @@ def _for_sqlite(row: CallRow) -> tuple[Any, ...]:
     """Return the values as Django stores them: UUIDs as 32 hex digits, times as text in UTC without a zone."""
     return (
         row.id.hex,
-        row.at.strftime("%Y-%m-%d %H:%M:%S.%f"),
+        row.at.replace(tzinfo=None).isoformat(" ", "microseconds"),
         row.account_id.hex,
         *row[3:5],
         row.toolkit_id.hex,
