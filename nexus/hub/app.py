@@ -7,6 +7,7 @@ import time
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -100,8 +101,7 @@ class Hub:
 
     def _door(self, request: HubRequest) -> Reply | None:
         """Answer what needs no credentials: foreign hosts and origins (DNS rebinding), and preflights."""
-        domain, _ = split_domain_port(request.text(b"host"))
-        if not validate_host(domain, settings.ALLOWED_HOSTS):
+        if not _is_our_host(request.text(b"host")):
             return replies.error(
                 400, replies.INVALID_REQUEST, "This host name is not one of Nexus's.", outcome="refused"
             )
@@ -127,8 +127,6 @@ class Hub:
             return replies.bad_credentials(str(problem))
         if secret is None:
             return await self._without_credentials(request, receive)
-        if keys.kind_of(secret) is not keys.Kind.DELEGATED:
-            return replies.invalid_token(request.raw_query)
         for _ in range(DECISIONS):
             with contextlib.suppress(Changed):
                 return await self._decide(exchange, secret, accounts, profiles, receive)
@@ -247,6 +245,12 @@ class Hub:
         used, self._used = self._used, {}
         if used:
             await self._database.run(DelegatedToken.objects.all().touch, used)
+
+
+@lru_cache(maxsize=256)
+def _is_our_host(host: str) -> bool:
+    domain, _ = split_domain_port(host)
+    return validate_host(domain, settings.ALLOWED_HOSTS)
 
 
 def _note_in_url(digest: str, by: Actor) -> None:

@@ -82,11 +82,16 @@ class AuthorityCache:
         self._watch.current()
 
     async def token(self, secret: str) -> TokenAuthority | None:
-        """Return the token with this secret; None is never remembered, so that a new token works at once."""
+        """Return the token with this secret; None is never remembered, so that a new token works at once.
+
+        What is not a secret of ours by its form and checksum is not asked for.
+        """
         digest = keys.digest(secret)
         self.current()
         if found := self._tokens.get(digest):
             return found
+        if keys.kind_of(secret) is not keys.Kind.DELEGATED:
+            return None
         while True:
             epoch, found = await self._ask(lookup.token_with, digest)
             self.current()
@@ -97,7 +102,7 @@ class AuthorityCache:
         return found
 
     async def toolkit(self, toolkit_id: uuid.UUID) -> ToolkitView | None:
-        self.current()
+        """Return the toolkit as of the last `current()`, or None if it is deleted."""
         if found := self._toolkits.get(toolkit_id):
             return found
         while True:

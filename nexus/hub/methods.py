@@ -119,6 +119,7 @@ class Methods:
         if "cursor" in context.call.params:
             return context.call.error(replies.INVALID_PARAMS, "The list has one page: ask without a cursor.")
         await self._upstreams.refresh(list(context.view.servers.values()))
+        self._cache.current()  # what was just listed may have changed the toolkit
         view = await self._cache.toolkit(context.view.toolkit_id)
         if view is None:
             raise Changed
