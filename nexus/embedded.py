@@ -11,8 +11,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import uvicorn
-from celery.apps.beat import Beat
 from celery.apps.worker import Worker
+from celery.beat import EmbeddedService
 from django.conf import settings
 from django.contrib.staticfiles.finders import get_finders
 from django.core.management import call_command
@@ -81,13 +81,14 @@ def programs(listener: socket.socket, user: User) -> list[Program]:
 
     def run_worker() -> None:
         listener.close()
-        Worker(
-            app=celery, pool_cls="threads", concurrency=2, without_gossip=True, without_mingle=True, quiet=True
-        ).start()
-
-    def run_beat() -> None:
-        listener.close()
-        Beat(app=celery, quiet=True).run()
+        schedule = EmbeddedService(celery, thread=True)  # as `celery worker -B`, without a process of its own
+        schedule.start()
+        try:
+            Worker(
+                app=celery, pool_cls="threads", concurrency=2, without_gossip=True, without_mingle=True, quiet=True
+            ).start()
+        finally:
+            schedule.stop()
 
     def run_stdio_host() -> None:
         call_command("stdio_host")
@@ -102,7 +103,6 @@ def programs(listener: socket.socket, user: User) -> list[Program]:
         Program("stdio", run_stdio_host),
         Program("catalog", list_catalog, WhenItEnds.BE_CONTENT),
         Program("worker", run_worker),
-        Program("beat", run_beat),
     ]
 
 

@@ -61,6 +61,7 @@ class ProcessTree:
         """Run the programs until a signal, or the end of one that matters, ends them all; return the exit code."""
         signal.pthread_sigmask(signal.SIG_BLOCK, WATCHED)
         gc.collect()
+        libc.malloc_trim(0)
         gc.freeze()  # what is imported stays shared: the collector of a child does not write to it
         try:
             while self.exit_code is None:

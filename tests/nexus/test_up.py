@@ -1,10 +1,12 @@
 import contextlib
 import json
 import os
+import shelve
 import signal
 import socket
 import sqlite3
 import stat
+from datetime import timedelta
 
 import psycopg
 import pytest
@@ -62,9 +64,29 @@ def test_it_says_where_it_is_only_when_the_page_is_served(running):
     assert running.get("/healthz")[0].status == 200
 
 
-def test_it_runs_web_worker_beat_and_stdio_host(running):
-    assert wait_until(lambda: all(map(running.pid_of, ("nexus-web", "nexus-worker", "nexus-beat"))), 10)
-    assert len(running.pids) >= 5
+def test_it_runs_web_worker_and_stdio_host(running):
+    assert wait_until(lambda: all(map(running.pid_of, ("nexus-web", "nexus-worker"))), 10)
+    assert len(running.pids) >= 4
+
+
+def test_beat_sends_what_became_due_while_nexus_was_off(data):
+    issued = manage(data, "issue_token", "admin@example.com", "default", "--name", "swept", "--days", "1")
+    assert issued.returncode == 0, issued.stderr
+    public_id = issued.stdout.split("_")[1]
+    with contextlib.closing(sqlite3.connect(data / "nexus.sqlite3")) as file, file:
+        file.execute(
+            "UPDATE tokens_delegatedtoken SET issued_at = '2026-01-01 00:00:00', expires_at = '2026-01-02 00:00:00' "
+            "WHERE public_id = ?",
+            [public_id],
+        )
+    with shelve.open(str(data / "run" / "celerybeat-schedule")) as kept:
+        kept["entries"] = {
+            name: entry._next_instance(entry.last_run_at - timedelta(days=1)) for name, entry in kept["entries"].items()
+        }
+    nexus = Running(data).wait_until_served()
+    stage = f"SELECT stage FROM tokens_delegatedtoken WHERE public_id = '{public_id}'"
+    assert wait_until(lambda: rows(data, stage) == [("ended",)], 15), nexus.output
+    nexus.end()
 
 
 def test_a_second_start_finds_everything_as_it_was(data):

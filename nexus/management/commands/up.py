@@ -20,7 +20,7 @@ CATALOG_PATIENCE = 20.0  # seconds that the first listing of the catalog may hol
 
 
 class Command(BaseCommand):
-    help = "Run all of Nexus on this machine as one tree of processes: web, worker, beat, stdio host."
+    help = "Run all of Nexus on this machine as one tree of processes: web, worker with beat, stdio host."
     requires_migrations_checks = False
 
     def add_arguments(self, parser: ArgumentParser) -> None:
