@@ -142,12 +142,10 @@ def example(schema: Any, name: str = "", depth: int = 0) -> Any:
         return example(option, name, depth)
     kind = schema.get("type", "object" if depth == 0 else "string")
     if kind == "object":
-        properties = schema.get("properties") if isinstance(schema.get("properties"), dict) else {}
-        return {
-            key: example(properties.get(key), str(key), depth + 1)
-            for key in _list(schema, "required")
-            if isinstance(key, str)
-        }
+        properties = schema.get("properties")
+        known = properties if isinstance(properties, dict) else {}
+        required = [key for key in _list(schema, "required") if isinstance(key, str)]
+        return {key: example(known.get(key), key, depth + 1) for key in required}
     if kind == "array":
         return [example(schema.get("items"), name, depth + 1)] if schema.get("minItems") else []
     return _scalar(schema, kind, name)

@@ -95,7 +95,7 @@ def token(request: HttpRequest, public_id: str) -> HttpResponse:
 def revoke(request: HttpRequest, public_id: str) -> HttpResponse:
     """Ask for a reason; to a POST, end the token before the answer is sent."""
     found, now = _visible(request, public_id), timezone.now()
-    form = RevokeForm(request.POST or None)
+    form = RevokeForm(request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         if found.revoke(by=Actor.from_request(request), now=now, **form.cleaned_data):
             moment = expiry.describe(now, signed_in(request).zone, now)

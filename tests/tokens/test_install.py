@@ -38,12 +38,13 @@ def text(answer):
 def test_install_shows_the_url_of_the_toolkit_in_the_address(as_alice, acme, work):
     cast.make_toolkit(acme, "sales")
     page = text(as_alice.get("/install/?profile=work&name=CI&days=14"))
-    assert f"profile=work</code>" in page
+    assert "profile=work</code>" in page
     assert 'value="CI"' in page
     assert re.search(r'value="14"[^>]*checked', page)
     assert "in 14 days" in page
 
 
+@pytest.mark.django_db(databases="__all__")
 def test_install_issues_a_token_and_shows_it_once(as_alice, form, alice, work):
     answer = as_alice.post("/install/", form)
     assert answer.status_code == 200
