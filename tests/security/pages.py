@@ -1,10 +1,11 @@
 """Browsers of the cast, and every address of the portal with the names filled in."""
 
 import re
-import time
 import uuid
 
-from allauth.account.internal.flows.login import AUTHENTICATION_METHODS_SESSION_KEY as RECORDS
+from allauth.account.authentication import AUTHENTICATION_METHODS_SESSION_KEY as RECORDS
+from allauth.account.internal.flows.login import record_authentication
+from django.http import HttpRequest
 from django.test import Client
 from django.urls import get_resolver
 from django.urls.resolvers import URLPattern, URLResolver
@@ -15,9 +16,11 @@ def browser(user=None, *, confirmed_ago=0.0, **options) -> Client:
     client = Client(**options)
     if user:
         client.force_login(user)
-        session = client.session
-        session[RECORDS] = [{"method": "password", "at": time.time() - confirmed_ago, "email": user.email}]
-        session.save()
+        request = HttpRequest()
+        request.session = client.session
+        record_authentication(request, user, "password")
+        request.session[RECORDS][-1]["at"] -= confirmed_ago
+        request.session.save()
     return client
 
 
