@@ -5,6 +5,7 @@ import http.client
 import os
 import shutil
 import socket
+import threading
 import time
 from datetime import datetime
 from pathlib import Path
@@ -12,7 +13,7 @@ from urllib.parse import urlsplit
 
 import uvicorn
 from celery.apps.worker import Worker
-from celery.beat import EmbeddedService
+from celery.beat import Service
 from django.conf import settings
 from django.contrib.staticfiles.finders import get_finders
 from django.core.management import call_command
@@ -81,14 +82,14 @@ def programs(listener: socket.socket, user: User) -> list[Program]:
 
     def run_worker() -> None:
         listener.close()
-        schedule = EmbeddedService(celery, thread=True)  # as `celery worker -B`, without a process of its own
-        schedule.start()
+        beat = Service(celery, max_interval=1)  # as `celery worker -B`, without a process of its own
+        threading.Thread(target=beat.start, name="beat", daemon=True).start()
         try:
             Worker(
                 app=celery, pool_cls="threads", concurrency=2, without_gossip=True, without_mingle=True, quiet=True
             ).start()
         finally:
-            schedule.stop()
+            beat.stop()
 
     def run_stdio_host() -> None:
         call_command("stdio_host")
