@@ -57,7 +57,9 @@ def test_it_only_shows(as_alice):
     assert as_alice.post("/").status_code == 405
 
 
-def test_it_asks_the_database_as_often_for_much_as_for_little(as_alice, alice, acme, work, django_assert_max_num_queries):
+def test_it_asks_the_database_as_often_for_much_as_for_little(
+    as_alice, alice, acme, work, django_assert_max_num_queries
+):
     for number in range(12):
         token = cast.make_token(alice, cast.make_toolkit(acme, f"t{number}"), f"n{number}", timedelta(days=1)).token
         make_call(token)
