@@ -293,7 +293,10 @@ SECURE_REFERRER_POLICY = "no-referrer"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
-SILENCED_SYSTEM_CHECKS = ["auth.W004"]  # addresses are unique, whatever their case: a constraint of profiles.User
+SILENCED_SYSTEM_CHECKS = [
+    "auth.W004",  # addresses are unique, whatever their case: a constraint of profiles.User
+    "oauth2_provider.W008",  # native clients come back to http on loopback (RFC 8252 section 7.3)
+]
 if NEXUS_TRUSTED_PROXIES:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 if NEXUS_PRODUCTION:
