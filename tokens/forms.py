@@ -41,16 +41,17 @@ class ExpiryForm(forms.Form):
         widget=forms.RadioSelect,
     )  # fmt: skip
 
-    def __init__(self, *args: Any, now: datetime, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, now: datetime, own_zone: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.now = now.replace(microsecond=0)
+        self.own_zone = own_zone
         self.doubled: expiry.Doubled | None = None
 
     @property
     def shown_zone(self) -> ZoneInfo:
-        """Return the zone that was chosen, if it is one."""
-        name = str(self["zone"].value() or "")
-        return ZoneInfo(name if name in expiry.zone_names() else "UTC")
+        """Return the zone that was chosen with a moment of one's own; else the person's."""
+        name = str(self["zone"].value() or "") if self["life"].value() == expiry.CUSTOM else ""
+        return ZoneInfo(name if name in expiry.zone_names() else self.own_zone)
 
     def clean_zone(self) -> str:
         name: str = self.cleaned_data["zone"].strip()
@@ -150,7 +151,7 @@ class InstallForm(ExpiryForm):
     field_order = ["toolkit", "name", "life"]
 
     def __init__(self, *args: Any, user: User, now: datetime, **kwargs: Any) -> None:
-        super().__init__(*args, now=now, **kwargs)
+        super().__init__(*args, now=now, own_zone=user.time_zone, **kwargs)
         self.user = user
         self.initial = {"zone": user.time_zone, "request_key": uuid.uuid4(), **self.initial}
         field = self.fields["toolkit"]

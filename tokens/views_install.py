@@ -46,7 +46,7 @@ def preview(request: HttpRequest) -> HttpResponse:
 @require_safe
 def moment(request: HttpRequest) -> HttpResponse:
     """Say in words which moment the expiry fields name."""
-    form = ExpiryForm(request.GET, now=timezone.now())
+    form = ExpiryForm(request.GET, now=timezone.now(), own_zone=signed_in(request).time_zone)
     form.is_valid()
     return render(request, "tokens/_moment.html", {"form": form, "moment": form.described()})
 

@@ -11,7 +11,7 @@ function forget() {
 
 function download(button) {
   const text = document.getElementById(button.dataset.download).textContent;
-  const address = URL.createObjectURL(new Blob([text], { type: "text/plain" }));
+  const address = URL.createObjectURL(new Blob([text], { type: "application/octet-stream" }));
   const link = Object.assign(document.createElement("a"), { href: address, download: button.dataset.file });
   link.click();
   URL.revokeObjectURL(address);
