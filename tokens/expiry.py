@@ -41,6 +41,11 @@ class Described:
     utc: str
     words: str
 
+    @property
+    def aside(self) -> str:
+        """Return what is said beside the local time: UTC, where that differs, and how far it is."""
+        return " · ".join(part for part in (self.utc, self.words) if part)
+
 
 @cache
 def zone_names() -> tuple[str, ...]:
@@ -74,7 +79,8 @@ def describe(at: datetime, zone: ZoneInfo, now: datetime) -> Described:
     local, utc = at.astimezone(zone), at.astimezone(UTC)
     utc_form = "%H:%M UTC" if local.date() == utc.date() else "%a %-d %b, %H:%M UTC"
     zone_words = f" {zone.key} ({offset_words(local)})" if zone.key != "UTC" else " UTC"
-    return Described(at, f"{local:%a %-d %b %Y, %H:%M}{zone_words}", f"{utc:{utc_form}}", words(at, now))
+    said_utc = "" if zone.key == "UTC" else f"{utc:{utc_form}}"
+    return Described(at, f"{local:%a %-d %b %Y, %H:%M}{zone_words}", said_utc, words(at, now))
 
 
 def offset_words(local: datetime) -> str:

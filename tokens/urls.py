@@ -7,6 +7,6 @@ urlpatterns = [
     path("install/preview/", views_install.preview, name="install_preview"),
     path("install/moment/", views_install.moment, name="install_moment"),
     path("tokens/", views.tokens, name="tokens"),
-    path("tokens/<str:public_id>/", views.token, name="token"),
-    path("tokens/<str:public_id>/revoke/", views.revoke, name="token_revoke"),
+    path("tokens/<slug:public_id>/", views.token, name="token"),
+    path("tokens/<slug:public_id>/revoke/", views.revoke, name="token_revoke"),
 ]

@@ -57,7 +57,9 @@ def tokens(request: HttpRequest) -> HttpResponse:
     visible = DelegatedToken.objects.visible_to(user).filter(account=account)
     form = TokenFilterForm(request.GET, toolkits=Toolkit.objects.filter(account=account, tokens__in=visible).distinct())
     found = form.narrow(visible, now).select_related("owner", "toolkit")
-    if before := visible.filter(public_id=request.GET.get("before", "")).first():
+    cursor = request.GET.get("before", "")
+    before = visible.filter(public_id=cursor).first() if cursor.isalnum() else None
+    if before:
         found = found.filter(Q(issued_at__lt=before.issued_at) | Q(issued_at=before.issued_at, id__lt=before.pk))
     rows = list(found.order_by("-issued_at", "-id")[: PAGE_SIZE + 1])
     filters = {key: value for key, value in request.GET.items() if value and key in form.fields}

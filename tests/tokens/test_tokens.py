@@ -86,6 +86,11 @@ def test_a_filter_that_makes_no_sense_breaks_nothing(as_alice, token, query):
     assert as_alice.get(f"/tokens/?{query}").status_code == 200
 
 
+@pytest.mark.parametrize("public_id", ["nobody", "%00", "a" * 500, "..%2f", "é"])
+def test_an_id_that_is_nobody_s_is_404(as_alice, public_id):
+    assert as_alice.get(f"/tokens/{public_id}/").status_code == 404
+
+
 def test_no_match_and_no_token_say_so(as_alice, token):
     assert "No token matches" in text(as_alice.get("/tokens/?text=zzzzz"))
     DelegatedToken.objects.all().delete()
