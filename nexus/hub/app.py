@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import logging
 import time
 from collections import defaultdict
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from urllib.parse import urlsplit
 
+import structlog
 from django.conf import settings
 from django.http.request import split_domain_port, validate_host
 from msgspec import json
@@ -29,7 +29,7 @@ from tokens import keys
 from tokens.lookup import WARN_BEFORE, TokenAuthority
 from tokens.models import DelegatedToken
 
-logger = logging.getLogger("nexus.hub")
+logger = structlog.stdlib.get_logger("nexus.hub")
 
 MCP_PATHS = frozenset({"/hub/mcp", "/mcp"})
 VERIFY_PATH = "/hub/token/verify"
@@ -96,21 +96,35 @@ class Hub:
         except Exception:
             logger.exception("the hub failed")
             reply = replies.error(500, replies.UNAVAILABLE, f"Nexus failed. Give the operator this id: {request.id}")
-        counters.answered(reply.status, reply.outcome, time.perf_counter() - request.begun)
+        self._count(exchange, reply)
         await self._send(exchange, reply, send)
+
+    def _count(self, exchange: Exchange, reply: Reply) -> None:
+        request = exchange.request
+        counters.answered(reply.status, reply.outcome, time.perf_counter() - request.begun)
+        if reply.refusal:
+            counters.refusals[reply.refusal] += 1
+            logger.info(
+                "refused",
+                refusal=reply.refusal,
+                status=reply.status,
+                method=request.method,
+                path=request.path,
+                address=request.address,
+                token=exchange.authority.public_id if exchange.authority else "",
+                request_id=request.id,
+            )
 
     def _door(self, request: HubRequest) -> Reply | None:
         """Answer what needs no credentials: foreign hosts and origins (DNS rebinding), and preflights."""
         if not _is_our_host(request.text(b"host")):
-            return replies.error(
-                400, replies.INVALID_REQUEST, "This host name is not one of Nexus's.", outcome="refused"
-            )
+            return replies.error(400, replies.INVALID_REQUEST, "This host name is not one of Nexus's.", refusal="host")
         origin = request.text(b"origin")
         if origin and origin not in self._origins:
             message = (
                 "Web pages of this origin may not call Nexus. The operator can allow it with NEXUS_ALLOWED_ORIGINS."
             )
-            return replies.error(403, replies.FORBIDDEN, message, outcome="refused")
+            return replies.error(403, replies.FORBIDDEN, message, refusal="origin")
         if request.method == "OPTIONS":
             return Reply(204, headers=_PREFLIGHT)
         return None
@@ -259,8 +273,8 @@ def _note_in_url(digest: str, by: Actor) -> None:
 
 def _only_post() -> Reply:
     """Older clients ask for a stream and end their session in this way, and go on without: no fault of theirs."""
-    reply = replies.error(405, replies.INVALID_REQUEST, "Use POST.", headers=[(b"allow", b"POST")], outcome="ok")
-    reply.reason = "only POST is offered"
+    reply = replies.error(405, replies.INVALID_REQUEST, "Use POST.", headers=[(b"allow", b"POST")])
+    reply.outcome, reply.reason = "ok", "only POST is offered"
     return reply
 
 

@@ -145,7 +145,7 @@ class Methods:
             reply = call.error(
                 replies.INVALID_PARAMS, f"`{shown}` is not in toolkit `{context.view.alias}`; see tools/list"
             )
-            reply.outcome, reply.reason = "refused", "not in the toolkit"
+            reply.outcome, reply.reason, reply.refusal = "refused", "not in the toolkit", "tool"
             return reply
         return await self._forward(context, route)
 

@@ -26,13 +26,14 @@ SAFE_IN_QUOTES = frozenset(map(chr, range(0x20, 0x7F))) - {'"', "\\"}
 
 @dataclass(slots=True)
 class Reply:
-    """An answer; `outcome` and `reason` go into Activity."""
+    """An answer; `outcome` and `reason` go into Activity, `refusal` is one of a few words, to be counted."""
 
     status: int
     body: bytes = b""
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)
     outcome: str = "ok"
     reason: str = ""
+    refusal: str = ""
 
 
 def error(
@@ -43,34 +44,33 @@ def error(
     rpc_id: bytes = b"null",
     data: dict[str, Any] | None = None,
     headers: list[tuple[bytes, bytes]] | None = None,
-    outcome: str = "failed",
-    reason: str = "",
+    refusal: str = "",
 ) -> Reply:
-    """Return a JSON-RPC error object under a real HTTP status."""
+    """Return a JSON-RPC error object under a real HTTP status; with a word for `refusal` it counts as refused."""
     content: dict[str, Any] = {"code": code, "message": message}
     if data is not None:
         content["data"] = data
     body = b'{"jsonrpc":"2.0","id":%b,"error":%b}' % (rpc_id, json.encode(content))
-    return Reply(status, body, [JSON, NO_STORE, *(headers or [])], outcome, reason or message)
+    return Reply(status, body, [JSON, NO_STORE, *(headers or [])], "refused" if refusal else "failed", message, refusal)
 
 
 def bad_credentials(message: str) -> Reply:
     """RFC 6750 section 3.1, invalid_request: the request itself is malformed."""
     challenge = _challenge('error="invalid_request"', f'error_description="{_quoted(message)}"')
-    return error(400, INVALID_REQUEST, message, headers=[challenge], outcome="refused")
+    return error(400, INVALID_REQUEST, message, headers=[challenge], refusal="malformed_credentials")
 
 
 def no_credentials(raw_query: bytes) -> Reply:
     """RFC 6750 section 3.1: no error code for a request without credentials; RFC 9728 section 5.1 for the rest."""
     message = f"Send a token: Authorization: Bearer nxs_… Tokens are made at {install_url()}"
-    return error(401, UNAUTHORIZED, message, headers=[_challenge(*_resource(raw_query))], outcome="refused")
+    return error(401, UNAUTHORIZED, message, headers=[_challenge(*_resource(raw_query))], refusal="no_credentials")
 
 
 def invalid_token(raw_query: bytes) -> Reply:
     """The same bytes for every secret that is not real."""
     message = f"This token is not known here. Check that it was copied whole; tokens are made at {install_url()}"
     challenge = _challenge('error="invalid_token"', 'error_description="The token is not known"', *_resource(raw_query))
-    return error(401, UNAUTHORIZED, message, headers=[challenge], outcome="refused")
+    return error(401, UNAUTHORIZED, message, headers=[challenge], refusal="unknown_token")
 
 
 def ended_token(raw_query: bytes, message: str, description: str, data: dict[str, Any]) -> Reply:
@@ -78,7 +78,7 @@ def ended_token(raw_query: bytes, message: str, description: str, data: dict[str
     challenge = _challenge(
         'error="invalid_token"', f'error_description="{_quoted(description)}"', *_resource(raw_query)
     )
-    return error(401, UNAUTHORIZED, message, data=data, headers=[challenge], outcome="refused")
+    return error(401, UNAUTHORIZED, message, data=data, headers=[challenge], refusal=str(data["reason"]))
 
 
 def insufficient_scope(raw_query: bytes, message: str, data: dict[str, Any]) -> Reply:
@@ -86,11 +86,11 @@ def insufficient_scope(raw_query: bytes, message: str, data: dict[str, Any]) -> 
     challenge = _challenge(
         'error="insufficient_scope"', f'error_description="{_quoted(message)}"', *_resource(raw_query)
     )
-    return error(403, FORBIDDEN, message, data=data, headers=[challenge], outcome="refused")
+    return error(403, FORBIDDEN, message, data=data, headers=[challenge], refusal=str(data["reason"]))
 
 
 def unavailable(message: str) -> Reply:
-    return error(503, UNAVAILABLE, message, headers=[(b"retry-after", b"2")], outcome="refused")
+    return error(503, UNAVAILABLE, message, headers=[(b"retry-after", b"2")], refusal="unavailable")
 
 
 def install_url(profile: str = "", name: str = "") -> str:

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 from django.conf import settings
 
 from activity.models import uuid7
-from nexus.proxies import client_address
+from nexus import proxies
 from tokens import keys
 
 Scope = MutableMapping[str, Any]
@@ -43,7 +43,7 @@ class TokenInUrl(BadRequest):
 class HubRequest:
     """The parts of an HTTP request that the hub looks at."""
 
-    __slots__ = ("address", "begun", "headers", "id", "method", "path", "raw_query", "repeated")
+    __slots__ = ("address", "begun", "headers", "id", "method", "path", "raw_query", "repeated", "row_id")
 
     def __init__(self, scope: Scope) -> None:
         self.begun = time.perf_counter()
@@ -55,10 +55,12 @@ class HubRequest:
         for name, value in scope["headers"]:
             if name in self.headers:
                 self.repeated.add(name)
+                value = self.headers[name] + b", " + value  # RFC 9110 section 5.3
             self.headers[name] = value
-        peer = (scope.get("client") or ("", 0))[0]
-        self.address = client_address(peer, self.text(b"x-forwarded-for"), settings.NEXUS_TRUSTED_PROXIES)
-        self.id = str(uuid7())
+        peer, hops = (scope.get("client") or ("", 0))[0], settings.NEXUS_TRUSTED_PROXIES
+        self.address = proxies.client_address(peer, self.text(b"x-forwarded-for"), hops)
+        self.row_id = uuid7()
+        self.id = proxies.request_id(self.text(b"x-request-id"), hops) if hops else str(self.row_id)
 
     def text(self, name: bytes) -> str:
         return self.headers.get(name, b"").decode("latin-1")

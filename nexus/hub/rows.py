@@ -1,7 +1,6 @@
 """The row of Activity that a request becomes: bounded, and with the names copied in."""
 
 import time
-import uuid
 from datetime import UTC, datetime
 
 from activity.recorder import CallRow
@@ -18,7 +17,7 @@ def row_of(
     call = context.call if context else None
     upstream_ms = context.upstream_ms if context else 0.0
     return CallRow(
-        id=uuid.UUID(request.id),
+        id=request.row_id,
         at=datetime.now(UTC),
         account_id=authority.account_id,
         owner_id=authority.owner_id,

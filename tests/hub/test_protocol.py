@@ -8,7 +8,9 @@ from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from activity.models import Call
 from nexus.hub import protocol, sessions
+from nexus.hub.counters import counters
 from nexus.hub.request import HubRequest
 from tests import cast
 
@@ -244,3 +246,27 @@ def test_no_text_is_taken_for_a_session(text):
 def test_no_bytes_are_taken_for_a_session(content):
     text = base64.urlsafe_b64encode(content).decode()
     assert sessions.session_of(text, 1, cast.Toolkit().pk) is None
+
+
+async def test_refusals_are_counted_by_reason_and_logged_without_the_secret(hub_client, secret, caplog):
+    before = counters.refusals.copy()
+    wrong = secret[:-6] + "000000"
+    async with hub_client() as client:
+        with caplog.at_level("INFO", "nexus.hub"):
+            await client.send("POST", "/hub/mcp")
+            await client.post(wrong)
+            await client.post(secret, query="profile=other")
+            await client.send("POST", "/hub/mcp", headers={"host": "evil.example"})
+    counted = counters.refusals - before
+    assert counted == {"no_credentials": 1, "unknown_token": 1, "other_toolkit": 1, "host": 1}
+    assert secret[20:40] not in caplog.text
+
+
+async def test_behind_a_trusted_proxy_its_words_about_the_client_count(hub_client, secret, settings):
+    async with hub_client() as client:
+        claimed = {"x-forwarded-for": "1.2.3.4, 198.51.100.7", "x-request-id": "from-the-proxy"}
+        assert (await send(client, secret, message(), claimed)).headers["x-request-id"] != "from-the-proxy"
+        settings.NEXUS_TRUSTED_PROXIES = 1
+        assert (await send(client, secret, message(), claimed)).headers["x-request-id"] == "from-the-proxy"
+    addresses = [call.address async for call in Call.objects.order_by("at")]
+    assert addresses == ["203.0.113.9", "198.51.100.7"]
