@@ -1,12 +1,13 @@
 """Calls per hour as bars of an SVG, in units of which an hour is 40 wide and the chart 100 high."""
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import count
 
-from activity.models import Call
+from django.utils import timezone
+
+from activity.models import Call, CallQuerySet
 
 HOURS = 24
 HEIGHT = 100.0
@@ -40,8 +41,20 @@ class Bar:
         return self.ok + self.refused + self.errors
 
     @property
-    def end(self) -> datetime:
-        return self.at + HOUR
+    def begins(self) -> str:
+        return f"{timezone.localtime(self.at):%H:%M}"
+
+    @property
+    def name(self) -> str:
+        return f"{self.begins} to {timezone.localtime(self.at + HOUR):%H:%M}"
+
+    @property
+    def iso(self) -> str:
+        return self.at.isoformat()
+
+    @property
+    def in_utc(self) -> str:
+        return f"{self.at.astimezone(UTC):%d %b %Y, %H:%M} UTC"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,19 +106,20 @@ def first_hour(now: datetime) -> datetime:
     return now.replace(minute=0, second=0, microsecond=0) - HOUR * (HOURS - 1)
 
 
-def calls_per_hour(counted: Iterable[tuple[datetime, str, int]], now: datetime) -> Chart:
-    numbers = Counter({(at, outcome): number for at, outcome, number in counted})
-    bars = [_bar(first_hour(now) + HOUR * hour, numbers) for hour in range(HOURS)]
+def calls_per_hour(calls: CallQuerySet, now: datetime) -> Chart:
+    first = first_hour(now)
+    numbers = Counter({(hour, outcome): number for hour, outcome, number in calls.per_hour(first, HOURS)})
+    bars = [_bar(hour, first + HOUR * hour, numbers) for hour in range(HOURS)]
     return Chart(bars, _round_up(max(bar.total for bar in bars)))
 
 
-def _bar(at: datetime, numbers: Counter[tuple[datetime, str]]) -> Bar:
+def _bar(hour: int, at: datetime, numbers: Counter[tuple[int, str]]) -> Bar:
     errors = (Call.Outcome.TOOL_ERROR, Call.Outcome.UPSTREAM_ERROR, Call.Outcome.FAILED)
     return Bar(
         at=at,
-        ok=numbers[at, Call.Outcome.OK],
-        refused=numbers[at, Call.Outcome.REFUSED],
-        errors=sum(numbers[at, outcome] for outcome in errors),
+        ok=numbers[hour, Call.Outcome.OK],
+        refused=numbers[hour, Call.Outcome.REFUSED],
+        errors=sum(numbers[hour, outcome] for outcome in errors),
     )
 
 

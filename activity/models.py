@@ -2,17 +2,16 @@ import os
 import time
 import uuid
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from typing import Any, Self
 
 from django.db import models
-from django.db.models import Count, Q
-from django.db.models.functions import TruncHour
+from django.db.models import Count, Q, Value
 
 from profiles.models import Account, User
 from profiles.permissions import Act
 
-SEARCHED = 20_000  # calls that one search looks through where no index can help
+SEARCHED = 10_000  # calls that one search looks through where no index can help
 
 
 def uuid7(milliseconds: int | None = None) -> uuid.UUID:
@@ -21,17 +20,6 @@ def uuid7(milliseconds: int | None = None) -> uuid.UUID:
     number = (moment << 80) | int.from_bytes(os.urandom(10), "big")
     number = number & ~(0xF << 76) | 0x7 << 76
     return uuid.UUID(int=number & ~(0x3 << 62) | 0x2 << 62)
-
-
-class HourUTC(TruncHour):
-    """The hour of a moment in UTC. SQLite cuts the text, ten times as fast as Django's function in Python."""
-
-    def __init__(self, expression: Any, **extra: Any) -> None:
-        super().__init__(expression, tzinfo=UTC, **extra)
-
-    def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> Any:
-        column, parameters = compiler.compile(self.lhs)
-        return f"substr({column}, 1, 13) || ':00:00'", parameters
 
 
 def of_token(text: str) -> Q:
@@ -98,10 +86,15 @@ class CallQuerySet(models.QuerySet["Call"]):
             return Page(found[:size], older=found[size - 1].pk)
         return Page(found, older=last.pk if last else None, searched_to=last.at if last else None)
 
-    def per_hour(self, since: datetime) -> list[tuple[datetime, str, int]]:
-        """Return hours (UTC), outcomes and how many calls each had."""
-        counted = self.filter(at__gte=since).annotate(hour=HourUTC("at")).values_list("hour", "outcome")
-        return list(counted.annotate(number=Count("*")).order_by("hour", "outcome"))
+    def per_hour(self, first: datetime, hours: int) -> list[tuple[int, str, int]]:
+        """Return for each hour from the first its number, an outcome, and how many calls had it."""
+        # One range of the index per hour: to group all by a cut of the time takes four times as long.
+        counted = [self._in_hour(first + timedelta(hours=hour), hour) for hour in range(hours)]
+        return list(counted[0].union(*counted[1:], all=True))
+
+    def _in_hour(self, begin: datetime, number: int) -> Any:
+        calls = self.filter(at__gte=begin, at__lt=begin + timedelta(hours=1)).annotate(hour=Value(number))
+        return calls.values_list("hour", "outcome").annotate(calls=Count("*"))
 
 
 class Call(models.Model):
@@ -146,8 +139,9 @@ class Call(models.Model):
 
     class Meta:
         indexes = [
-            models.Index(fields=["account_id", "-at", "-id"], name="call_of_account"),
-            models.Index(fields=["owner_id", "-at", "-id"], name="call_of_owner"),
+            # With the outcome, so that calls are counted from the index alone.
+            models.Index(fields=["account_id", "-at", "-id", "outcome"], name="call_of_account"),
+            models.Index(fields=["owner_id", "account_id", "-at", "-id", "outcome"], name="call_of_owner"),
             models.Index(fields=["token_public_id", "-at", "-id"], name="call_of_token"),
             models.Index(fields=["toolkit_id", "-at", "-id"], name="call_of_toolkit"),
         ]

@@ -27,7 +27,7 @@ def activity(request: HttpRequest) -> HttpResponse:
         "page": page,
         "before": before,
         "is_unused": not (page.calls or page.older or before or form.is_filtered),
-        "chart": None if before else charts.calls_per_hour(calls.per_hour(charts.first_hour(now)), now),
+        "chart": None if before or form.is_filtered else charts.calls_per_hour(calls, now),
     }
     return render(request, "activity/activity.html", context)
 

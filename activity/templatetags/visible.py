@@ -14,3 +14,14 @@ UNSEEN = re.compile(
 def visible(text: object) -> str:
     """Write characters that cannot be seen by their code: what a client says of itself must not deceive."""
     return UNSEEN.sub(lambda match: f"\\u{{{ord(match[0]):x}}}", str(text))
+
+
+# Django's floatformat and intcomma say the same in ten times the time, and a page has hundreds of them.
+@register.filter
+def milliseconds(number: float) -> str:
+    return f"{number:,.1f} ms"
+
+
+@register.filter
+def grouped(number: int) -> str:
+    return f"{number:,}"
