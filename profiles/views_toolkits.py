@@ -120,7 +120,11 @@ def toolkit_server_add(request: HttpRequest, pk: Any) -> HttpResponse:
         return redirect("toolkit", found.pk)
     server, now = form.cleaned_data["server"], timezone.now()
     failure = list_again(server, now=now) if server.listed_at is None else ""
-    found.add_server(server, allowed=[], by=Actor.from_request(request), now=now)
+    try:
+        found.add_server(server, allowed=[], by=Actor.from_request(request), now=now)
+    except ValidationError as refusal:
+        messages.error(request, " ".join(refusal.messages))
+        return redirect("toolkit", found.pk)
     if failure:
         messages.warning(request, f"“{server}” is in the toolkit, but its tools could not be listed. {failure}")
     else:

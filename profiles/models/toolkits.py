@@ -184,14 +184,28 @@ class Toolkit(models.Model):
         return True
 
     def add_server(self, server: Server, *, allowed: Iterable[str], by: Actor, now: datetime) -> None:
-        """Add a server with the tools of these upstream names allowed; the others are there, and off."""
+        """Add a server with the tools of these upstream names allowed; the others are there, and off.
+
+        Raise ValidationError if the toolkit shows names as they are, and two tools would have the same.
+        """
         allowed_names = set(allowed)
+        self._refuse_collision(server)
         with transaction.atomic():
             ToolkitServer.objects.get_or_create(toolkit=self, server=server, defaults={"added_at": now})
             self.take_in_tools(server, now=now)
             self.entries.filter(tool__server=server).update(is_new=False)
             self.entries.filter(tool__server=server, tool__name__in=allowed_names).update(is_allowed=True)
             self._note_change(by, now, {}, {"server": server.slug, "allowed": sorted(allowed_names)})
+
+    def _refuse_collision(self, server: Server) -> None:
+        if self.naming != self.Naming.PLAIN:
+            return
+        names_here = self.entries.exclude(tool__server=server).values("exposed_name")
+        if twice := server.tools.filter(name__in=names_here).values_list("name", flat=True).first():
+            raise ValidationError(
+                f"“{twice}” is the name of another tool here already. Show names with the server's prefix instead, "
+                "or put this server into another toolkit."
+            )
 
     def remove_server(self, server: Server, *, by: Actor, now: datetime) -> bool:
         with transaction.atomic():

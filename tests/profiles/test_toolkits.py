@@ -1,4 +1,5 @@
 import pytest
+from django.utils import timezone
 
 from profiles.events import Action, Event
 from profiles.models import Toolkit
@@ -174,3 +175,17 @@ def test_deleting_a_toolkit_ends_its_tokens(at_acme, alice, work):
     at_acme.post(f"/toolkits/{work.pk}/delete/", {"confirmation": "work"})
     token.refresh_from_db()
     assert token.stage == token.Stage.ENDED
+
+
+def test_a_toolkit_of_plain_names_refuses_a_server_whose_tool_it_has_already(client, alice, acme):
+    now = timezone.now()
+    plain = cast.make_toolkit(acme, "plain", cast.make_server("one", tools=["echo"]), naming=Toolkit.Naming.PLAIN)
+    same, other = cast.make_server("two", tools=["echo"]), cast.make_server("three", tools=["say"])
+    client.force_login(alice)
+    for server in (same, other):
+        client.post(f"/toolkits/{plain.pk}/servers/", {"server": server.pk})
+    assert set(plain.servers.values_list("slug", flat=True)) == {"one", "three"}
+    assert set(plain.entries.values_list("exposed_name", flat=True)) == {"echo", "say"}
+    same.remember_tools([cast.definition("fresh")], now=now)
+    other.remember_tools([cast.definition("echo")], now=now)
+    assert "three__echo" in plain.entries.values_list("exposed_name", flat=True)
