@@ -22,6 +22,7 @@ LEGACY = "2025-11-25"
 CLIENT = {"name": "nexus", "version": "1"}
 CALL_TIMEOUT = 120.0  # seconds
 LIST_TIMEOUT = 20.0
+ENVELOPE = b"io.modelcontextprotocol/"
 MODERN_META = {
     "io.modelcontextprotocol/protocolVersion": MODERN,
     "io.modelcontextprotocol/clientCapabilities": {},
@@ -99,6 +100,7 @@ class Leg:
             meta = _meta_of(params) | MODERN_META
             head = self._modern_head(method, name)
             return head, wire.request(number, method, wire.with_members(params, _meta=meta))
+        params = _without_envelope(params)
         if self._era is Era.LEGACY:
             if principal not in self._sessions:
                 async with self._introduction:
@@ -221,6 +223,18 @@ def _detail(body: bytes) -> str:
 def _meta_of(params: bytes) -> dict[str, object]:
     meta = wire.members_decoder.decode(params).get("_meta") if params else None
     return dict(wire.members_decoder.decode(meta)) if meta else {}
+
+
+def _without_envelope(params: bytes) -> bytes:
+    """Take out of _meta what only the modern era knows; servers of the older eras refuse requests that carry it."""
+    if ENVELOPE not in params:
+        return params
+    members = wire.members_decoder.decode(params)
+    meta = wire.members_decoder.decode(members.get("_meta", wire.EMPTY))
+    kept = {key: value for key, value in meta.items() if not key.startswith(ENVELOPE.decode())}
+    if kept:
+        return wire.with_members(params, _meta=kept)
+    return wire.encode({key: value for key, value in members.items() if key != "_meta"})
 
 
 def _supported_versions(result: bytes) -> list[str]:

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 ABSENT = msgspec.Raw(b"")
+EMPTY = msgspec.Raw(b"{}")
 
 
 class Message(msgspec.Struct):

@@ -114,6 +114,20 @@ async def test_a_session_that_the_server_forgot_is_opened_anew():
         assert b"Mcp-Session-Id: s2" in seen[-1][0]
 
 
+@pytest.mark.parametrize("more", [{}, {"progressToken": 7, "x": 1.5}])
+async def test_an_older_server_is_spared_the_envelope_of_the_modern_era(more):
+    envelope = {
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": {},
+    }
+    params = {"name": "echo", "arguments": {"io.modelcontextprotocol/": 1}, "_meta": {**envelope, **more}}
+    async with server(Legacy()) as (leg, seen):
+        await leg.request("tools/call", json.dumps(params).encode(), name="echo")
+        sent = seen[-1][1]["params"]
+        assert sent.pop("_meta", {}) == more
+        assert sent == {"name": "echo", "arguments": {"io.modelcontextprotocol/": 1}}
+
+
 async def test_many_first_requests_at_once_introduce_once():
     async with server(Legacy()) as (leg, seen):
         await asyncio.gather(*(leg.request("tools/list", b"{}") for _ in range(10)))
