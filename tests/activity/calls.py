@@ -1,0 +1,31 @@
+"""Calls as the hub writes them."""
+
+from datetime import datetime
+from typing import Any
+
+from django.utils import timezone
+
+from activity.models import Call, uuid7
+from tokens.models import DelegatedToken
+
+
+def call_of(token: DelegatedToken, at: datetime | None = None, **fields: Any) -> Call:
+    at = at or timezone.now()
+    pk = uuid7(int(at.timestamp() * 1000))
+    values = {
+        "id": pk, "at": at, "account_id": token.account_id, "owner_id": token.owner_id,
+        "owner_email": token.owner.email, "toolkit_id": token.toolkit_id, "toolkit_alias": token.toolkit.alias,
+        "token_public_id": token.public_id, "token_name": token.name, "method": "tools/call", "tool": "echo__echo",
+        "outcome": Call.Outcome.OK, "hub_ms": 1.0, "request_id": str(pk),
+    }  # fmt: skip
+    return Call(**{**values, **fields})
+
+
+def make_call(token: DelegatedToken, at: datetime | None = None, **fields: Any) -> Call:
+    call = call_of(token, at, **fields)
+    call.save(force_insert=True)
+    return call
+
+
+def make_calls(token: DelegatedToken, moments: list[datetime], **fields: Any) -> None:
+    Call.objects.bulk_create([call_of(token, at, **fields) for at in moments], batch_size=1000)

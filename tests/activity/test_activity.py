@@ -1,0 +1,292 @@
+import re
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.utils import timezone
+
+from activity import models
+from activity.models import Call
+from profiles.permissions import Role
+from tests import cast
+from tests.activity.calls import call_of, make_call, make_calls
+from tests.activity.conftest import browser_of
+
+pytestmark = pytest.mark.django_db(databases="__all__")
+
+
+@pytest.fixture
+def token(alice, work):
+    return cast.make_token(alice, work, "n8n production").token
+
+
+def minutes_ago(number):
+    return timezone.now() - timedelta(minutes=number)
+
+
+def page_of(browser, query=""):
+    answer = browser.get(f"/activity/{query}")
+    assert answer.status_code == 200, answer.content.decode()
+    return answer.content.decode()
+
+
+def tools_of(page):
+    """Return the tools of the rows, in their order."""
+    return re.findall(r'<th scope="row"><bdi class="mono">([^<]*)</bdi>', page)
+
+
+def test_a_call_is_shown_with_all_that_is_known_of_it(at_acme, token):
+    call = make_call(
+        token, minutes_ago(1), client_name="claude-code", client_version="2.1", address="10.0.0.7", server="echo",
+        user_agent="Claude/2.1", protocol="2025-11-25", hub_ms=1.25, upstream_ms=40.5, bytes_in=1234, bytes_out=99,
+    )  # fmt: skip
+    page = page_of(at_acme)
+    for text in (
+        "echo__echo", "n8n production", "claims to be <bdi>claude-code 2.1</bdi>", "10.0.0.7", "Claude/2.1", "2025-11-25",
+        "1,234 in, 99 out", "1.2 ms in the hub, 40.5 ms at the server", "41.8 ms", call.request_id, "alice@example.com",
+        f"nxs_{token.public_id}_…", f'data-copy="request-{call.pk}"', f'href="/tokens/{token.public_id}/"',
+    ):  # fmt: skip
+        assert text in page, text
+
+
+@pytest.mark.parametrize(
+    ("outcome", "word", "icon"),
+    [
+        ("ok", "OK", "circle-check"), ("refused", "Refused", "ban"), ("failed", "Failed", "circle-x"),
+        ("tool_error", "Tool error", "circle-x"), ("upstream_error", "Server error", "circle-x"),
+    ],
+)  # fmt: skip
+def test_each_outcome_has_a_word_an_icon_and_its_reason(at_acme, token, outcome, word, icon):
+    make_call(token, outcome=outcome, reason="Because of this.")
+    page = page_of(at_acme)
+    assert re.search(rf'<span class="badge \w+">.*#{icon}.*</svg>\s*{word}</span>', page)
+    assert "Because of this." in page
+
+
+def test_newest_calls_are_first(at_acme, token):
+    for minutes, tool in ((2, "middle"), (1, "newest"), (3, "oldest")):
+        make_call(token, minutes_ago(minutes), tool=tool)
+    assert tools_of(page_of(at_acme)) == ["newest", "middle", "oldest"]
+
+
+def test_a_member_sees_their_own_calls_only(at_acme, as_bob, bob, work, token):
+    make_call(token, tool="of_alice")
+    make_call(cast.make_token(bob, work).token, tool="of_bob")
+    assert tools_of(page_of(as_bob)) == ["of_bob"]
+    assert "1 call: 1 OK" in page_of(as_bob)
+    assert sorted(tools_of(page_of(at_acme))) == ["of_alice", "of_bob"]
+
+
+@pytest.mark.parametrize(("role", "sees"), [(Role.ADMIN, 1), (Role.OWNER, 1), (Role.MEMBER, 0), (Role.END_USER, 0)])
+def test_who_sees_the_calls_of_others_is_what_the_table_of_acts_says(acme, token, role, sees):
+    make_call(token)
+    dana = cast.make_user("Dana")
+    acme.members.create(user=dana, role=role)
+    assert len(tools_of(page_of(browser_of(dana, acme)))) == sees
+
+
+def test_a_stranger_sees_nothing_whatever_they_ask_for(as_charlie, acme, token):
+    call = make_call(token)
+    as_charlie.post("/settings/account/", {"account": str(acme.pk)})
+    for query in ("", f"?token={token.public_id}", "?token=n8n+production", "?text=echo", f"?text={call.request_id}"):
+        page = page_of(as_charlie, query)
+        assert "echo__echo" not in page
+        assert "alice" not in page
+    for query in ("?toolkit=work", f"?before={call.pk}"):
+        answer = as_charlie.get(f"/activity/{query}")
+        assert answer.status_code == 422
+        assert "echo__echo" not in answer.content.decode()
+
+
+def test_nobody_is_led_to_sign_in(client, db):
+    assert client.get("/activity/").url == "/accounts/login/?next=/activity/"
+
+
+def test_it_only_shows(at_acme):
+    assert at_acme.post("/activity/").status_code == 405
+
+
+def test_before_the_first_call_it_leads_to_install(at_acme):
+    page = page_of(at_acme)
+    assert "No calls yet" in page
+    assert 'href="/install/"' in page
+    assert "Filter calls" not in page
+
+
+def test_when_nothing_matches_it_offers_to_clear_the_filters(at_acme, token):
+    make_call(token)
+    page = page_of(at_acme, "?text=nothing")
+    assert "No call matches" in page
+    assert "Clear filters" in page
+    assert 'value="nothing"' in page
+
+
+@pytest.mark.parametrize(("name", "hours"), [("1h", 1), ("24h", 24), ("7d", 168), ("30d", 720)])
+def test_the_range_ends_where_it_says(at_acme, token, name, hours):
+    make_call(token, timezone.now() - timedelta(hours=hours, minutes=-1), tool="within")
+    make_call(token, timezone.now() - timedelta(hours=hours, minutes=1), tool="beyond")
+    assert tools_of(page_of(at_acme, f"?range={name}")) == ["within"]
+    assert len(tools_of(page_of(at_acme))) == 2
+
+
+def test_calls_of_one_toolkit(at_acme, alice, acme, token):
+    make_call(token, tool="of_work")
+    make_call(cast.make_token(alice, cast.make_toolkit(acme, "home")).token, tool="of_home")
+    assert tools_of(page_of(at_acme, "?toolkit=home")) == ["of_home"]
+
+
+@pytest.mark.parametrize("form", ["{id}", "nxs_{id}_…", "n8n production", "N8N Production"])
+def test_calls_of_one_token_by_its_id_or_name(at_acme, alice, work, token, form):
+    make_call(token, tool="wanted")
+    make_call(cast.make_token(alice, work, "CI").token, tool="other")
+    assert tools_of(page_of(at_acme, f"?token={form.format(id=token.public_id)}")) == ["wanted"]
+
+
+def test_a_name_that_looks_like_an_id_finds_its_token(at_acme, alice, work):
+    make_call(cast.make_token(alice, work, "integrations").token, tool="wanted")
+    assert tools_of(page_of(at_acme, "?token=integrations")) == ["wanted"]
+
+
+def test_calls_stay_when_their_token_is_gone(at_acme, token):
+    make_call(token, token_public_id="goneGoneGone", token_name="gone", tool="kept")
+    assert tools_of(page_of(at_acme, "?token=goneGoneGone")) == ["kept"]
+
+
+@pytest.mark.parametrize("outcome", Call.Outcome.values)
+def test_calls_of_one_outcome(at_acme, token, outcome):
+    for each in Call.Outcome.values:
+        make_call(token, tool=each, outcome=each)
+    assert tools_of(page_of(at_acme, f"?outcome={outcome}")) == [outcome]
+    assert outcome == "ok" or outcome in tools_of(page_of(at_acme, "?outcome=not_ok"))
+    assert "ok" not in tools_of(page_of(at_acme, "?outcome=not_ok"))
+
+
+@pytest.mark.parametrize("text", ["ISSUE", "cursor", "10.9.8", "req-77", "100%_"])
+def test_text_is_searched_in_tool_client_address_and_request_id(at_acme, token, text):
+    make_call(token, tool="tracker__issue 100%_", client_name="Cursor", address="10.9.8.7", request_id="req-77")
+    make_call(token, tool="other")
+    assert len(tools_of(page_of(at_acme, f"?text={text.replace('%', '%25')}"))) == 1
+
+
+@pytest.mark.parametrize(
+    ("query", "says"),
+    [
+        ("range=2h", "Choose one of: 1h, 24h, 7d, 30d."),
+        ("toolkit=nope", "Choose one of: work."),
+        ("outcome=good", "Choose one of: not_ok, ok, tool_error, upstream_error, refused, failed."),
+        ("text=" + "x" * 101, "at most 100 characters"),
+        ("token=" + "x" * 81, "at most 80 characters"),
+        ("before=yesterday", "This is no place in the list."),
+        ("before=00000000-0000-7000-8000-000000000000", "no longer kept"),
+    ],
+)
+def test_a_wrong_filter_is_said_and_nothing_is_shown(at_acme, token, query, says):
+    make_call(token)
+    answer = at_acme.get(f"/activity/?{query}")
+    page = answer.content.decode()
+    assert answer.status_code == 422
+    assert says in page
+    assert tools_of(page) == []
+
+
+@pytest.mark.parametrize("name", ["range", "toolkit", "token", "outcome", "text", "before"])
+def test_a_null_character_is_refused(at_acme, name):
+    assert at_acme.get(f"/activity/?{name}=%00").status_code in (400, 422)
+
+
+def test_a_secret_typed_as_a_filter_is_refused_and_not_shown_again(at_acme, alice, work):
+    secret = cast.make_token(alice, work).key.text
+    for name in ("token", "text"):
+        answer = at_acme.get("/activity/", {name: secret})
+        assert answer.status_code == 422
+        assert "This is a secret." in answer.content.decode()
+        assert secret not in answer.content.decode()
+
+
+def pages(browser, query=""):
+    """Walk by the links, as a person would; return the tools of each page."""
+    address, found = f"/activity/{query}", []
+    while address:
+        page = browser.get(address).content.decode()
+        found.append(tools_of(page))
+        link = re.search(r'href="([^"]*)" rel="next"', page)
+        address = "/activity/" + link[1].replace("&amp;", "&") if link else None
+    return found
+
+
+def test_pages_follow_each_other_without_gap_or_repetition(at_acme, token):
+    same = minutes_ago(5)  # many at one moment, which only the id tells apart
+    Call.objects.bulk_create([call_of(token, same, tool=f"t{number}") for number in range(95)])
+    found = pages(at_acme, "?range=24h")
+    assert [len(tools) for tools in found] == [40, 40, 15]
+    assert len({tool for tools in found for tool in tools}) == 95
+
+
+def test_what_comes_in_while_somebody_reads_moves_no_page(at_acme, token):
+    make_calls(token, [minutes_ago(number) for number in range(10, 60)])
+    link = re.search(r'href="([^"]*)" rel="next"', page_of(at_acme))[1]
+    before = tools_of(page_of(at_acme, link))
+    make_call(token, tool="new")
+    assert tools_of(page_of(at_acme, link)) == before
+    assert 'rel="prev"' in page_of(at_acme, link)
+
+
+def test_a_search_looks_through_a_bounded_number_of_calls_and_says_so(at_acme, token, monkeypatch):
+    monkeypatch.setattr(models, "SEARCHED", 10)
+    make_calls(token, [minutes_ago(number) for number in range(1, 35)])
+    make_call(token, minutes_ago(100), tool="needle")
+    page = page_of(at_acme, "?text=needle")
+    assert "Nothing found so far" in page
+    assert "Older calls" in page
+    assert [tools for tools in pages(at_acme, "?text=needle") if tools] == [["needle"]]
+
+
+HOSTILE = '<img src=x onerror=alert(1)>"\u202etxt.exe\x07\u200b'
+
+
+@pytest.mark.parametrize("field", ["tool", "method", "client_name", "client_version", "token_name", "reason", "address",
+                                   "user_agent", "protocol", "server", "request_id", "toolkit_alias", "owner_email"])  # fmt: skip
+def test_hostile_text_is_inert(at_acme, token, field):
+    size = Call._meta.get_field(field).max_length
+    make_call(token, **{"tool": "" if field == "method" else "x", "client_name": "x", field: HOSTILE[:size]})
+    page = page_of(at_acme)
+    assert "<img src=x" not in page
+    assert not re.search("[\u202e\u200b\x07]", page)
+    if size > 40:
+        assert "\\u{202e}txt.exe\\u{7}\\u{200b}" in page
+
+
+def test_long_text_is_cut_in_the_row_and_whole_in_the_details(at_acme, token):
+    make_call(token, tool="W" * 200, reason="R" * 300)
+    page = page_of(at_acme)
+    assert tools_of(page) == ["W" * 63 + "…"]
+    assert "W" * 200 in page
+    assert "R" * 300 in page
+
+
+def test_times_are_in_the_persons_zone_with_utc_beside(at_acme, alice, token):
+    alice.time_zone = "Asia/Kolkata"
+    alice.save()
+    make_call(token, datetime(2026, 11, 1, 20, 15, 7, tzinfo=UTC))
+    page = page_of(at_acme)
+    assert 'title="1 Nov 2026, 20:15:07 UTC">2 Nov, 01:45:07</time>' in page
+
+
+def test_rows_can_be_led_to(at_acme, token):
+    call = make_call(token)
+    assert f'id="call-{call.pk}"' in page_of(at_acme)
+
+
+def test_nothing_is_inline(at_acme, token):
+    make_call(token)
+    assert not re.search(r"<style|\sstyle=|\son[a-z]+=", page_of(at_acme))
+
+
+@pytest.mark.parametrize("query", ["", "?text=e&outcome=ok&range=24h&toolkit=work", "?token=n8n+production"])
+def test_it_asks_the_database_as_often_for_many_calls_as_for_one(at_acme, token, query, django_assert_max_num_queries):
+    make_call(token)
+    with django_assert_max_num_queries(20) as few:
+        page_of(at_acme, query)
+    make_calls(token, [minutes_ago(number) for number in range(30)])
+    with django_assert_max_num_queries(9) as many:
+        page_of(at_acme, query)
+    assert len(many) == len(few)
