@@ -1,5 +1,7 @@
 import uuid
 import zoneinfo
+from collections.abc import Collection
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from django.contrib.auth.models import AbstractUser, BaseUserManager
@@ -7,6 +9,7 @@ from django.core.exceptions import ValidationError
 from django.db import models, transaction
 from django.db.models.functions import Lower
 
+from profiles.events import Action, Actor, Event
 from profiles.permissions import Act, Role, roles_with
 from profiles.signals import authority_changed
 
@@ -24,12 +27,23 @@ class UserManager(BaseUserManager["User"]):
         """Create a person and the personal account that belongs to them."""
         if not email:
             raise ValueError("A user needs an e-mail address.")
+        user = self.model(email=self.normalize_email(email).lower(), **fields)
+        user.set_password(password)
+        self._open(user)
+        return user
+
+    def add(self, user: "User", *, by: Actor, now: datetime) -> None:
+        """Save a person whom staff made up, without a password: they sign in by a link or a mailed code."""
+        user.email = self.normalize_email(user.email).lower()
+        user.set_unusable_password()
         with transaction.atomic():
-            user = self.model(email=self.normalize_email(email).lower(), **fields)
-            user.set_password(password)
+            self._open(user)
+            Event.record(Action.USER_ADDED, by=by, now=now, subject=user, after={"is_staff": user.is_staff})
+
+    def _open(self, user: "User") -> None:
+        with transaction.atomic():
             user.save(using=self._db)
             Account.objects.open_personal(user)
-        return user
 
     def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> "User":
         return self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
@@ -68,6 +82,37 @@ class User(AbstractUser):
             if was_active and not self.is_active:
                 authority_changed.send(User, scope="owner", subject=str(self.pk))
 
+    def disable(self, *, by: Actor, now: datetime) -> bool:
+        """Stop this person, their browsers and their tokens, at the next request; return False if it was so already."""
+        return self._switch(False, Action.USER_DISABLED, by=by, now=now)
+
+    def enable(self, *, by: Actor, now: datetime) -> bool:
+        """Let a disabled person in again; their tokens that have not ended work again."""
+        return self._switch(True, Action.USER_ENABLED, by=by, now=now)
+
+    def _switch(self, is_active: bool, action: Action, *, by: Actor, now: datetime) -> bool:
+        with transaction.atomic():
+            if not User.objects.filter(pk=self.pk, is_active=not is_active).update(is_active=is_active):
+                return False
+            self.is_active = is_active
+            Event.record(action, by=by, now=now, subject=self)
+            authority_changed.send(User, scope="owner", subject=str(self.pk))
+        return True
+
+    def change(self, *, by: Actor, now: datetime, **changes: Any) -> bool:
+        """Change name, zone, or whether the person is staff; return False if nothing changed."""
+        with transaction.atomic():
+            stored = User.objects.select_for_update().get(pk=self.pk)
+            before = {name: getattr(stored, name) for name, value in changes.items() if getattr(stored, name) != value}
+            if not before:
+                return False
+            after = {name: changes[name] for name in before}
+            User.objects.filter(pk=self.pk).update(**after)
+            Event.record(Action.USER_CHANGED, by=by, now=now, subject=self, before=before, after=after)
+        for name, value in after.items():
+            setattr(self, name, value)
+        return True
+
     def get_full_name(self) -> str:
         return self.name or self.email
 
@@ -93,6 +138,12 @@ class AccountManager(models.Manager.from_queryset(AccountQuerySet)):  # type: ig
         account: Account = self.create(name=user.get_full_name(), personal_of=user)
         account.members.create(user=user, role=Role.OWNER)
         return account
+
+    def add(self, account: "Account", *, by: Actor, now: datetime) -> None:
+        """Save an organization that staff made; its members come next."""
+        with transaction.atomic():
+            account.save(force_insert=True)
+            Event.record(Action.ACCOUNT_ADDED, by=by, now=now, account=account, subject=account)
 
 
 class Account(models.Model):
@@ -121,6 +172,18 @@ class Account(models.Model):
         """Return True if the person may do the act to everything in this account."""
         return self.role_of(user) in roles_with(act)
 
+    def add_member(self, user: User, role: Role, *, by: Actor, now: datetime) -> "Member":
+        with transaction.atomic():
+            member = self.members.create(user=user, role=role)
+            member._note(Action.MEMBER_ADDED, by, now, after={"role": str(role)})
+        return member
+
+
+def refuse_ownerless(roles: Collection[str]) -> None:
+    """Raise ValidationError if nobody among the members would own the account."""
+    if Role.OWNER not in roles:
+        raise ValidationError("An account needs an owner. Make somebody the owner first.")
+
 
 class Member(models.Model):
     """A person's place in an account."""
@@ -135,3 +198,24 @@ class Member(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user} in {self.account}"
+
+    def change_role(self, role: Role, *, by: Actor, now: datetime) -> bool:
+        """Give another role, which holds from the next call on; return False if it is the one they have."""
+        with transaction.atomic():
+            before = Member.objects.select_for_update().get(pk=self.pk).role
+            if before == role:
+                return False
+            Member.objects.filter(pk=self.pk).update(role=role)
+            self.role = role
+            self._note(Action.MEMBER_CHANGED, by, now, before={"role": before}, after={"role": str(role)})
+        return True
+
+    def remove(self, *, by: Actor, now: datetime) -> None:
+        """Take the person out of the account; their tokens for its toolkits are refused from the next call on."""
+        with transaction.atomic():
+            self._note(Action.MEMBER_REMOVED, by, now, before={"role": self.role})
+            self.delete()
+
+    def _note(self, action: Action, by: Actor, now: datetime, *, before: Any = None, after: Any = None) -> None:
+        Event.record(action, by=by, now=now, account=self.account, subject=self, before=before, after=after)
+        authority_changed.send(Member, scope="owner", subject=str(self.user_id))

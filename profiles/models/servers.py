@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 # Part of every exposed tool name, so short and safe for every model (reference: tool names up to 48 characters).
 SLUG = RegexValidator(r"^[a-z][a-z0-9-]{0,15}$", "Up to 16 lower-case letters, digits and hyphens, a letter first.")
 
+MAX_ARGUMENTS = 50
+MAX_ARGUMENT = 1000  # characters
+
 ToolDefinition = dict[str, Any]  # one entry of an upstream's tools/list, exactly as it came
 
 
@@ -41,22 +44,26 @@ class ServerManager(models.Manager.from_queryset(ServerQuerySet)):  # type: igno
         self,
         account: Account | None,
         *,
-        url: str,
         name: str,
         tools: list[ToolDefinition],
         by: Actor,
         now: datetime,
+        url: str = "",
+        command: list[str] | None = None,
         slug: str = "",
         description: str = "",
     ) -> "Server":
-        """Add a streamable HTTP server, with what it lists now; raise ValidationError, by field, for what cannot be."""
-        refuse_bad_address(url)
+        """Add a server with what it lists now: streamable HTTP by its url, or stdio by its command.
+
+        Raise ValidationError, by field, for what cannot be.
+        """
+        refuse_bad_command(command) if command else refuse_bad_address(url)
         taken = set(self.visible_in(account).values_list("slug", flat=True))
         if slug in taken:
             raise ValidationError({"slug": f"Another server has the prefix “{slug}” already. Choose another."})
         server = Server(
-            account=account, url=url, name=name, slug=slug or free_slug(name, taken), description=description,
-            transport=Server.Transport.HTTP,
+            account=account, url=url, command=command or [], name=name, slug=slug or free_slug(name, taken),
+            description=description, transport=Server.Transport.STDIO if command else Server.Transport.HTTP,
         )  # fmt: skip
         with transaction.atomic():
             server.full_clean(exclude=["url"])  # Django refuses hosts of one word, which container networks have
@@ -67,7 +74,7 @@ class ServerManager(models.Manager.from_queryset(ServerQuerySet)):  # type: igno
                 now=now,
                 account=account,
                 subject=server,
-                after={"url": url, "tools": len(tools)},
+                after={"address": server.address, "tools": len(tools)},
             )
             server.remember_tools(tools, now=now)
         return server
@@ -89,6 +96,21 @@ def refuse_bad_address(url: str) -> None:
         )
     if parts.fragment or url.endswith("#"):
         raise ValidationError({"url": "Leave out what follows the “#”: it is never sent to a server."})
+
+
+def refuse_bad_command(command: Any) -> None:
+    """Raise ValidationError for what is not a list of texts that a program can be started with."""
+    example = 'Write a JSON list of texts, the program first, as in ["uvx", "mcp-server-time"].'
+    if not isinstance(command, list) or not command:
+        raise ValidationError({"command": f"This is not a list. {example}"})
+    if not all(isinstance(part, str) for part in command):
+        raise ValidationError({"command": f"Put every part between double quotes, numbers too. {example}"})
+    if not command[0].strip() or command[0] != command[0].strip():
+        raise ValidationError({"command": f"The first text must be the program, without spaces around it. {example}"})
+    if any("\0" in part or len(part) > MAX_ARGUMENT for part in command) or len(command) > MAX_ARGUMENTS:
+        raise ValidationError(
+            {"command": f"At most {MAX_ARGUMENTS} parts of {MAX_ARGUMENT} characters, none with a null character."}
+        )
 
 
 def free_slug(name: str, taken: set[str]) -> str:
@@ -172,6 +194,23 @@ class Server(models.Model):
                 authority_changed.send(Server, scope="server", subject=str(self.pk))
         self.listed_at, self.failed_at, self.failure = now, None, ""
         return has_changed
+
+    def change(self, *, tools: list[ToolDefinition] | None, by: Actor, now: datetime, **changes: Any) -> bool:
+        """Change fields, and store what the server lists at a new address; return False if nothing changed."""
+        with transaction.atomic():
+            stored = Server.objects.select_for_update().get(pk=self.pk)
+            before = {name: getattr(stored, name) for name, value in changes.items() if getattr(stored, name) != value}
+            if not before:
+                return False
+            after = {name: changes[name] for name in before}
+            Server.objects.filter(pk=self.pk).update(**after)
+            Event.record(
+                Action.SERVER_CHANGED, by=by, now=now, account=self.account, subject=self, before=before, after=after
+            )
+            if tools is not None:
+                self.remember_tools(tools, now=now)
+            authority_changed.send(Server, scope="server", subject=str(self.pk))
+        return True
 
     def remember_failure(self, reason: str, *, now: datetime) -> None:
         """Note that listing failed; the time of the first failure in a row stays."""
