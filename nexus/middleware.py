@@ -5,6 +5,7 @@ import re
 import time
 import zoneinfo
 from collections.abc import Callable
+from http import HTTPStatus
 
 import structlog
 from django.conf import settings
@@ -13,7 +14,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
 from nexus import proxies
-from nexus.views import database_unavailable
+from nexus.views import database_unavailable, trouble
 
 Handler = Callable[[HttpRequest], HttpResponse]
 DATABASE_DOWN = (OperationalError, InterfaceError)
@@ -84,6 +85,19 @@ class DatabaseDown:
             return None
         logger.error("database unavailable", error=str(exception))
         return database_unavailable(request)
+
+
+def no_null_characters(get_response: Handler) -> Handler:
+    """Refuse NUL in addresses: no text of ours has it, and PostgreSQL takes it in no comparison."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        if "\0" in request.path or "%00" in request.META.get("QUERY_STRING", ""):
+            return trouble(
+                request, HTTPStatus.BAD_REQUEST, "This address has a NUL character", "Remove it and try again."
+            )
+        return get_response(request)
+
+    return middleware
 
 
 def time_zone(get_response: Handler) -> Handler:

@@ -85,8 +85,8 @@ def tokens(request: Request) -> Response:
     if profile := request.query_params.get("profile"):
         found = found.filter(toolkit__alias=profile)
     pages = TokenPages()
-    page = pages.paginate_queryset(found, request)
-    return pages.get_paginated_response(TokenOutput(page, many=True, context={"now": now}).data)
+    page = pages.paginate_queryset(found, request) or []
+    return pages.get_paginated_response([TokenOutput(token, context={"now": now}).data for token in page])
 
 
 @api_view(["GET"])
@@ -109,6 +109,6 @@ def revoke(request: Request, public_id: str) -> Response:
 
 urlpatterns = [
     path("tokens", tokens),
-    path("tokens/<str:public_id>", token),
-    path("tokens/<str:public_id>/revoke", revoke),
+    path("tokens/<slug:public_id>", token),
+    path("tokens/<slug:public_id>/revoke", revoke),
 ]

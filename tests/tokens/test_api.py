@@ -150,3 +150,10 @@ def test_bad_input_is_a_problem_and_nothing_is_lost(client, bob, token, body, ki
     assert answer.status_code in (400, 415)
     token.refresh_from_db()
     assert token.revoked_at is None
+
+
+@pytest.mark.parametrize("path", ["tokens?profile=a%00", "tokens/a%00b", "tokens?state=%00", "tokens?cursor=%00"])
+def test_a_nul_character_is_refused(client, alice, path):
+    client.force_login(alice)
+    answer = client.get(f"/api/v1/{path}")
+    assert (answer.status_code, answer["Content-Type"]) == (400, "application/problem+json")
