@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+from datetime import timedelta
 
 import pytest
 import redis
@@ -79,8 +80,8 @@ def use(scene, client, secrets):
         scene.live.request("GET", f"/tokens/{secret}/")
         scene.live.call(secret[:-1] + "x")
         client.get("/tokens/", {"q": secret})
-    token = DelegatedToken.objects.get(name="shell")
-    Reminder.objects.send_due(now=token.expires_at - cast.timedelta(hours=1))
+    token = DelegatedToken.objects.get(name="page")
+    Reminder.objects.send_due(now=token.expires_at - timedelta(hours=1))
     for token in DelegatedToken.objects.all():
         token.revoke(by=cast.OPERATOR, reason="leaked", now=timezone.now())
     for secret in secrets:
