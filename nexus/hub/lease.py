@@ -107,7 +107,8 @@ class PostgresWatch:
         if not rows or rows[0][0] != known + 1:
             cursor = await connection.execute("SELECT epoch FROM tokens_authority WHERE id = 1")
             newest = await cursor.fetchone()
-            assert newest is not None
+            if newest is None:  # retried: the task that listens must never end by itself
+                raise psycopg.DataError("the row that counts changes of rights is missing")
             self._cache.advance(newest[0], None)
         else:
             self._cache.advance(rows[-1][0], [(scope, subject) for _, scope, subject in rows])
