@@ -53,6 +53,9 @@ class PostgresWatch:
             except (psycopg.Error, OSError) as error:
                 logger.warning("lost the connection that hears of changes: %s", type(error).__name__)
                 await asyncio.sleep(RETRY_EVERY)
+            except Exception:
+                logger.exception("the task that hears of changes failed; it goes on")
+                await asyncio.sleep(RETRY_EVERY)
 
     async def _listen(self, first: "asyncio.Future[None]") -> None:
         async with await psycopg.AsyncConnection.connect(**self._parameters, autocommit=True) as connection:
@@ -107,7 +110,7 @@ class PostgresWatch:
         if not rows or rows[0][0] != known + 1:
             cursor = await connection.execute("SELECT epoch FROM tokens_authority WHERE id = 1")
             newest = await cursor.fetchone()
-            if newest is None:  # retried: the task that listens must never end by itself
+            if newest is None:
                 raise psycopg.DataError("the row that counts changes of rights is missing")
             self._cache.advance(newest[0], None)
         else:
