@@ -15,6 +15,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.text import capfirst
 
 from profiles import confirmation
 
@@ -34,6 +35,10 @@ class StaffAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     show_facets = admin.ShowFacets.NEVER
     save_as_continue = False
     actions: Any = ()
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        title = capfirst(str(self.opts.verbose_name_plural))
+        return super().changelist_view(request, {"title": title, **(extra_context or {})})
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return request.user.is_active and request.user.is_staff
@@ -82,8 +87,9 @@ class NewestFirst(ChangeList):
     has_more = False
 
     def get_filters_params(self, params: Any = None) -> Any:
-        self.before = (self.filter_params.pop(BEFORE, None) or [""])[-1]
-        self.params.pop(BEFORE, None)
+        if BEFORE in self.filter_params:  # Django asks more than once; the cursor is no filter
+            self.before = self.filter_params.pop(BEFORE)[-1]
+            self.params.pop(BEFORE, None)
         return super().get_filters_params(params)
 
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:

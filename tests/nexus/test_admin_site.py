@@ -1,0 +1,81 @@
+"""The frame of the Django admin: who gets in, what it shows of libraries' tables, and its content policy."""
+
+import re
+
+import pytest
+from django.contrib import admin
+from django.test import Client
+
+from tests import cast
+
+pytestmark = pytest.mark.django_db(databases="__all__")
+
+LISTS = [f"/admin/{model._meta.app_label}/{model._meta.model_name}/" for model in admin.site._registry]
+
+
+@pytest.fixture
+def staff(db):
+    browser = Client()
+    browser.force_login(cast.make_user("Sam", is_staff=True))
+    return browser
+
+
+def test_whoever_is_not_signed_in_is_led_to_the_portals_own_form(client):
+    first = client.get("/admin/")
+    assert first.url == "/admin/login/?next=/admin/"
+    assert client.get(first.url).url == "/accounts/login/?next=%2Fadmin%2F"
+    assert client.post("/admin/login/", {"username": "a", "password": "b"}).url.startswith("/accounts/login/")
+
+
+@pytest.mark.parametrize("path", ["/admin/", *LISTS])
+def test_who_is_not_staff_is_refused(client, alice, path):
+    client.force_login(alice)
+    answer = client.get(path, follow=True)
+    assert answer.status_code == 403
+
+
+def test_staff_who_are_disabled_are_refused(staff):
+    cast.User.objects.filter(is_staff=True).update(is_active=False)
+    assert staff.get("/admin/").status_code == 302
+
+
+@pytest.mark.parametrize("path", ["/admin/", *LISTS])
+def test_staff_see_every_page_with_nothing_inline(staff, path):
+    answer = staff.get(path)
+    page = answer.content.decode()
+    assert answer.status_code == 200
+    assert "unsafe" not in answer["Content-Security-Policy"]
+    assert answer["Cache-Control"] == "no-store"
+    assert "Nexus administration" in page
+    assert 'href="/">Back to the portal' in page
+    assert not re.search(r"<style|\sstyle=|\son[a-z]+=|javascript:", page)
+    assert all("src=" in tag for tag in re.findall(r"<script[^>]*>", page))
+    assert not re.search(r'(?:src|href)="(?:https?:)?//', page)
+
+
+def test_only_our_own_tables_are_there():
+    names = {model.__name__ for model in admin.site._registry}
+    assert names == {
+        "User", "Account", "Server", "Toolkit", "SignInLink", "Event", "DelegatedToken", "Reminder", "Application", "Call",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["auth/group/", "account/emailaddress/", "tokens/accesstoken/", "tokens/refreshtoken/", "tokens/grant/",
+     "tokens/idtoken/", "tokens/devicegrant/"],
+)  # fmt: skip
+def test_tables_of_libraries_have_no_page(staff, path):
+    assert staff.get(f"/admin/{path}").status_code == 404
+
+
+def test_no_page_offers_a_column_with_a_digest():
+    for page in admin.site._registry.values():
+        shown = [*page.list_display, *(page.fields or ()), *page.search_fields, *page.get_list_filter(None)]
+        assert not {"digest", "password", "client_secret", "idempotency_key"} & {
+            str(name).lstrip("=") for name in shown
+        }
+
+
+def test_passwords_are_changed_in_the_portal(staff):
+    assert staff.get("/admin/password_change/").url == "/accounts/password/change/"
