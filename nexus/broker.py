@@ -21,6 +21,7 @@ class Channel(filesystem.Channel):
         os.makedirs(self.data_folder_out, exist_ok=True)
         final = os.path.join(self.data_folder_out, f"{time.time_ns():020d}_{uuid.uuid4().hex}.{queue}.msg")
         partial = final.removesuffix(".msg") + ".tmp"
+        os.makedirs(self.data_folder_out, mode=0o700, exist_ok=True)  # a command may come before the first start
         with open(partial, "w") as file:
             file.write(dumps(payload))
         os.rename(partial, final)

@@ -1,4 +1,4 @@
-"""Fills an installation: `python -m tests.bench.seed TOKENS CALLS`. The same rows at every run."""
+"""Fills an installation: `python -m tests.bench.seed TOKENS CALLS`. As many rows of the same kinds at every run; their keys are random."""
 
 import os
 import sys

@@ -36,7 +36,7 @@ class Watched:
             self.complaints.append(f"{self.page.url} asked {request.url}")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def nexus(tmp_path_factory):
     """The embedded run, for real, on SQLite in a folder of its own."""
     installation = Installation(tmp_path_factory.mktemp("first-day"), {})
@@ -45,8 +45,9 @@ def nexus(tmp_path_factory):
     installation.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium():
+    """Playwright keeps an event loop running in this thread; the tests after these must not find it."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(**CHROMIUM)
         yield browser

@@ -78,6 +78,12 @@ def install(page, toolkit: str, name: str) -> str:
     return found[0]
 
 
+def content_of(page):
+    """Return what the page shows when it has settled."""
+    page.wait_for_function("document.readyState === 'complete'")
+    return page.evaluate("document.documentElement.outerHTML")
+
+
 def go_back(page) -> None:
     """Press Back: where the page was the answer to a POST and may not be stored, the browser shows its own error."""
     with contextlib.suppress(Error):
@@ -98,9 +104,10 @@ def test_from_the_sign_in_link_to_a_revoked_token(nexus, open_page, upstream):
         assert "get_current_time" in shell(text, token), key
 
     page.get_by_role("link", name="Done, I have kept it").click()
-    assert token not in page.content()
+    page.wait_for_url("**/tokens/**")
+    assert token not in content_of(page)
     go_back(page)
-    assert token not in page.content()
+    assert token not in content_of(page)
     page.goto("/activity/")
     expect(page.get_by_text("first day").first).to_be_visible()
     page.goto("/tokens/")
@@ -126,10 +133,11 @@ def test_the_answer_to_install_cannot_be_had_again(nexus, open_page):
     token = install(page, "Default", "once")
     page.once("dialog", lambda dialog: dialog.accept())
     page.reload()  # sends the form again
-    assert token not in page.content()
+    assert token not in content_of(page)
     page.goto("/tokens/")
     go_back(page)
-    assert token not in page.content()
+    assert token not in content_of(page)
+    page.goto("/tokens/")
     stored = page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie, history.state])")
     assert token[17:] not in stored
     assert watched.complaints == []

@@ -64,7 +64,7 @@ def test_letter_case_does_not_lead_to_another_toolkit(scene):
     "path",
     [
         "/mcp/sales", "/hub/mcp/sales", "/hub/mcp/", "/mcp/", "/HUB/MCP", "/hub//mcp", "/hub/mcp;x", "/hub/mcp%2fsales",
-        "/hub/%6dcp/sales", "/hub/mcp/..%2fmcp", "/hub/mcp%00", "/hub", "/hub/token", "/hub/token/verify/",
+        "/hub/%6dcp/sales", "/hub/mcp/..%2fmcp", "/hub", "/hub/token", "/hub/token/verify/",
     ],
 )  # fmt: skip
 def test_only_the_addresses_of_the_contract_answer(scene, path):
@@ -72,6 +72,10 @@ def test_only_the_addresses_of_the_contract_answer(scene, path):
     assert answer.status_code == 404, (path, answer.status_code)
     assert "echo__echo" not in answer.text
     assert "location" not in answer.headers
+
+
+def test_an_address_with_a_nul_character_is_refused(scene):
+    assert scene.live.call(scene.issued, url="/hub/mcp%00").status_code == 400
 
 
 def test_a_tool_of_another_toolkit_cannot_be_called(scene):
