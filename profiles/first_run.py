@@ -23,12 +23,6 @@ DEMO_FILES = [
 def prepare(email: str, demo_repository: Path, *, now: datetime) -> User:
     """Make what is missing and return the first person; their servers' tools are listed later."""
     user = User.objects.filter(email__iexact=email).first() or User.objects.create_superuser(email)
-    account = user.personal_account
-    if not Toolkit.objects.filter(account=account, is_default=True).exists():
-        Toolkit.objects.create_toolkit(
-            account, alias="default", name="Default", is_default=True, by=OPERATOR, now=now,
-            description="For trying things out: it has the tools of the server “Time”.",
-        )  # fmt: skip
     offer("time", "Time", "What time it is, anywhere.", "mcp_server_time", now=now)
     make_demo_repository(demo_repository)
     offer(

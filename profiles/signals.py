@@ -10,3 +10,6 @@ toolkit_deleted = Signal()
 
 # A server lists other tools than before. Arguments: server, now.
 tools_listed = Signal()
+
+# A person lost their access, to one account or, where account is None, to all. Arguments: user, account, by, now.
+access_ended = Signal()

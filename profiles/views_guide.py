@@ -44,5 +44,6 @@ def guide_design(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def guide(request: HttpRequest) -> HttpResponse:
-    toolkit = Toolkit.objects.usable_by(signed_in(request)).filter(account=current_account(request)).first()
+    usable = Toolkit.objects.usable_by(signed_in(request)).filter(account=current_account(request)).with_counts()
+    toolkit = next((toolkit for toolkit in usable if toolkit.allowed_count), usable.first())
     return render(request, "guide/index.html", {"base_url": settings.NEXUS_BASE_URL, "toolkit": toolkit})

@@ -9,7 +9,7 @@ from django.dispatch import receiver
 
 from profiles.events import Actor
 from profiles.models import Account, Member, Toolkit, User
-from profiles.signals import authority_changed, toolkit_deleted
+from profiles.signals import access_ended, authority_changed, toolkit_deleted
 from tokens.models import Authority, AuthorityChange, DelegatedToken
 
 
@@ -28,6 +28,13 @@ def advance_the_epoch(scope: str, subject: str, **kwargs: Any) -> None:
 def revoke_its_tokens(toolkit: Toolkit, by: Actor, now: datetime, **kwargs: Any) -> None:
     for token in DelegatedToken.objects.filter(toolkit=toolkit).living(now).select_related("account"):
         token.revoke(by=by, reason=DelegatedToken.Reason.TOOLKIT_DELETED, now=now)
+
+
+@receiver(access_ended)
+def revoke_what_the_person_has(user: User, account: Account | None, by: Actor, now: datetime, **kwargs: Any) -> None:
+    living = DelegatedToken.objects.filter(owner=user).living(now).select_related("account")
+    for token in living.filter(account=account) if account else living:
+        token.revoke(by=by, reason=DelegatedToken.Reason.LEFT, now=now)
 
 
 @receiver(pre_delete, sender=User)

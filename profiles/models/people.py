@@ -8,10 +8,11 @@ from django.contrib.auth.models import AbstractUser, BaseUserManager
 from django.core.exceptions import ValidationError
 from django.db import models, transaction
 from django.db.models.functions import Lower
+from django.utils import timezone
 
 from profiles.events import Action, Actor, Event
 from profiles.permissions import Act, Role, roles_with
-from profiles.signals import authority_changed
+from profiles.signals import access_ended, authority_changed
 
 if TYPE_CHECKING:
     from django.db.models.fields.related_descriptors import RelatedManager
@@ -80,14 +81,15 @@ class User(AbstractUser):
             was_active = bool(self.pk) and User.objects.filter(pk=self.pk, is_active=True).exists()
             super().save(*args, **kwargs)
             if was_active and not self.is_active:
+                access_ended.send(User, user=self, account=None, by=Actor.system("user saved"), now=timezone.now())
                 authority_changed.send(User, scope="owner", subject=str(self.pk))
 
     def disable(self, *, by: Actor, now: datetime) -> bool:
-        """Stop this person, their browsers and their tokens, at the next request; return False if it was so already."""
+        """Stop this person and end their tokens for good, at the next request; return False if it was so already."""
         return self._switch(False, Action.USER_DISABLED, by=by, now=now)
 
     def enable(self, *, by: Actor, now: datetime) -> bool:
-        """Let a disabled person in again; their tokens that have not ended work again."""
+        """Let a disabled person in again; the tokens that ended with their access stay ended."""
         return self._switch(True, Action.USER_ENABLED, by=by, now=now)
 
     def _switch(self, is_active: bool, action: Action, *, by: Actor, now: datetime) -> bool:
@@ -96,6 +98,8 @@ class User(AbstractUser):
                 return False
             self.is_active = is_active
             Event.record(action, by=by, now=now, subject=self)
+            if not is_active:
+                access_ended.send(User, user=self, account=None, by=by, now=now)
             authority_changed.send(User, scope="owner", subject=str(self.pk))
         return True
 
@@ -211,9 +215,10 @@ class Member(models.Model):
         return True
 
     def remove(self, *, by: Actor, now: datetime) -> None:
-        """Take the person out of the account; their tokens for its toolkits are refused from the next call on."""
+        """Take the person out of the account; their tokens for its toolkits end with that."""
         with transaction.atomic():
             self._note(Action.MEMBER_REMOVED, by, now, before={"role": self.role})
+            access_ended.send(Member, user=self.user, account=self.account, by=by, now=now)
             self.delete()
 
     def _note(self, action: Action, by: Actor, now: datetime, *, before: Any = None, after: Any = None) -> None:

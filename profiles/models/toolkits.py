@@ -10,8 +10,10 @@ from django.core.validators import RegexValidator
 from django.db import models, transaction
 from django.db.models import Count, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce, Lower
+from django.db.models.signals import post_save
 from django.dispatch import receiver
 from django.urls import reverse
+from django.utils import timezone
 
 from profiles import names
 from profiles.events import Action, Actor, Event
@@ -89,6 +91,18 @@ class ToolkitManager(models.Manager.from_queryset(ToolkitQuerySet)):  # type: ig
                 Action.TOOLKIT_CREATED, by=by, now=now, account=account, subject=toolkit, after={"alias": alias}
             )
         return toolkit
+
+    def create_default(self, account: Account, *, by: Actor, now: datetime) -> "Toolkit":
+        """Create the toolkit that every account has and keeps."""
+        return self.create_toolkit(
+            account,
+            alias="default",
+            name="Default",
+            is_default=True,
+            by=by,
+            now=now,
+            description="For trying things out.",
+        )
 
     def named(self, account: Account, alias: str) -> "Toolkit | None":
         """Return the living toolkit with this alias, current or former."""
@@ -315,6 +329,12 @@ class ToolkitTool(models.Model):
 
     def __str__(self) -> str:
         return self.exposed_name
+
+
+@receiver(post_save, sender=Account)
+def give_it_a_default_toolkit(instance: Account, created: bool, **kwargs: Any) -> None:
+    if created:
+        Toolkit.objects.create_default(instance, by=Actor.system("account opened"), now=timezone.now())
 
 
 @receiver(tools_listed)

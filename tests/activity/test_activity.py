@@ -171,7 +171,7 @@ def test_text_is_searched_in_tool_client_address_and_request_id(at_acme, token, 
     ("query", "says"),
     [
         ("range=2h", "Choose one of: 1h, 24h, 7d, 30d."),
-        ("toolkit=nope", "Choose one of: work."),
+        ("toolkit=nope", "Choose one of: default, work."),
         ("outcome=good", "Choose one of: not_ok, ok, tool_error, upstream_error, refused, failed."),
         ("text=" + "x" * 101, "at most 100 characters"),
         ("token=" + "x" * 81, "at most 80 characters"),

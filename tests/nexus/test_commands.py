@@ -113,7 +113,7 @@ def test_add_toolkit_refuses_a_bad_alias_in_one_line(admin, alias):
     with pytest.raises(CommandError) as refusal:
         run("add_toolkit", alias)
     assert "\n" not in str(refusal.value)
-    assert not Toolkit.objects.exists()
+    assert not Toolkit.objects.filter(is_default=False).exists()
 
 
 def test_add_toolkit_refuses_an_account_that_is_not_there(admin):

@@ -21,7 +21,7 @@ def test_the_list_asks_the_database_as_often_for_twenty_as_for_one(at_acme, acme
 
 def test_a_toolkit_is_created_and_opened(at_acme, acme):
     answer = at_acme.post("/toolkits/new/", {"name": "Team support", "alias": "support", "description": "For them"})
-    toolkit = Toolkit.objects.get(account=acme)
+    toolkit = Toolkit.objects.get(account=acme, is_default=False)
     assert answer.url == f"/toolkits/{toolkit.pk}/"
     assert (toolkit.alias, toolkit.description) == ("support", "For them")
     assert Event.objects.filter(action=Action.TOOLKIT_CREATED, subject_id=str(toolkit.pk)).count() == 1
@@ -32,7 +32,7 @@ def test_an_alias_that_cannot_be_is_refused_and_what_was_typed_is_kept(at_acme, 
     answer = at_acme.post("/toolkits/new/", {"name": "Another name", "alias": alias})
     assert answer.status_code == 422
     assert "Another name" in answer.content.decode()
-    assert Toolkit.objects.count() == 1
+    assert Toolkit.objects.filter(is_default=False).count() == 1
 
 
 def test_a_name_with_a_direction_mark_is_refused(at_acme):
@@ -158,14 +158,14 @@ def test_an_alias_of_another_toolkit_is_refused_and_nothing_changes(at_acme, acm
 
 def test_deleting_wants_the_alias_typed(at_acme, work):
     assert at_acme.post(f"/toolkits/{work.pk}/delete/", {"confirmation": "Work"}).status_code == 422
-    assert Toolkit.objects.living().count() == 1
+    assert Toolkit.objects.living().filter(is_default=False).count() == 1
     assert at_acme.post(f"/toolkits/{work.pk}/delete/", {"confirmation": "work"}).url == "/toolkits/"
-    assert not Toolkit.objects.living().exists()
+    assert not Toolkit.objects.living().filter(is_default=False).exists()
     assert at_acme.get(f"/toolkits/{work.pk}/").status_code == 404
 
 
 def test_the_default_toolkit_stays(at_acme, acme):
-    default = cast.make_toolkit(acme, "default", is_default=True)
+    default = acme.toolkits.get()
     at_acme.post(f"/toolkits/{default.pk}/delete/", {"confirmation": "default"})
     assert Toolkit.objects.living().filter(pk=default.pk).exists()
 
