@@ -4,7 +4,7 @@ import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
-from profiles.models import Server, Toolkit, ToolkitTool
+from profiles.models import Server, Toolkit
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +44,7 @@ def view_of(toolkit_id: uuid.UUID) -> ToolkitView | None:
     places = toolkit.servers.through.objects.filter(toolkit=toolkit, server__removed_at=None).select_related("server")
     servers = {place.server_id: place.server for place in places}
     order = {server_id: position for position, server_id in enumerate(servers)}
-    entries = ToolkitTool.objects.filter(toolkit=toolkit, is_allowed=True, tool__server__in=servers).select_related(
-        "tool"
-    )
+    entries = toolkit.allowed_entries().select_related("tool")
     routes = [
         Route(entry.exposed_name, entry.tool.name, entry.tool.server_id, entry.tool.definition)
         for entry in sorted(entries, key=lambda entry: (order[entry.tool.server_id], entry.tool_id))

@@ -54,7 +54,7 @@ def server(request: HttpRequest, pk: Any) -> HttpResponse:
     account = current_account(request)
     context = {
         "server": found,
-        "tools": found.tools.all(),
+        "tools": Tool.objects.listed().filter(server=found),
         "toolkits": _toolkits_with(found, account),
         "may_change": may_change(request, found),
         "may_list": may_change(request, found) or account.lets(signed_in(request), Act.MANAGE_TOOLKITS),
@@ -105,7 +105,9 @@ def server_list(request: HttpRequest, pk: Any) -> HttpResponse:
     if failure:
         messages.error(request, f"{failure} What it listed before is still shown.")
     else:
-        messages.success(request, f"“{found}” listed {found.tools.count()} tools just now.")
+        messages.success(
+            request, f"“{found}” listed {Tool.objects.listed().filter(server=found).count()} tools just now."
+        )
     return redirect("server", found.pk)
 
 

@@ -58,7 +58,8 @@ def toolkit(request: HttpRequest, pk: Any) -> HttpResponse:
     found = _usable(request, pk)
     servers = Server.objects.living().filter(places__toolkit=found).order_by("places__added_at", "name")
     entries = (
-        found.entries.filter(tool__server__removed_at=None)
+        ToolkitTool.objects.offered()
+        .filter(toolkit=found)
         .select_related("tool")
         .order_by("tool__server_id", "tool_id")
     )

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections import defaultdict
+from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -35,7 +35,8 @@ MCP_PATHS = frozenset({"/hub/mcp", "/mcp"})
 VERIFY_PATH = "/hub/token/verify"
 PATHS = MCP_PATHS | {VERIFY_PATH}
 REFUSED_ROWS = 60  # rows of refusals per token and minute; the rest is counted
-DECISIONS = 3  # how often a request is decided anew when rights change under it
+DECISIONS = 5  # how often a request is decided anew when rights change under it
+BODY_TIMEOUT = 30.0  # seconds
 TOUCH_EVERY = 20.0  # seconds between two writes of when tokens were last used
 FORM = "application/x-www-form-urlencoded"
 
@@ -60,7 +61,8 @@ class Hub:
         self._upstreams = Upstreams(database)
         self._methods = Methods(cache, self._upstreams)
         self._used: dict[int, datetime] = {}
-        self._refused: dict[tuple[str, int], int] = defaultdict(int)
+        self._minute = 0
+        self._written: Counter[str] = Counter()  # rows of refusals in this minute, by token
         self._toucher: asyncio.Task[None] | None = None
         self._origins = _own_origins() | set(settings.NEXUS_ALLOWED_ORIGINS)
 
@@ -96,6 +98,7 @@ class Hub:
         except Exception:
             logger.exception("the hub failed")
             reply = replies.error(500, replies.UNAVAILABLE, f"Nexus failed. Give the operator this id: {request.id}")
+            await self._record_failure(exchange, reply)
         self._count(exchange, reply)
         await self._send(exchange, reply, send)
 
@@ -183,27 +186,30 @@ class Hub:
             return replies.error(415, replies.INVALID_REQUEST, message)
         try:
             if exchange.body is None:
-                exchange.body = await request.body(receive)
+                async with asyncio.timeout(BODY_TIMEOUT):
+                    exchange.body = await request.body(receive)
             call = protocol.read(request, exchange.body)
+        except TimeoutError:
+            return replies.error(408, replies.INVALID_REQUEST, f"The body did not arrive within {BODY_TIMEOUT:.0f} s.")
         except TooLarge:
             return replies.error(413, replies.INVALID_REQUEST, "The body is larger than 4 MB.")
         except BadRequest as problem:
             return replies.error(400, replies.INVALID_REQUEST, str(problem))
         except protocol.Refused as refused:
             return refused.reply
-        principal = f"{authority.owner_id}:{authority.toolkit_id}"
+        principal = str(authority.token_id)
         if not call.is_modern and call.method != "initialize" and (text := request.text(b"mcp-session-id")):
             session = sessions.session_of(text, authority.owner_id, authority.toolkit_id)
             if session is None:
                 return call.error(replies.UNAUTHORIZED, "This session is not known; initialize again.", status=404)
             call.client = protocol.ClientInfo(session.client_name, session.client_version)
             call.version = call.version or session.protocol
-            principal = f"{principal}:{session.nonce}"
+            principal = f"{authority.owner_id}:{authority.toolkit_id}:{session.nonce}"
         exchange.context = Context(call, authority, view, principal)
         return await self._methods.answer(exchange.context)
 
     async def _record(self, exchange: Exchange, authority: TokenAuthority, reply: Reply) -> None:
-        if reply.outcome == "refused" and not self._may_write_refusal(authority):
+        if reply.outcome == "refused" and not self._has_room(authority.public_id, REFUSED_ROWS):
             counters.refusals_only_counted += 1
             return
         row = row_of(exchange.request, authority, exchange.context, reply, len(exchange.body or b""))
@@ -214,13 +220,19 @@ class Hub:
                 raise
             counters.calls_not_recorded += 1
 
-    def _may_write_refusal(self, authority: TokenAuthority) -> bool:
+    async def _record_failure(self, exchange: Exchange, reply: Reply) -> None:
+        """Write the row of a request in which we failed: its tool may have run."""
+        if exchange.authority:
+            with contextlib.suppress(NotRecorded):
+                await self._record(exchange, exchange.authority, reply)
+
+    def _has_room(self, subject: str, limit: int) -> bool:
+        """Return True for the first `limit` rows about the subject in this minute: nobody fills the disk by asking."""
         minute = int(time.time() // 60)
-        key = (authority.public_id, minute)
-        if key not in self._refused and len(self._refused) > 10_000:
-            self._refused = defaultdict(int, {old: rows for old, rows in self._refused.items() if old[1] == minute})
-        self._refused[key] += 1
-        return self._refused[key] <= REFUSED_ROWS
+        if minute != self._minute:
+            self._minute, self._written = minute, Counter()
+        self._written[subject] += 1
+        return self._written[subject] <= limit
 
     async def _send(self, exchange: Exchange, reply: Reply, send: Send) -> None:
         request, authority = exchange.request, exchange.authority
@@ -242,7 +254,7 @@ class Hub:
     async def _note_token_in_url(self, request: HubRequest, text: str) -> None:
         """Tell the owner of a real token that it stands in logs now; a guess leaves no trace."""
         match = keys.ANYWHERE.search(text)
-        if match and keys.kind_of(match[0]):
+        if match and keys.kind_of(match[0]) and self._has_room(f"url {match[2]}", 1):
             actor = Actor(ActorKind.TOKEN, address=request.address, request_id=request.id)
             with contextlib.suppress(Unavailable):
                 await self._database.run(_note_in_url, keys.digest(match[0]), actor)
@@ -257,8 +269,13 @@ class Hub:
 
     async def _touch(self) -> None:
         used, self._used = self._used, {}
-        if used:
+        if not used:
+            return
+        try:
             await self._database.run(DelegatedToken.objects.all().touch, used)
+        except Exception:
+            self._used = used | self._used
+            raise
 
 
 @lru_cache(maxsize=256)

@@ -26,6 +26,7 @@ MAX_TOKENS = 20_000
 MAX_TOOLKITS = 2_000
 Scope = AuthorityChange.Scope
 T = TypeVar("T")
+Entry = TypeVar("Entry", TokenAuthority, ToolkitView)
 
 
 class Unavailable(Exception):
@@ -97,9 +98,7 @@ class AuthorityCache:
             self.current()
             if epoch >= self.epoch:
                 break
-        if found:
-            _keep(self._tokens, digest, found, MAX_TOKENS)
-        return found
+        return _keep(self._tokens, digest, found, MAX_TOKENS) if found else None
 
     async def toolkit(self, toolkit_id: uuid.UUID) -> ToolkitView | None:
         """Return the toolkit as of the last `current()`, or None if it is deleted."""
@@ -111,9 +110,7 @@ class AuthorityCache:
             self.current()
             if epoch == self.epoch:
                 break
-        if found:
-            _keep(self._toolkits, toolkit_id, found, MAX_TOOLKITS)
-        return found
+        return _keep(self._toolkits, toolkit_id, found, MAX_TOOLKITS) if found else None
 
     async def _ask(self, function: Callable[..., T], *args: Any) -> T:
         try:
@@ -145,15 +142,20 @@ class AuthorityCache:
             self._drop(self._toolkits, lambda view: uuid.UUID(subject) in view.servers)
 
     @staticmethod
-    def _drop(cache: dict[Any, T], concerned: Callable[[T], bool]) -> None:
+    def _drop(cache: dict[Any, Entry], concerned: Callable[[Entry], bool]) -> None:
         for key in [key for key, entry in cache.items() if concerned(entry)]:
-            cache.pop(key).is_current = False  # type: ignore[attr-defined]
+            cache.pop(key).is_current = False
 
 
-def _keep(cache: dict[Any, Any], key: Any, entry: Any, limit: int) -> None:
-    if len(cache) >= limit:
-        cache.pop(next(iter(cache)))  # the oldest; it is read again when it is wanted
-    cache[key] = entry
+def _keep(cache: dict[Any, Entry], key: Any, entry: Entry, limit: int) -> Entry:
+    """Return the one object that stands for this key, so that a change reaches everybody who holds it.
+
+    Two requests may have read the same row at once: the first to come back is kept, and given to both. What is pushed
+    out is no longer current, for no change would reach it.
+    """
+    if key not in cache and len(cache) >= limit:
+        cache.pop(next(iter(cache))).is_current = False
+    return cache.setdefault(key, entry)
 
 
 class SqliteWatch:

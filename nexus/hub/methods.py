@@ -72,6 +72,8 @@ class Methods:
         }
 
     async def answer(self, context: Context) -> Reply:
+        """Answer the call as of now; raise Changed if its rights changed while its body was on the way."""
+        self.look(context)
         call = context.call
         method = self._table.get(call.method)
         if not call.id:
@@ -119,10 +121,8 @@ class Methods:
         if "cursor" in context.call.params:
             return context.call.error(replies.INVALID_PARAMS, "The list has one page: ask without a cursor.")
         await self._upstreams.refresh(list(context.view.servers.values()))
-        self._cache.current()  # what was just listed may have changed the toolkit
-        view = await self._cache.toolkit(context.view.toolkit_id)
-        if view is None:
-            raise Changed
+        self.look(context)  # what was just listed may have changed the toolkit
+        view = context.view
         tools = [{**route.definition, "name": route.exposed_name} for route in view.routes.values()]
         if view.offers_status_tool:
             tools.append(STATUS_DEFINITION)
@@ -161,7 +161,7 @@ class Methods:
                 wire.encode(params),
                 name=route.upstream_name,
                 principal=context.principal,
-                last_look=lambda: self._last_look(context),
+                last_look=lambda: self.look(context),
             )
         except UpstreamError as error:
             return self._upstream_failed(context, route, error)
@@ -172,8 +172,9 @@ class Methods:
             state.recover()
         return _passed_on(context.call, answer)
 
-    def _last_look(self, context: Context) -> None:
-        """A call begins here: nothing that was revoked, expired or changed until now begins."""
+    def look(self, context: Context) -> None:
+        """Raise Changed if what was decided no longer holds; the last look, before the first byte goes upstream, is
+        where a call begins."""
         self._cache.current()
         authority = context.authority
         if not authority.is_current or not context.view.is_current or authority.refusal(time.time()):

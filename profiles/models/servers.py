@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import models, transaction
-from django.db.models import Count, Q
+from django.db.models import Count, F, Q
 from django.utils.text import slugify
 
 from profiles.events import Action, Actor, Event
@@ -36,7 +36,7 @@ class ServerQuerySet(models.QuerySet["Server"]):
         return self.living().filter(Q(account=None) | Q(account=account))
 
     def with_counts(self) -> Self:
-        return self.annotate(tool_count=Count("tools"))
+        return self.annotate(tool_count=Count("tools", filter=Q(tools__last_seen_at=F("listed_at"))))
 
 
 class ServerManager(models.Manager.from_queryset(ServerQuerySet)):  # type: ignore[misc]
@@ -173,10 +173,13 @@ class Server(models.Model):
     def remember_tools(self, definitions: list[ToolDefinition], *, now: datetime) -> bool:
         """Store what the server lists now; return True if that is not what it listed before.
 
-        A tool that is new gets its place in every toolkit of the server, off unless the toolkit wants new ones.
+        A tool that is new gets its place in every toolkit of the server, off unless the toolkit wants new ones. One
+        that is no longer listed is offered nowhere, and finds its place again when it comes back.
         """
         listed = {str(definition["name"]): definition for definition in definitions}
         with transaction.atomic():
+            before = Server.objects.select_for_update().get(pk=self.pk).listed_at
+            offered = set(self.tools.filter(last_seen_at=before).values_list("name", flat=True))
             known = {tool.name: tool for tool in self.tools.all()}
             Tool.objects.bulk_create(
                 Tool(server=self, name=name, definition=definition, first_seen_at=now, last_seen_at=now)
@@ -188,7 +191,7 @@ class Server(models.Model):
                 Tool.objects.filter(pk=tool.pk).update(definition=listed[tool.name])
             self.tools.filter(name__in=listed).update(last_seen_at=now)
             Server.objects.filter(pk=self.pk).update(listed_at=now, failed_at=None, failure="")
-            has_changed = bool(altered or set(listed) - set(known))
+            has_changed = bool(altered or offered != set(listed))
             if has_changed:
                 tools_listed.send(Server, server=self, now=now)
                 authority_changed.send(Server, scope="server", subject=str(self.pk))
@@ -228,6 +231,12 @@ class Server(models.Model):
         return True
 
 
+class ToolQuerySet(models.QuerySet["Tool"]):
+    def listed(self) -> Self:
+        """Return the tools that their server named when it was last asked."""
+        return self.filter(last_seen_at=F("server__listed_at"))
+
+
 class Tool(models.Model):
     """A tool as its server lists it."""
 
@@ -236,6 +245,8 @@ class Tool(models.Model):
     definition = models.JSONField(help_text="The entry of tools/list, as it came.")
     first_seen_at = models.DateTimeField()
     last_seen_at = models.DateTimeField()
+
+    objects = ToolQuerySet.as_manager()
 
     class Meta:
         ordering = ["id"]

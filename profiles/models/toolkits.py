@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import models, transaction
-from django.db.models import Count, OuterRef, Q, Subquery
+from django.db.models import Count, F, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce, Lower
 from django.db.models.signals import post_save
 from django.dispatch import receiver
@@ -50,7 +50,7 @@ class ToolkitQuerySet(models.QuerySet["Toolkit"]):
 
     def with_counts(self) -> Self:
         """Add how many tools are allowed, how many are new, how many servers there are, and how many of them fail."""
-        entries = ToolkitTool.objects.filter(toolkit=OuterRef("pk"), tool__server__removed_at=None)
+        entries = ToolkitTool.objects.offered().filter(toolkit=OuterRef("pk"))
         places = ToolkitServer.objects.filter(toolkit=OuterRef("pk"), server__removed_at=None)
         return self.annotate(
             allowed_count=count_of(entries.filter(is_allowed=True)),
@@ -179,7 +179,7 @@ class Toolkit(models.Model):
 
     def allowed_entries(self) -> "models.QuerySet[ToolkitTool]":
         """Return the tools that a client of this toolkit sees."""
-        return self.entries.filter(is_allowed=True, tool__server__removed_at=None)
+        return ToolkitTool.objects.offered().filter(toolkit=self, is_allowed=True)
 
     def change(self, *, by: Actor, now: datetime, **changes: Any) -> bool:
         """Change fields; an old alias keeps leading here. Raise ValidationError for what cannot be."""
@@ -309,6 +309,12 @@ class ToolkitServer(models.Model):
         return f"{self.server} in {self.toolkit}"
 
 
+class ToolkitToolQuerySet(models.QuerySet["ToolkitTool"]):
+    def offered(self) -> Self:
+        """Return those whose server is there, and named the tool when it was last asked."""
+        return self.filter(tool__server__removed_at=None, tool__last_seen_at=F("tool__server__listed_at"))
+
+
 class ToolkitTool(models.Model):
     """A tool's name in a toolkit, and whether it is allowed; the one map that listing and calling read."""
 
@@ -319,6 +325,8 @@ class ToolkitTool(models.Model):
     is_new = models.BooleanField(
         default=False, help_text="Appeared after the server was added; nobody has decided yet."
     )
+
+    objects = ToolkitToolQuerySet.as_manager()
 
     class Meta:
         ordering = ["tool_id"]

@@ -1,7 +1,7 @@
 """What a server offers, asked for from a page or a command."""
 
 import asyncio
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from django.conf import settings
@@ -12,6 +12,7 @@ from profiles.upstream.errors import UpstreamError
 from profiles.upstream.leg import LIST_TIMEOUT, Leg
 
 MAX_TOOLS = 1000
+MAX_NAME = 200  # characters; the specification asks for at most 128
 MAX_PAGES = 50
 
 
@@ -57,10 +58,20 @@ async def all_tools(leg: Leg) -> list[dict[str, Any]]:
             raise UpstreamError(f"it answered tools/list with an error: {answer.error.decode(errors='replace')[:200]}")
         try:
             page = msgspec.json.decode(answer.result)
-            tools += [tool for tool in page["tools"] if isinstance(tool, dict) and isinstance(tool.get("name"), str)]
+            tools += [_usable(tool) for tool in page["tools"]]
             cursor = page.get("nextCursor")
         except (msgspec.DecodeError, KeyError, TypeError, AttributeError):
             raise UpstreamError("it answered tools/list with something that is not a list of tools") from None
-        if not cursor or len(tools) >= MAX_TOOLS:
+        if not isinstance(cursor, str) or not cursor or len(tools) >= MAX_TOOLS:
             break
     return tools[:MAX_TOOLS]
+
+
+def _usable(tool: Any) -> dict[str, Any]:
+    """Return the entry of tools/list if every store and header can carry it; raise UpstreamError."""
+    name = tool.get("name") if isinstance(tool, dict) else None
+    if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME or not name.isprintable():
+        raise UpstreamError(f"it lists a tool with a name that cannot be used ({name!r:.60})")
+    if b"\\u0000" in wire.encode(tool):
+        raise UpstreamError(f"its tool “{name}” carries a NUL character")
+    return cast("dict[str, Any]", tool)

@@ -6,22 +6,22 @@ belongs to one principal and is never shared. A stdio server is asked through th
 
 import asyncio
 import itertools
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from urllib.parse import SplitResult
 
 import msgspec
 
-from profiles.upstream import addresses, sse, wire
+from profiles.upstream import addresses, heads, sse, wire
 from profiles.upstream.errors import NoAnswer, Unreachable, UpstreamError
-from profiles.upstream.http import Pool, Response, refuse_line_breaks
+from profiles.upstream.heads import LEGACY, MODERN
+from profiles.upstream.http import Pool, Response
 
-MODERN = "2026-07-28"
-LEGACY = "2025-11-25"
 CLIENT = {"name": "nexus", "version": "1"}
 CALL_TIMEOUT = 120.0  # seconds
 LIST_TIMEOUT = 20.0
+MAX_SESSIONS = 1000  # of one older server
 ENVELOPE = b"io.modelcontextprotocol/"
 MODERN_META = {
     "io.modelcontextprotocol/protocolVersion": MODERN,
@@ -56,11 +56,10 @@ class Leg:
         self._pool = Pool(url)
         self._era = Era.HOST if command else Era.UNKNOWN
         self._ids = itertools.count(1)
-        self._sessions: dict[str, str] = {}
-        self._introduction = asyncio.Lock()
-        parts = addresses.parse(url) if not command else None
-        self._base = _base_head(parts, command)
-        self._legacy = b"%bMCP-Protocol-Version: %b\r\n" % (self._base, LEGACY.encode())
+        self._probing = asyncio.Lock()
+        self._sessions: OrderedDict[str, str] = OrderedDict()
+        self._introductions: dict[str, asyncio.Task[str]] = {}
+        self._base = heads.to_stdio_host(command) if command else heads.to_address(addresses.parse(url))
 
     async def request(
         self,
@@ -75,10 +74,10 @@ class Leg:
         """Ask, and return the answer; raise UpstreamError.
 
         `params` is a JSON object as bytes, without the _meta that the era demands. `name` goes into Mcp-Name. A
-        request that may have run is never sent again.
+        session of an older server is the principal's own. A request that may have run is never sent again.
         """
         if self._era is Era.UNKNOWN:
-            async with self._introduction:
+            async with self._probing:
                 if self._era is Era.UNKNOWN:
                     self._era = await self._probe()
         for attempt in (1, 2):
@@ -87,68 +86,90 @@ class Leg:
                 return await self._exchange(head, body, timeout, last_look)
             except SessionLost:
                 self._sessions.pop(principal, None)
-                if attempt == 2 or self._era is not Era.LEGACY:
+                if attempt == 2:
                     raise UpstreamError("it keeps forgetting the session that it gave") from None
         raise AssertionError("unreachable")
 
     def close(self) -> None:
+        for task in self._introductions.values():
+            task.cancel()
         self._pool.close()
 
     async def _prepared(self, method: str, params: bytes, name: str, principal: str) -> tuple[bytes, bytes]:
         number = next(self._ids)
         if self._era is Era.MODERN:
             meta = _meta_of(params) | MODERN_META
-            head = self._modern_head(method, name)
+            head = heads.modern(self._base, method, name)
             return head, wire.request(number, method, wire.with_members(params, _meta=meta))
         params = _without_envelope(params)
         if self._era is Era.LEGACY:
-            if principal not in self._sessions:
-                async with self._introduction:
-                    if principal not in self._sessions:
-                        self._sessions[principal] = await self._introduce()
-            session = self._sessions[principal]
-            head = self._legacy + (b"Mcp-Session-Id: %b\r\n" % session.encode() if session else b"")
+            head = heads.legacy(self._base, await self._session_of(principal))
             return head, wire.request(number, method, params)
         return self._base, wire.request(number, method, params)
 
     async def _probe(self) -> Era:
-        """Ask as a modern client would; whoever does not understand is asked as an older one."""
+        """Ask as a modern client would; who answers, and does not understand, is asked as an older one.
+
+        Raise UpstreamError, and remember nothing, for an answer that tells nothing of the era.
+        """
         body = wire.request(next(self._ids), "server/discover", wire.encode({"_meta": MODERN_META}))
-        response = await self._pool.request(self._modern_head("server/discover", ""), body, timeout=LIST_TIMEOUT)
+        head = heads.modern(self._base, "server/discover", "")
+        response = await self._pool.request(head, body, timeout=LIST_TIMEOUT)
         try:
+            if response.status >= 500 or response.status in (408, 429):
+                raise UpstreamError(f"it answered HTTP {response.status}")
+            _refuse_elsewhere(response)
             async with asyncio.timeout(LIST_TIMEOUT):
-                answer = await _answer_in(response) if response.status in (200, 400, 404) else None
-        except (UpstreamError, TimeoutError):
-            answer = None
+                answer = _answer(await _first_message(response))
+        except TimeoutError:
+            raise NoAnswer(f"it did not finish its answer within {LIST_TIMEOUT:.0f} s") from None
         finally:
             response.close()
-        if answer and answer.result and MODERN in _supported_versions(answer.result):
-            return Era.MODERN
-        return Era.LEGACY
+        return Era.MODERN if answer and MODERN in _supported_versions(answer.result) else Era.LEGACY
 
-    def _modern_head(self, method: str, name: str) -> bytes:
-        named = b"Mcp-Name: %b\r\n" % _header(name) if name else b""
-        version = b"MCP-Protocol-Version: %b\r\nMcp-Method: %b\r\n" % (MODERN.encode(), method.encode())
-        return self._base + version + named
+    async def _session_of(self, principal: str) -> str:
+        """Return the principal's session, opened once whoever asks first; the least used of too many is ended."""
+        if principal in self._sessions:
+            self._sessions.move_to_end(principal)
+            return self._sessions[principal]
+        task = self._introductions.get(principal)
+        if task is None:
+            task = self._introductions[principal] = asyncio.create_task(self._introduce())
+            task.add_done_callback(lambda _: self._introductions.pop(principal, None))
+        session = await asyncio.shield(task)
+        self._sessions[principal] = session
+        while len(self._sessions) > MAX_SESSIONS:
+            self._sessions.popitem(last=False)
+        return session
 
     async def _introduce(self) -> str:
         """Open a session of an older server and return its id, empty if it needs none."""
         hello = {"protocolVersion": LEGACY, "capabilities": {}, "clientInfo": CLIENT}
         body = wire.request(next(self._ids), "initialize", wire.encode(hello))
-        async with asyncio.timeout(LIST_TIMEOUT):
-            response = await self._pool.request(self._base, body, timeout=LIST_TIMEOUT)
-            try:
-                answer = await _answer_in(response)
-            finally:
-                response.close()
-            if not answer.result:
-                raise UpstreamError(f"it refused to start a session ({_message_of(answer.error)})")
-            session = response.headers.get("mcp-session-id", "")
-            named = b"Mcp-Session-Id: %b\r\n" % session.encode() if session else b""
-            done = await self._pool.request(
-                self._legacy + named, wire.notification("notifications/initialized"), timeout=LIST_TIMEOUT
-            )
-            await done.read(limit=64 * 1024)
+        try:
+            async with asyncio.timeout(LIST_TIMEOUT):
+                return await self._exchange_hello(body)
+        except TimeoutError:
+            raise NoAnswer(f"it did not start a session within {LIST_TIMEOUT:.0f} s") from None
+        except UpstreamError:
+            self._era = Era.UNKNOWN  # it may have been mistaken for an older one
+            raise
+
+    async def _exchange_hello(self, body: bytes) -> str:
+        response = await self._pool.request(self._base, body, timeout=LIST_TIMEOUT)
+        try:
+            answer = await _answer_in(response)
+        finally:
+            response.close()
+        if not answer.result:
+            raise UpstreamError(f"it refused to start a session ({_message_of(answer.error)})")
+        session = response.headers.get("mcp-session-id", "")
+        if not session.isascii() or not session.isprintable():
+            raise UpstreamError("it gave a session id that no header can carry")
+        done = await self._pool.request(
+            heads.legacy(self._base, session), wire.notification("notifications/initialized"), timeout=LIST_TIMEOUT
+        )
+        await done.read(limit=64 * 1024)
         return session
 
     async def _exchange(self, head: bytes, body: bytes, timeout: float, last_look: Callable[[], None] | None) -> Answer:
@@ -164,30 +185,9 @@ class Leg:
             response.close()
 
 
-def _base_head(parts: SplitResult | None, command: list[str] | None) -> bytes:
-    if parts is None:
-        quoted = wire.encode(command)
-        return (
-            b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nnexus-command: %b\r\n"
-            % _header(quoted.decode())
-        )
-    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return (
-        b"POST %b HTTP/1.1\r\nHost: %b\r\nUser-Agent: nexus\r\nContent-Type: application/json\r\n"
-        b"Accept: application/json, text/event-stream\r\n" % (_header(target), _header(parts.netloc))
-    )
-
-
-def _header(value: str) -> bytes:
-    return refuse_line_breaks(value).encode("ascii", "backslashreplace")
-
-
 async def _answer_in(response: Response) -> Answer:
     """Read a JSON-RPC answer from JSON or from a stream; what a stream says before the answer is passed over."""
-    if response.status in (301, 302, 303, 307, 308):
-        raise UpstreamError(f"it sends elsewhere (HTTP {response.status}); give the final address instead")
-    if response.status in (401, 403):
-        raise UpstreamError(f"it asks for a sign-in that Nexus does not have (HTTP {response.status})")
+    _refuse_elsewhere(response)
     if response.content_type == "text/event-stream":
         async for data in sse.data_of_events(response.chunks()):
             if answer := _answer(data):
@@ -202,15 +202,34 @@ async def _answer_in(response: Response) -> Answer:
     return answer
 
 
+def _refuse_elsewhere(response: Response) -> None:
+    if response.status in (301, 302, 303, 307, 308):
+        raise UpstreamError(f"it sends elsewhere (HTTP {response.status}); give the final address instead")
+    if response.status in (401, 403):
+        raise UpstreamError(f"it asks for a sign-in that Nexus does not have (HTTP {response.status})")
+
+
+async def _first_message(response: Response) -> bytes:
+    """Return the body, or what the first event of a stream says."""
+    if response.content_type == "text/event-stream":
+        async for data in sse.data_of_events(response.chunks()):
+            return data
+        return b""
+    return await response.read()
+
+
 def _answer(data: bytes) -> Answer | None:
+    """Return the answer in a message: its error, or its result, which in MCP is always an object."""
     try:
         message = wire.message_decoder.decode(data)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    result, error = bytes(message.result), bytes(message.error)
-    if message.method is not None or not (result or error):
+    result, error = bytes(message.result).lstrip(), bytes(message.error).lstrip()
+    if message.method is not None:
         return None
-    return Answer(error=error) if error else Answer(result=result)
+    if error.startswith(b"{"):
+        return Answer(error=error)
+    return Answer(result=result) if result.startswith(b"{") and error in (b"", b"null") else None
 
 
 def _detail(body: bytes) -> str:
@@ -237,9 +256,15 @@ def _without_envelope(params: bytes) -> bytes:
     return wire.encode({key: value for key, value in members.items() if key != "_meta"})
 
 
+class Discovered(msgspec.Struct):
+    supportedVersions: list[str] = []
+
+
 def _supported_versions(result: bytes) -> list[str]:
-    versions = msgspec.json.decode(result).get("supportedVersions", [])
-    return versions if isinstance(versions, list) else []
+    try:
+        return msgspec.json.decode(result, type=Discovered).supportedVersions if result else []
+    except msgspec.DecodeError:
+        return []
 
 
 def _message_of(error: bytes) -> str:

@@ -10,7 +10,9 @@ from django.utils import timezone
 
 from activity.models import Call
 from activity.recorder import NotRecorded
+from nexus.hub import authority
 from nexus.hub.authority import Unavailable
+from profiles.events import Event
 from profiles.models import Server, Toolkit, User
 from tests import cast
 from tests.hub.upstream import running_upstream
@@ -284,3 +286,112 @@ async def test_an_answer_that_cannot_be_recorded_is_withheld(hub_client, in_thre
         assert (await client.call(secret, "echo__echo")).status == 503
         settings.NEXUS_ACTIVITY = "best-effort"
         assert (await client.call(secret, "echo__echo")).status == 200
+
+
+class HeldBody:
+    """A client that sends its headers, and its body when it is told."""
+
+    def __init__(self, client, secret, method="tools/call", params=None):
+        self.sent, self.go_on, self.messages = asyncio.Event(), asyncio.Event(), []
+        body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params or {}}
+        self.body = json.dumps(body).encode()
+        headers = {"host": "localhost", "authorization": f"Bearer {secret}", "content-type": "application/json"}
+        scope = {
+            "type": "http", "method": "POST", "path": "/hub/mcp", "query_string": b"", "client": ("203.0.113.9", 1),
+            "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+        }  # fmt: skip
+        self.task = asyncio.create_task(client.hub(scope, self.receive, self.send))
+
+    async def receive(self):
+        self.sent.set()
+        await self.go_on.wait()
+        return {"type": "http.request", "body": self.body}
+
+    async def send(self, message):
+        self.messages.append(message)
+
+    async def status(self):
+        self.go_on.set()
+        await self.task
+        return self.messages[0]["status"]
+
+
+ECHO = {"name": "echo__echo", "arguments": {}}
+
+
+@pytest.mark.parametrize(
+    ("method", "params"),
+    [("tools/call", ECHO), ("tools/list", {}), ("initialize", {}), ("tools/call", {"name": "nexus_status"})],
+)
+async def test_requests_of_a_cold_token_whose_bodies_come_after_its_revocation_are_refused(
+    hub_client, in_thread, method, params
+):
+    async with stage(hub_client, in_thread) as (upstream, client, secret):
+        held = [HeldBody(client, secret, method, params) for _ in range(5)]
+        for request in held:
+            await request.sent.wait()
+        await in_thread(_revoke)
+        assert [await request.status() for request in held] == [401] * 5
+        assert upstream.calls == []
+
+
+async def test_a_token_pushed_out_of_the_cache_is_decided_anew(hub_client, in_thread, monkeypatch):
+    monkeypatch.setattr(authority, "MAX_TOKENS", 1)
+    async with stage(hub_client, in_thread) as (upstream, client, secret):
+        held = HeldBody(client, secret, "tools/call", ECHO)
+        await held.sent.wait()
+        other = await in_thread(_another_token)
+        assert (await client.post(other)).status == 200
+        await in_thread(_revoke_first)
+        assert await held.status() == 401
+        assert upstream.calls == []
+
+
+def _another_token():
+    alice = User.objects.get(email="alice@example.com")
+    return cast.make_token(alice, Toolkit.objects.get(alias="work"), "other").key.text
+
+
+def _revoke_first():
+    DelegatedToken.objects.get(name="n8n").revoke(by=cast.OPERATOR, reason="leaked", now=timezone.now())
+
+
+async def test_a_tool_that_is_no_longer_listed_is_gone_and_finds_its_place_again(hub_client, in_thread):
+    async with stage(hub_client, in_thread) as (upstream, client, secret):
+        echo = upstream.tools.pop(0)
+        assert [tool["name"] for tool in (await client.post(secret)).result["tools"]] == ["nexus_status"]
+        assert "is not in toolkit" in (await client.call(secret, "echo__echo")).json["error"]["message"]
+        upstream.tools.insert(0, echo)
+        next(iter(client.hub._upstreams._states.values())).listed_at = 0.0  # a minute has passed
+        names = [tool["name"] for tool in (await client.post(secret)).result["tools"]]
+        assert names == ["echo__echo", "nexus_status"]
+
+
+@pytest.mark.parametrize(
+    "raw", [b'"result":[]', b'"result":"x"', b'"result":null', b'"x":1', b'"result":{"isError":"no"}']
+)
+async def test_an_odd_answer_of_a_server_is_never_a_failure_of_ours_and_is_recorded(hub_client, in_thread, raw):
+    meta = {"io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}}
+    async with stage(hub_client, in_thread, answers={"echo": raw}) as (upstream, client, secret):
+        answer = await client.post(secret, "tools/call", {**ECHO, "_meta": meta})
+        assert answer.status == 200
+        assert await in_thread(Call.objects.count) == 1
+
+
+async def test_a_failure_of_ours_is_recorded_too(hub_client, in_thread):
+    async with stage(hub_client, in_thread) as (upstream, client, secret):
+
+        async def fail(context):
+            raise ZeroDivisionError
+
+        client.hub._methods._table["ping"] = fail
+        assert (await client.post(secret, "ping")).status == 500
+        assert (await in_thread(Call.objects.get)).outcome == "failed"
+
+
+async def test_a_token_sent_in_addresses_over_and_over_writes_one_event_a_minute(hub_client, in_thread):
+    async with stage(hub_client, in_thread) as (upstream, client, secret):
+        for _ in range(20):
+            answer = await client.send("GET", "/hub/mcp", query=f"token={secret}")
+            assert answer.status == 400
+        assert await in_thread(Event.objects.filter(action="token.in_url").count) == 1

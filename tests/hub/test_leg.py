@@ -1,11 +1,14 @@
 """MCP to servers of both eras, over real sockets."""
 
 import asyncio
+import base64
 import json
 from contextlib import asynccontextmanager
 
 import pytest
 
+from profiles.upstream import leg as leg_module
+from profiles.upstream import sse
 from profiles.upstream.discovery import all_tools
 from profiles.upstream.errors import NoAnswer, Unreachable, UpstreamError
 from profiles.upstream.leg import Era, Leg
@@ -157,7 +160,8 @@ async def test_a_modern_server_is_asked_without_a_session():
         ((401, [], b"{}"), "sign-in"),
         ((302, [(b"Location", b"http://169.254.169.254/")], b""), "sends elsewhere"),
         ((200, [], b"<html>hello</html>"), "not MCP"),
-        ((500, [], b""), "not MCP"),
+        ((500, [], b""), "HTTP 500"),
+        ((200, [], b'{"jsonrpc":"2.0","id":1,"result":[]}'), "not MCP"),
         ((200, [(b"Content-Type", b"text/event-stream")], b"data: {}\n\n"), "ended before the answer"),
     ],
 )
@@ -206,3 +210,88 @@ async def test_a_request_that_may_have_run_is_not_sent_again():
 async def test_a_server_that_is_down_is_unreachable(unused_tcp_port):
     with pytest.raises(Unreachable):
         await Leg(f"http://127.0.0.1:{unused_tcp_port}/mcp").request("tools/list", b"{}")
+
+
+async def test_a_server_that_is_briefly_unwell_is_not_taken_for_an_older_one():
+    unwell = [True]
+
+    def answer(head, request):
+        if unwell:
+            unwell.pop()
+            return 503, [], b""
+        if request["method"] == "server/discover":
+            return result(request, b'{"supportedVersions":["2026-07-28"]}')
+        return result(request, TOOLS)
+
+    async with server(answer) as (leg, seen):
+        with pytest.raises(UpstreamError, match="503"):
+            await all_tools(leg)
+        assert await all_tools(leg)
+        assert leg._era is Era.MODERN
+
+
+async def test_a_null_error_beside_a_result_is_no_error():
+    def answer(head, request):
+        status, headers, body = result(request, b'{"supportedVersions":["2026-07-28"]}')
+        return status, headers, body[:-1] + b',"error":null}'
+
+    async with server(answer) as (leg, seen):
+        assert (await leg.request("tools/call", b'{"name":"echo"}', name="echo")).result
+
+
+async def test_names_that_no_header_carries_are_wrapped():
+    async with server(lambda head, request: result(request, b'{"supportedVersions":["2026-07-28"]}')) as (leg, seen):
+        for name in ("café", "a\r\nX-Evil: y", "a b ", "=?base64?x?="):
+            await leg.request("tools/call", b"{}", name=name)
+            assert b"\r\nX-Evil" not in seen[-1][0]
+            value = seen[-1][0].split(b"Mcp-Name: ")[1].split(b"\r\n")[0]
+            assert base64.b64decode(value.removeprefix(b"=?base64?").removesuffix(b"?=")).decode() == name
+
+
+@pytest.mark.parametrize("name", ["a\r\nX: y", "a\0b", "", "x" * 201, 7, None])
+async def test_a_tool_whose_name_cannot_be_used_is_named_and_refused(name):
+    def answer(head, request):
+        if request["method"] == "server/discover":
+            return result(request, b'{"supportedVersions":["2026-07-28"]}')
+        return result(request, json.dumps({"tools": [{"name": name}]}).encode())
+
+    async with server(answer) as (leg, seen):
+        with pytest.raises(UpstreamError, match="name that cannot be used"):
+            await all_tools(leg)
+
+
+async def test_a_stream_without_end_is_given_up(monkeypatch):
+    monkeypatch.setattr(sse, "MAX_EVENT", 100_000)
+
+    def answer(head, request):
+        return 200, [(b"Content-Type", b"text/event-stream")], b"data: x\n" * 50_000
+
+    async with server(answer) as (leg, seen):
+        with pytest.raises(UpstreamError, match="larger"):
+            await leg.request("tools/list", b"{}")
+
+
+async def test_one_principal_does_not_wait_for_the_introduction_of_another():
+    legacy, go_on = Legacy(), asyncio.Event()
+    async with server(legacy) as (leg, seen):
+        await leg.request("tools/list", b"{}", principal="first")
+        hello = leg._exchange_hello
+
+        async def slowly(body):
+            await go_on.wait()
+            return await hello(body)
+
+        leg._exchange_hello = slowly
+        waiting = asyncio.create_task(leg.request("tools/list", b"{}", principal="slow"))
+        await asyncio.sleep(0)
+        assert (await leg.request("tools/list", b"{}", principal="first")).result
+        go_on.set()
+        assert (await waiting).result
+
+
+async def test_the_sessions_of_an_older_server_are_bounded(monkeypatch):
+    monkeypatch.setattr(leg_module, "MAX_SESSIONS", 3)
+    async with server(Legacy()) as (leg, seen):
+        for number in range(6):
+            await leg.request("tools/list", b"{}", principal=str(number))
+        assert list(leg._sessions) == ["3", "4", "5"]
