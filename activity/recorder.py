@@ -6,12 +6,15 @@ a COPY is under way share the next one.
 
 import asyncio
 import contextlib
+import logging
 import sqlite3
 import threading
 from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
 import psycopg
+
+logger = logging.getLogger("nexus.activity")
 
 RETRY_FOR = 2.0  # seconds for which a busy SQLite file or a lost connection is tried again
 CHECKPOINT_EVERY = 5.0  # seconds
@@ -101,35 +104,38 @@ class SqliteRecorder:
             self._file.close()
 
     def _commit(self, deadline: float) -> None:
-        assert self._file
         loop = asyncio.get_running_loop()
-        waiting = self._waiting
+        waiting, problem = self._waiting, None
         try:
-            self._file.execute("BEGIN IMMEDIATE")
-            try:
-                self._file.executemany(self.STATEMENT, [_for_sqlite(row) for row, _ in waiting])
-                self._file.execute("COMMIT")
-            except BaseException:
-                self._file.execute("ROLLBACK")
-                raise
+            self._write([row for row, _ in waiting])
         except sqlite3.OperationalError as error:
             if "locked" in str(error) and loop.time() < deadline:
                 loop.call_later(0.005, self._commit, deadline)  # somebody deletes old rows; those who wait join us
                 return
-            self._waiting = []
-            _settle(waiting, NotRecorded(str(error)))
-        except sqlite3.Error as error:
-            self._waiting = []
-            _settle(waiting, NotRecorded(str(error)))
-        else:
-            self._waiting = []
-            _settle(waiting)
+            problem = NotRecorded(str(error))
+        except Exception as error:
+            logger.exception("calls could not be written")
+            problem = NotRecorded(type(error).__name__)
+        self._waiting = []
+        _settle(waiting, problem)
+
+    def _write(self, rows: list[CallRow]) -> None:
+        assert self._file
+        self._file.execute("BEGIN IMMEDIATE")
+        try:
+            self._file.executemany(self.STATEMENT, [_for_sqlite(row) for row in rows])
+            self._file.execute("COMMIT")
+        except BaseException:
+            self._file.execute("ROLLBACK")
+            raise
 
     def _checkpoint(self) -> None:
         with contextlib.closing(sqlite3.connect(self._path, isolation_level=None, timeout=5)) as file:
             while not self._stopping.wait(CHECKPOINT_EVERY):
-                with contextlib.suppress(sqlite3.OperationalError):
+                try:
                     file.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+                except sqlite3.OperationalError as error:
+                    logger.warning("the write-ahead log of calls could not be moved: %s", error)
 
 
 class PostgresRecorder:
@@ -165,10 +171,23 @@ class PostgresRecorder:
             try:
                 async with asyncio.timeout(RETRY_FOR + 3):
                     await self._write([row for row, _ in batch])
-            except (psycopg.Error, OSError, TimeoutError) as error:
+            except psycopg.DataError:
+                await self._drain_singly(batch)
+            except Exception as error:
+                logger.exception("calls could not be written")
                 _settle(batch, NotRecorded(type(error).__name__))
             else:
                 _settle(batch)
+
+    async def _drain_singly(self, batch: list[Waiting]) -> None:
+        """Write row by row: one that PostgreSQL does not take costs none of the others."""
+        for row, done in batch:
+            try:
+                await self._write([row])
+            except (psycopg.Error, OSError) as error:
+                _settle([(row, done)], NotRecorded(type(error).__name__))
+            else:
+                _settle([(row, done)])
 
     async def _write(self, rows: list[CallRow]) -> None:
         """Write the rows; over a lost connection once more, with the same ids, so that none is there twice."""

@@ -1,4 +1,4 @@
-"""What the hub needs to know of a token, in one query; and what has changed since."""
+"""What the hub needs to know of a token, in one query."""
 
 import uuid
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from django.db import connection
 
 from profiles.permissions import Act, Reach, Role, roles_with
 from tokens import keys
-from tokens.models import Authority, AuthorityChange, DelegatedToken
+from tokens.models import Authority, DelegatedToken
 
 WARN_BEFORE = 24 * 3600  # seconds before the end from which answers carry a warning
 
@@ -169,18 +169,3 @@ def _uuid(value: Any) -> uuid.UUID:
 
 def epoch() -> int:
     return Authority.objects.values_list("epoch", flat=True).get(pk=1)
-
-
-def changes_since(known: int) -> tuple[int, list[tuple[str, str]] | None]:
-    """Return the epoch now, and the (scope, subject) of every change after the known one.
-
-    The list is None if the log no longer reaches back so far: then everything known is to be forgotten.
-    """
-    rows = list(
-        AuthorityChange.objects.filter(epoch__gt=known).order_by("epoch").values_list("epoch", "scope", "subject")
-    )
-    if not rows:
-        now = epoch()
-        return now, [] if now == known else None
-    has_gap = rows[0][0] != known + 1
-    return rows[-1][0], None if has_gap else [(scope, subject) for _, scope, subject in rows]

@@ -2,12 +2,14 @@ from celery import shared_task
 from django.utils import timezone
 
 from tokens import emails
-from tokens.models import DelegatedToken, Reminder
+from tokens.models import Authority, DelegatedToken, Reminder
 
 
 @shared_task
 def sweep_tokens() -> int:
-    return DelegatedToken.objects.all().sweep(timezone.now())
+    now = timezone.now()
+    Authority.objects.forget_old_changes(now)
+    return DelegatedToken.objects.all().sweep(now)
 
 
 @shared_task

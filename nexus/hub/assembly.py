@@ -13,7 +13,7 @@ from nexus.hub.lease import PostgresWatch
 
 def make_hub() -> Hub:
     database = Database()
-    return Hub(database, AuthorityCache(database, _watch()), _recorder())
+    return Hub(database, AuthorityCache(database, _watch()), make_recorder())
 
 
 def _watch() -> Watch:
@@ -22,7 +22,7 @@ def _watch() -> Watch:
     return SqliteWatch(str(connections["default"].settings_dict["NAME"]))
 
 
-def _recorder() -> Recorder:
+def make_recorder() -> Recorder:
     if settings.DATABASE_URL:
         return PostgresRecorder(connection_parameters())
     return SqliteRecorder(str(connections["activity"].settings_dict["NAME"]))

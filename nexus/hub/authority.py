@@ -119,12 +119,15 @@ class AuthorityCache:
             logger.warning("the database did not answer", exc_info=error)
             raise Unavailable(type(error).__name__) from error
 
-    def advance(self, epoch: int, changes: list[tuple[str, str]] | None) -> None:
-        """Forget what the changes concern, or everything if they are not known."""
-        if changes is None:
+    def catch_up(self, epoch: int, changes: list[tuple[int, str, str]]) -> None:
+        """Forget what the changes (epoch, scope, subject) after the known epoch concern, oldest first.
+
+        Where the log no longer reaches back so far, forget everything.
+        """
+        if not changes or changes[0][0] != self.epoch + 1:
             self._drop(self._tokens, lambda token: True)
             self._drop(self._toolkits, lambda view: True)
-        for scope, subject in changes or []:
+        for _, scope, subject in changes:
             self._forget(scope, subject)
         self.epoch = max(self.epoch, epoch)
 
@@ -189,11 +192,8 @@ class SqliteWatch:
         assert self._file
         (epoch,) = self._file.execute("SELECT epoch FROM tokens_authority WHERE id = 1").fetchone()
         known = self._cache.epoch
-        if epoch == known:
-            return
-        rows = self._file.execute(
-            "SELECT epoch, scope, subject FROM tokens_authoritychange WHERE epoch > ? AND epoch <= ? ORDER BY epoch",
-            (known, epoch),
-        ).fetchall()
-        complete = bool(rows) and rows[0][0] == known + 1
-        self._cache.advance(epoch, [(scope, subject) for _, scope, subject in rows] if complete else None)
+        if epoch != known:
+            log = (
+                "SELECT epoch, scope, subject FROM tokens_authoritychange WHERE epoch > ? AND epoch <= ? ORDER BY epoch"
+            )
+            self._cache.catch_up(epoch, self._file.execute(log, (known, epoch)).fetchall())

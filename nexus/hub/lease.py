@@ -17,6 +17,8 @@ logger = logging.getLogger("nexus.hub")
 
 RENEW_EVERY = 0.5  # seconds
 RETRY_EVERY = 0.2
+RENEWAL_TIMEOUT = 3.0  # seconds, after which another connection is tried
+PATIENCE: dict[str, Any] = {"connect_timeout": 3, "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 2}
 STALE = "1 hour"  # rows of processes that ended without saying so
 
 
@@ -58,12 +60,13 @@ class PostgresWatch:
                 await asyncio.sleep(RETRY_EVERY)
 
     async def _listen(self, first: "asyncio.Future[None]") -> None:
-        async with await psycopg.AsyncConnection.connect(**self._parameters, autocommit=True) as connection:
+        async with await psycopg.AsyncConnection.connect(**PATIENCE | self._parameters, autocommit=True) as connection:
             await self._register(connection)
             await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(CHANNEL)))
             try:
                 while True:
-                    await self._renew(connection)
+                    async with asyncio.timeout(RENEWAL_TIMEOUT):
+                        await self._renew(connection)
                     if not first.done():
                         first.set_result(None)
                     async for _ in connection.notifies(timeout=RENEW_EVERY, stop_after=1):
@@ -99,22 +102,16 @@ class PostgresWatch:
             self._deadline = begun + LEASE.total_seconds()
             if row[0] == self._cache.epoch:
                 return
-            await self._catch_up(connection)
-
-    async def _catch_up(self, connection: "psycopg.AsyncConnection[Any]") -> None:
-        known = self._cache.epoch
-        cursor = await connection.execute(
-            "SELECT epoch, scope, subject FROM tokens_authoritychange WHERE epoch > %s ORDER BY epoch", [known]
-        )
-        rows = await cursor.fetchall()
-        if not rows or rows[0][0] != known + 1:
-            cursor = await connection.execute("SELECT epoch FROM tokens_authority WHERE id = 1")
-            newest = await cursor.fetchone()
-            if newest is None:
+            if row[0] is None:
                 raise psycopg.DataError("the row that counts changes of rights is missing")
-            self._cache.advance(newest[0], None)
-        else:
-            self._cache.advance(rows[-1][0], [(scope, subject) for _, scope, subject in rows])
+            await self._catch_up(connection, row[0])
+
+    async def _catch_up(self, connection: "psycopg.AsyncConnection[Any]", epoch: int) -> None:
+        cursor = await connection.execute(
+            "SELECT epoch, scope, subject FROM tokens_authoritychange WHERE epoch > %s AND epoch <= %s ORDER BY epoch",
+            [self._cache.epoch, epoch],
+        )
+        self._cache.catch_up(epoch, await cursor.fetchall())
 
 
 def boot_time() -> float:

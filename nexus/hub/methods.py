@@ -85,7 +85,7 @@ class Methods:
 
     async def initialize(self, context: Context) -> Reply:
         call, authority = context.call, context.authority
-        asked = protocol._text(call.params, "protocolVersion")
+        asked = protocol.text_of(call.params, "protocolVersion")
         version = asked if asked in protocol.LEGACY else protocol.LEGACY[0]
         call.client, call.version = _client_of(call), version
         reply = call.result(
@@ -135,7 +135,7 @@ class Methods:
 
     async def call_tool(self, context: Context) -> Reply:
         call = context.call
-        name = protocol._text(call.params, "name")
+        name = protocol.text_of(call.params, "name")
         context.tool = name
         if name == STATUS_TOOL and context.view.offers_status_tool and name not in context.view.routes:
             return call.result(self._status(context))
@@ -193,7 +193,7 @@ class Methods:
     def _states(self, view: ToolkitView) -> list[dict[str, Any]]:
         states = []
         for server in view.servers.values():
-            state = self._upstreams._states.get(server.pk)
+            state = self._upstreams.known_state(server)
             trouble = state.failure if state else server.failure
             since_when = state.failing_since if state else server.failed_at
             entry: dict[str, Any] = {"server": server.slug, "state": "failing" if trouble else "ok"}

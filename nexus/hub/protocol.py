@@ -73,7 +73,7 @@ def read(request: HubRequest, body: bytes) -> Call:
     rpc_id = bytes(message.id)
     params = _params(message, rpc_id)
     meta = _meta(params, rpc_id)
-    named = _text(meta, VERSION_KEY)
+    named = text_of(meta, VERSION_KEY)
     is_modern = version == MODERN or (not version and named == MODERN)
     if not version and named and named not in SUPPORTED:
         raise Refused(_unsupported(named, rpc_id))
@@ -151,7 +151,8 @@ def _meta(params: dict[str, msgspec.Raw], rpc_id: bytes) -> dict[str, msgspec.Ra
         raise Refused(_wrong_params("The member _meta must be an object.", rpc_id)) from None
 
 
-def _text(members: dict[str, msgspec.Raw], key: str) -> str:
+def text_of(members: dict[str, msgspec.Raw], key: str) -> str:
+    """Return the member if it is text, else nothing."""
     try:
         return msgspec.json.decode(members[key], type=str) if key in members else ""
     except msgspec.DecodeError:
@@ -171,13 +172,13 @@ def _check_modern(call: Call, request: HubRequest, meta: dict[str, msgspec.Raw])
         return
     if VERSION_KEY not in meta or CAPABILITIES_KEY not in meta:
         raise Refused(_wrong_params(f"The member _meta needs {VERSION_KEY} and {CAPABILITIES_KEY}.", call.id))
-    if _text(meta, VERSION_KEY) != call.version:
+    if text_of(meta, VERSION_KEY) != call.version:
         raise Refused(_mismatch("MCP-Protocol-Version", call))
     if b"mcp-method" in request.repeated or _decoded(request.text(b"mcp-method")) != call.method:
         raise Refused(_mismatch("Mcp-Method", call))
     if member := NAMED_BY.get(call.method):
         named = _decoded(request.text(b"mcp-name"))
-        if b"mcp-name" in request.repeated or named is None or named != _text(call.params, member):
+        if b"mcp-name" in request.repeated or named is None or named != text_of(call.params, member):
             raise Refused(_mismatch("Mcp-Name", call))
 
 

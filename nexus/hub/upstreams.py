@@ -14,12 +14,12 @@ from nexus.hub.authority import Database
 from profiles.models import Server
 from profiles.upstream.discovery import all_tools, leg_to, sentence
 from profiles.upstream.errors import UpstreamError
-from profiles.upstream.leg import Leg
+from profiles.upstream.leg import LIST_TIMEOUT, Leg
 
 logger = logging.getLogger("nexus.hub")
 
 LIST_EVERY = 60.0  # seconds after which a list is asked for again
-LIST_TIMEOUT = 2.0  # seconds that a client waits for it
+CLIENT_WAITS = 2.0  # seconds that a client waits for it
 ASK_AGAIN = 15.0  # seconds after which a server that failed is asked again
 
 
@@ -63,6 +63,10 @@ class Upstreams:
             state = self._states[server.pk] = State(leg_to(server), server.address)
         return state
 
+    def known_state(self, server: Server) -> State | None:
+        """Return how the server has been doing, or None if this process has not asked it yet."""
+        return self._states.get(server.pk)
+
     async def refresh(self, servers: list[Server]) -> None:
         """Ask those servers for their tools whose last list is old, all at once, within two seconds."""
         stale = [server for server in servers if self._wants_listing(server)]
@@ -72,7 +76,7 @@ class Upstreams:
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
                 task.add_done_callback(_log_failure)
-            await asyncio.wait(tasks, timeout=LIST_TIMEOUT)
+            await asyncio.wait(tasks, timeout=CLIENT_WAITS)
 
     def _wants_listing(self, server: Server) -> bool:
         try:
@@ -85,7 +89,7 @@ class Upstreams:
         state = self.state(server)
         state.listed_at = time.monotonic()
         try:
-            async with asyncio.timeout(LIST_TIMEOUT * 5):
+            async with asyncio.timeout(LIST_TIMEOUT):
                 tools = await all_tools(state.leg)
         except (UpstreamError, TimeoutError) as error:
             state.listed_at = 0.0

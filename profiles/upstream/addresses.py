@@ -25,6 +25,10 @@ NEVER: Sequence[Network] = [
         "168.63.129.16/32",
     )
 ]
+# Not public, though Python 3.11 says so: translation prefixes behind which anything may lie, and reserved ones.
+NOT_PUBLIC: Sequence[Network] = [
+    ipaddress.ip_network(text) for text in ("64:ff9b:1::/48", "::ffff:0:0:0/96", "::/96", "fec0::/10", "5f00::/16")
+]
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
@@ -57,7 +61,7 @@ def is_permitted(address: Address, port: int, allowed: Iterable[Network]) -> boo
         return False
     if address.is_loopback and port == settings.PORT:
         return False  # the hub itself
-    if address.is_global and not address.is_multicast:
+    if address.is_global and not address.is_multicast and not any(address in network for network in NOT_PUBLIC):
         return True
     return any(address in network for network in allowed)
 

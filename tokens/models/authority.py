@@ -8,7 +8,7 @@ when all that are alive have confirmed, or their lease has run out. On SQLite ea
 import time
 import uuid
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import ClassVar
 
 from django.db import connection, models, transaction
@@ -17,7 +17,7 @@ from django.db.models.functions import Now
 
 LEASE = timedelta(seconds=2)
 CHANNEL = "nexus_authority"
-KEPT = timedelta(hours=1)  # a hub that has slept longer forgets everything it knew
+KEPT = timedelta(hours=1)  # how far back the log of changes reaches
 
 
 class AuthorityManager(models.Manager["Authority"]):
@@ -37,6 +37,10 @@ class AuthorityManager(models.Manager["Authority"]):
                     cursor.execute("SELECT pg_notify(%s, %s)", [CHANNEL, str(epoch)])
                 transaction.on_commit(lambda: HubProcess.objects.wait_for(epoch))
         return epoch
+
+    def forget_old_changes(self, now: datetime) -> int:
+        """Delete what every living hub has long heard of; one that has not forgets everything it knew."""
+        return AuthorityChange.objects.filter(at__lt=now - KEPT).delete()[0]
 
 
 class Authority(models.Model):
