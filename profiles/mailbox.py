@@ -29,7 +29,7 @@ def is_in_files() -> bool:
 def newest(number: int) -> list[Mail]:
     """Return the newest mails; of each, the plain text only."""
     folder = Path(settings.NEXUS_DATA_DIR) / "mail"
-    files = sorted(folder.glob("*.log"), key=lambda path: path.name, reverse=True)
+    files = sorted(folder.glob("*.log"), key=lambda path: (path.stat().st_mtime_ns, path.name), reverse=True)
     return list(islice(chain.from_iterable(_mails_in(path) for path in files), number))
 
 
