@@ -6,6 +6,7 @@ import time
 import zoneinfo
 from collections.abc import Callable
 from http import HTTPStatus
+from urllib.parse import unquote_plus
 
 import structlog
 from django.conf import settings
@@ -15,10 +16,14 @@ from django.utils import timezone
 
 from nexus import proxies
 from nexus.views import database_unavailable, trouble
+from profiles.events import Actor, ActorKind
+from tokens import keys
+from tokens.models import DelegatedToken
 
 Handler = Callable[[HttpRequest], HttpResponse]
 DATABASE_DOWN = (OperationalError, InterfaceError)
 SECRET_SEGMENT = re.compile(r"[0-9A-Za-z_-]{40,}")  # of one-time links and resets; ids are shorter
+DECODED = 5  # times that an address is percent-decoded in search of a token
 
 logger = structlog.stdlib.get_logger("nexus.request")
 
@@ -85,6 +90,47 @@ class DatabaseDown:
             return None
         logger.error("database unavailable", error=str(exception))
         return database_unavailable(request)
+
+
+def no_token_in_address(get_response: Handler) -> Handler:
+    """Refuse an address that holds a token, before anything repeats it; tell the token's owner."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        secret = token_in(request.path) or token_in(request.META.get("QUERY_STRING", ""))
+        if secret is None:
+            return get_response(request)
+        note_token_in_url(request, secret)
+        return trouble(
+            request,
+            HTTPStatus.BAD_REQUEST,
+            "This address holds a token",
+            "Addresses stay in histories and logs, so nothing was done. Send a token in the Authorization header only, "
+            "and revoke this one: others may have read it.",
+        )
+
+    return middleware
+
+
+def token_in(address: str) -> str | None:
+    """Return the first token in a part of an address, however often it is percent-encoded."""
+    for _ in range(DECODED):
+        if match := keys.ANYWHERE.search(address):
+            return match[0]
+        decoded = unquote_plus(address)
+        if decoded == address:
+            return None
+        address = decoded
+    return None
+
+
+def note_token_in_url(request: HttpRequest, secret: str) -> None:
+    if keys.kind_of(secret):  # a guess leaves no trace
+        actor = Actor(
+            ActorKind.TOKEN,
+            address=request.META["REMOTE_ADDR"],
+            request_id=request.META.get("nexus.request_id", ""),
+        )
+        DelegatedToken.objects.all().note_in_url(keys.digest(secret), by=actor, now=timezone.now())
 
 
 def no_null_characters(get_response: Handler) -> Handler:

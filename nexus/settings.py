@@ -132,6 +132,7 @@ MIDDLEWARE = [
     "nexus.middleware.request_log",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
+    "nexus.middleware.no_token_in_address",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "nexus.middleware.no_null_characters",
     "nexus.middleware.DatabaseDown",

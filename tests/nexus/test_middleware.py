@@ -1,4 +1,5 @@
 import re
+from urllib.parse import quote
 
 import pytest
 from django.db import OperationalError, connection
@@ -7,6 +8,9 @@ from django.test import Client, RequestFactory
 from django.utils import timezone
 
 from nexus import middleware, views
+from profiles.events import Action, Event
+from tests.cast import make_token
+from tokens import keys
 
 ID = re.compile(r"[0-9a-f-]{36}")
 
@@ -103,3 +107,29 @@ def test_a_form_without_its_csrf_token_is_refused_in_plain_words(alice):
     response = client.post("/accounts/login/", {"login": "x"})
     assert response.status_code == 403
     assert "Nothing was changed" in response.content.decode()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/install/?api_key={}", "/?token={}", "/{}/", "/accounts/login/?next=%2F%3Ftoken%3D{}", "/static/x.css?v={}",
+        "/?next=%252F%253Ftoken%253D{}", "/admin/?q={}", "/?token={}&again={}", "/api/v1/tokens?x={}",
+    ],
+)  # fmt: skip
+def test_an_address_with_a_token_is_refused_and_its_owner_told(client, alice, work, address):
+    secret = make_token(alice, work).key.text
+    written = quote(secret).replace("nxs_", "nxs%5F") if "api_key" in address else secret
+    answer = client.get(address.replace("{}", written))
+    assert answer.status_code == 400
+    assert "holds a token" in answer.content.decode()
+    assert secret not in answer.content.decode() + str(answer.headers)
+    event = Event.objects.get(action=Action.TOKEN_IN_URL)
+    assert event.account_id == work.account_id
+    assert secret not in str(vars(event))
+
+
+@pytest.mark.django_db
+def test_a_guess_in_an_address_is_refused_and_leaves_no_trace(client):
+    assert client.get(f"/?token={keys.make(keys.Kind.DELEGATED).text}").status_code == 400
+    assert not Event.objects.filter(action=Action.TOKEN_IN_URL).exists()
