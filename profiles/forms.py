@@ -1,9 +1,12 @@
 import zoneinfo
 from typing import Any
 
+from allauth.account.forms import SignupForm
 from django import forms
+from django.contrib.auth.hashers import make_password
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
+from django.http import HttpRequest
 
 from profiles.models import Account, Server, Toolkit, User
 from profiles.models.servers import SLUG
@@ -12,6 +15,14 @@ from profiles.models.toolkits import ALIAS
 PLAIN_LINE = RegexValidator(
     r"^[^\x00-\x1f\x7f\u202a-\u202e\u2066-\u2069]+$", "Write the name on one line, in plain characters."
 )
+
+
+class SignUpForm(SignupForm):  # type: ignore[misc]
+    def try_save(self, request: HttpRequest) -> Any:
+        """Take as long for a known address as for a new one: time must not tell who has an account."""
+        if self.account_already_exists:
+            make_password(self.cleaned_data["password1"])
+        return super().try_save(request)
 
 
 class PasswordForm(forms.Form):

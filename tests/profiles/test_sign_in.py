@@ -4,6 +4,7 @@ from datetime import timedelta
 import pytest
 import time_machine
 from allauth.account.models import EmailAddress
+from django.contrib.auth.hashers import MD5PasswordHasher
 from django.core import mail
 from django.test import Client
 from django.utils import timezone
@@ -117,6 +118,26 @@ def test_sign_up_makes_a_personal_account_after_the_code(client, db):
     client.post("/accounts/signup/", {"email": "dora@example.com", "password1": PASSWORD, "password2": PASSWORD})
     assert not client.session.get("_auth_user_id")
     assert User.objects.get(email="dora@example.com").personal_account
+
+
+class CountingHasher(MD5PasswordHasher):
+    algorithm = "counting"
+    hashed: list[str] = []
+
+    def encode(self, password, salt):
+        self.hashed.append(password)
+        return super().encode(password, salt)
+
+
+@pytest.mark.parametrize("email", ["alice@example.com", "dora@example.com"])
+def test_sign_up_hashes_once_for_a_known_address_as_for_a_new_one(client, alice, settings, email):
+    settings.PASSWORD_HASHERS = ["tests.profiles.test_sign_in.CountingHasher", *settings.PASSWORD_HASHERS]
+    CountingHasher.hashed.clear()
+    chosen = "another long password 7"
+    answer = client.post("/accounts/signup/", {"email": email, "password1": chosen, "password2": chosen})
+    assert answer.status_code == 302
+    assert CountingHasher.hashed == [chosen]
+    assert not client.session.get("_auth_user_id")
 
 
 def test_sign_up_can_be_closed(client, db, settings):
