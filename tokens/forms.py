@@ -5,6 +5,7 @@ from zoneinfo import ZoneInfo
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.db.models import Q
 
 from profiles.events import Actor
 from profiles.models import Toolkit, User
@@ -13,6 +14,7 @@ from tokens import expiry
 from tokens.models import DelegatedToken, Issued
 from tokens.models.delegated import MAX_LIFE, DelegatedTokenQuerySet, refuse_bad_expiry
 
+TOOLKITS_NAMED = 8  # in the message about one that is not there
 LIMIT = "A token lives at most 30 days."
 LIVES = [(key, label) for key, (label, _) in expiry.PRESETS.items()] + [(expiry.CUSTOM, "Date and time of your own")]
 
@@ -188,29 +190,58 @@ class InstallForm(ExpiryForm):
             return None
 
 
+class ToolkitFilterField(forms.ModelChoiceField):  # type: ignore[type-arg]
+    """One of the toolkits that have tokens; the message about any other names those."""
+
+    def to_python(self, value: Any) -> Toolkit | None:
+        try:
+            toolkit: Toolkit | None = super().to_python(value)
+        except ValidationError as error:
+            assert self.queryset is not None
+            there = [str(toolkit) for toolkit in self.queryset[: TOOLKITS_NAMED + 1]]
+            more = ["or another of the list"] if len(there) > TOOLKITS_NAMED else []
+            named = ", ".join([*there[:TOOLKITS_NAMED], *more])
+            text = f"Choose one of: {named}." if there else "No toolkit of this account has a token yet."
+            raise ValidationError(text, code="invalid_choice") from error
+        return toolkit
+
+
 class TokenFilterForm(forms.Form):
-    state = forms.ChoiceField(required=False, choices=[("", "Any state"), *DelegatedToken.State.choices])
-    toolkit = forms.ModelChoiceField(queryset=Toolkit.objects.none(), required=False, empty_label="Any toolkit")
+    """Which tokens to show. It is read from the address; no value means any."""
+
+    state = forms.ChoiceField(
+        required=False, choices=[("", "Any state"), *DelegatedToken.State.choices],
+        error_messages={"invalid_choice": f"Choose one of: {', '.join(DelegatedToken.State.values)}."},
+    )  # fmt: skip
+    toolkit = ToolkitFilterField(queryset=Toolkit.objects.none(), required=False, empty_label="Any toolkit")
     text = forms.CharField(
         required=False, max_length=100, label="Search",
         widget=forms.TextInput(attrs={"type": "search", "placeholder": "Service, owner, id or last four"}),
     )  # fmt: skip
+    before = forms.ModelChoiceField(
+        queryset=DelegatedToken.objects.none(), required=False, to_field_name="public_id", widget=forms.HiddenInput,
+        error_messages={"invalid_choice": "This is no place in the list: “before” is the id of a token in it."},
+    )  # fmt: skip
 
-    def __init__(self, *args: Any, toolkits: ToolkitQuerySet, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, tokens: DelegatedTokenQuerySet, toolkits: ToolkitQuerySet, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        before = self.fields["before"]
+        assert isinstance(before, forms.ModelChoiceField)
+        before.queryset = tokens
         field = self.fields["toolkit"]
         assert isinstance(field, forms.ModelChoiceField)
         field.queryset = toolkits
 
     def narrow(self, tokens: DelegatedTokenQuerySet, now: datetime) -> DelegatedTokenQuerySet:
-        """Return those that the form describes; what it cannot read, it says and leaves out."""
-        self.full_clean()
-        if state := self.cleaned_data.get("state"):
+        """Return those that the form describes."""
+        if state := self.cleaned_data["state"]:
             tokens = tokens.in_state(state, now)
-        if toolkit := self.cleaned_data.get("toolkit"):
+        if toolkit := self.cleaned_data["toolkit"]:
             tokens = tokens.filter(toolkit=toolkit)
-        if text := self.cleaned_data.get("text"):
+        if text := self.cleaned_data["text"]:
             tokens = tokens.matching(text)
+        if last := self.cleaned_data["before"]:
+            tokens = tokens.filter(Q(issued_at__lt=last.issued_at) | Q(issued_at=last.issued_at, id__lt=last.pk))
         return tokens
 
 

@@ -3,7 +3,6 @@ from datetime import datetime
 from urllib.parse import urlencode
 
 from django.contrib import messages
-from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
@@ -55,14 +54,14 @@ class Shown:
 def tokens(request: HttpRequest) -> HttpResponse:
     user, account, now = signed_in(request), current_account(request), timezone.now()
     visible = DelegatedToken.objects.visible_to(user).filter(account=account)
-    form = TokenFilterForm(request.GET, toolkits=Toolkit.objects.filter(account=account, tokens__in=visible).distinct())
+    toolkits = Toolkit.objects.filter(account=account, tokens__in=visible).distinct()
+    form = TokenFilterForm(request.GET, tokens=visible, toolkits=toolkits)
+    filters = {key: value for key, value in request.GET.items() if value and key in form.fields and key != "before"}
+    if not form.is_valid():
+        return render(request, "tokens/tokens.html", {"form": form, "is_filtered": True}, status=422)
     found = form.narrow(visible, now).select_related("owner", "toolkit")
-    cursor = request.GET.get("before", "")
-    before = visible.filter(public_id=cursor).first() if cursor.isalnum() else None
-    if before:
-        found = found.filter(Q(issued_at__lt=before.issued_at) | Q(issued_at=before.issued_at, id__lt=before.pk))
+    before = form.cleaned_data["before"]
     rows = list(found.order_by("-issued_at", "-id")[: PAGE_SIZE + 1])
-    filters = {key: value for key, value in request.GET.items() if value and key in form.fields}
     context = {
         "form": form,
         "rows": [Shown.at(token, now) for token in rows[:PAGE_SIZE]],

@@ -81,9 +81,29 @@ def test_the_list_is_filtered_by_state_and_toolkit(as_alice, alice, acme, token)
     assert token.masked not in only
 
 
-@pytest.mark.parametrize("query", ["state=nonsense", "toolkit=zzz", "before=nobody"])
-def test_a_filter_that_makes_no_sense_breaks_nothing(as_alice, token, query):
-    assert as_alice.get(f"/tokens/?{query}").status_code == 200
+@pytest.mark.parametrize(
+    ("query", "says"),
+    [
+        ("state=nonsense", "Choose one of: active, ending,"),
+        ("toolkit=zzz", "Choose one of: Work."),
+        ("toolkit=00000000-0000-0000-0000-000000000000", "Choose one of: Work."),
+        ("before=nobody", "the id of a token in it"),
+    ],
+)
+def test_a_filter_that_makes_no_sense_says_what_is_allowed(as_alice, token, query, says):
+    answer = as_alice.get(f"/tokens/?{query}")
+    assert answer.status_code == 422
+    assert says in text(answer)
+    assert "No tokens are shown" in text(answer)
+    assert token.masked not in text(answer)
+
+
+@pytest.mark.parametrize("name", ["state", "toolkit", "text", "before", "anything"])
+def test_a_secret_typed_as_a_filter_is_refused_and_not_shown_again(as_alice, alice, work, name):
+    secret = make_token(alice, work, "n8n").key.text
+    answer = as_alice.get("/tokens/", {name: secret})
+    assert answer.status_code == 400
+    assert secret not in text(answer)
 
 
 @pytest.mark.parametrize("public_id", ["nobody", "a" * 500, "..%2f", "é"])
