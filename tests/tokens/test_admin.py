@@ -142,3 +142,15 @@ def test_who_is_not_staff_revokes_nothing_here(client, alice, token):
     revoke(client, [token], confirmed="1", reason="leaked")
     assert DelegatedToken.objects.get().revoked_at is None
     assert not mail.outbox
+
+
+@pytest.mark.parametrize(
+    "path",
+    [LIST, "/admin/tokens/reminder/", "/admin/profiles/event/", "/admin/profiles/user/", "/admin/activity/call/"],
+)
+@pytest.mark.parametrize("name", ["q", "state", "account"])
+def test_a_secret_typed_as_a_search_is_refused_and_not_shown_again(staff, alice, work, path, name):
+    secret = cast.make_token(alice, work, "n8n").key.text
+    answer = staff.get(path, {name: secret})
+    assert answer.status_code == 400
+    assert secret not in answer.content.decode() + str(answer.headers)
