@@ -50,6 +50,7 @@ def migrate() -> None:
     for alias in connections:
         if readiness.pending_migrations(alias):
             call_command("migrate", database=alias, interactive=False, verbosity=0)
+    call_command("createcachetable", verbosity=0)
 
 
 def collect_static() -> None:

@@ -206,8 +206,10 @@ CACHES = {
     }
     if REDIS_URL
     else {
-        "BACKEND": "django.core.cache.backends.filebased.FileBasedCache",
-        "LOCATION": str(NEXUS_DATA_DIR / "cache"),
+        # Files would not do: the limits of sign-in need an add that only one of many wins.
+        "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+        "LOCATION": "nexus_cache",
+        "OPTIONS": {"MAX_ENTRIES": 100_000},
     }
 }
 CELERY_QUEUE_DIR = NEXUS_DATA_DIR / "queue"

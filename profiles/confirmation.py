@@ -17,9 +17,9 @@ from django.utils import timezone
 from django.utils.crypto import constant_time_compare, salted_hmac
 from django.utils.http import url_has_allowed_host_and_scheme
 
-from profiles import limits
 from profiles.access import signed_in
 from profiles.events import Action, Actor, Event
+from profiles.models import Attempts
 
 FRESH_FOR = timedelta(minutes=10)
 CODE_LIFE = timedelta(minutes=10)
@@ -68,13 +68,13 @@ def take_form(request: HttpRequest, name: str) -> QueryDict | None:
     return QueryDict(text)
 
 
-def may_try(request: HttpRequest) -> bool:
+def may_try(request: HttpRequest, *, now: datetime) -> bool:
     """Count an attempt before it is looked at; return False when there were too many."""
-    return limits.count(f"confirm-try:{signed_in(request).pk}") <= ATTEMPTS
+    return Attempts.objects.take(f"confirm-try:{signed_in(request).pk}", ATTEMPTS, now=now)
 
 
-def may_mail(request: HttpRequest) -> bool:
-    return limits.count(f"confirm-mail:{signed_in(request).pk}") <= MAILS
+def may_mail(request: HttpRequest, *, now: datetime) -> bool:
+    return Attempts.objects.take(f"confirm-mail:{signed_in(request).pk}", MAILS, now=now)
 
 
 def new_code(request: HttpRequest, *, now: datetime) -> str:
@@ -103,7 +103,7 @@ def _digest(request: HttpRequest, code: str) -> str:
 def succeed(request: HttpRequest, *, method: str, now: datetime) -> None:
     """Note the confirmation in this session, under a new session key."""
     user = signed_in(request)
-    limits.forget(f"confirm-try:{user.pk}")
+    Attempts.objects.forget(f"confirm-try:{user.pk}")
     request.session.cycle_key()
     record_authentication(request, user, method, reauthenticated=True)
     Event.record(Action.CONFIRMED, by=Actor.from_request(request), now=now, subject=user, after={"method": method})

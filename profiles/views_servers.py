@@ -7,12 +7,11 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from profiles import limits
 from profiles.access import current_account, managed_account, signed_in
 from profiles.events import Actor
 from profiles.forms import ServerForm, note_errors
 from profiles.listing import list_again
-from profiles.models import Account, Server, Tool, Toolkit
+from profiles.models import Account, Attempts, Server, Tool, Toolkit
 from profiles.models.servers import refuse_bad_address
 from profiles.permissions import Act
 from profiles.upstream import discovery
@@ -84,7 +83,7 @@ def server_add(request: HttpRequest) -> HttpResponse:
 
 def _probe(request: HttpRequest, url: str, name: str) -> list[dict[str, Any]]:
     refuse_bad_address(url)
-    if limits.count(f"probe:{signed_in(request).pk}") > PROBES:
+    if not Attempts.objects.take(f"probe:{signed_in(request).pk}", PROBES, now=timezone.now()):
         raise ValidationError("You have looked at many servers in a short time. Wait 10 minutes, then try again.")
     return discovery.list_tools(Server(url=url, name=name, transport=Server.Transport.HTTP))
 

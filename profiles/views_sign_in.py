@@ -64,7 +64,7 @@ def confirm(request: HttpRequest) -> HttpResponse:
     form = PasswordForm(request.POST or None, user=user)
     if request.method != "POST" or not user.has_usable_password():
         return _confirm_page(request, form, status=200)
-    if not confirmation.may_try(request):
+    if not confirmation.may_try(request, now=timezone.now()):
         form.add_error(None, TOO_MANY)
         return _confirm_page(request, form, status=429)
     if not form.is_valid():
@@ -87,7 +87,7 @@ def _confirm_page(request: HttpRequest, form: Any, *, status: int) -> HttpRespon
 def confirm_mail(request: HttpRequest) -> HttpResponse:
     """Mail a code to the person."""
     user = signed_in(request)
-    if not confirmation.may_mail(request):
+    if not confirmation.may_mail(request, now=timezone.now()):
         messages.error(request, "Three codes are on their way already. Use the newest, or wait 10 minutes.")
     else:
         emails.confirmation_code(user, confirmation.new_code(request, now=timezone.now()))
@@ -102,7 +102,7 @@ def confirm_code(request: HttpRequest) -> HttpResponse:
     status = 200
     if request.method == "POST":
         now = timezone.now()
-        if not confirmation.may_try(request):
+        if not confirmation.may_try(request, now=now):
             form.add_error(None, TOO_MANY)
             status = 429
         elif form.is_valid() and confirmation.use_code(request, form.cleaned_data["code"], now=now):

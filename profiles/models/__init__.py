@@ -1,4 +1,5 @@
 from profiles.events import Event
+from profiles.models.attempts import Attempts
 from profiles.models.people import Account, Member, User
 from profiles.models.servers import Server, Tool
 from profiles.models.sign_in import SignInLink
@@ -6,6 +7,7 @@ from profiles.models.toolkits import FormerAlias, Toolkit, ToolkitServer, Toolki
 
 __all__ = [
     "Account",
+    "Attempts",
     "Event",
     "FormerAlias",
     "Member",

@@ -1,8 +1,9 @@
 import pytest
+from django.utils import timezone
 
-from profiles import limits, views_servers
+from profiles import views_servers
 from profiles.events import Action, Event
-from profiles.models import Server
+from profiles.models import Attempts, Server
 from tests import cast
 
 DOWN = "http://127.0.0.1:9/mcp"
@@ -111,7 +112,7 @@ def test_private_and_metadata_addresses_are_refused(at_acme, url):
 
 def test_looking_at_addresses_is_limited(at_acme, alice):
     for _ in range(views_servers.PROBES):
-        limits.count(f"probe:{alice.pk}")
+        Attempts.objects.take(f"probe:{alice.pk}", views_servers.PROBES, now=timezone.now())
     answer = at_acme.post("/servers/add/", {"url": DOWN, "name": "Scan"})
     assert "Wait 10 minutes" in answer.content.decode()
 
