@@ -64,13 +64,16 @@ def in_files(settings, tmp_path):
 
 @pytest.mark.usefixtures("in_files")
 def test_staff_read_mails_as_plain_text(staff, tmp_path):
-    for subject in ("First", "Second"):
-        mail = EmailMultiAlternatives(subject, f"Text of {subject} <b>x</b> ✓", to=["alice@example.com"])
+    connections = [get_connection() for _ in range(3)]  # all at once: a file is named after its connection's id
+    for subject, connection in zip(("First", "Second"), connections, strict=False):
+        mail = EmailMultiAlternatives(
+            subject, f"Text of {subject} <b>x</b> ✓", to=["alice@example.com"], connection=connection
+        )
         mail.attach_alternative("<script>alert(1)</script>", "text/html")
         mail.send()
         for file in (tmp_path / "mail").iterdir():  # the clock of files may stand still between two mails
             os.utime(file, ns=(file.stat().st_atime_ns, file.stat().st_mtime_ns - 1_000_000))
-    connection = get_connection()
+    connection = connections[-1]
     connection.send_messages([email_of("Third"), email_of("Fourth")])
     connection.close()
     page = staff.get("/settings/mail/").content.decode()
