@@ -17,7 +17,7 @@ PLAIN_LINE = RegexValidator(
 )
 
 
-class SignUpForm(SignupForm):  # type: ignore[misc]
+class SignUpForm(SignupForm):
     def try_save(self, request: HttpRequest) -> Any:
         """Take as long for a known address as for a new one: time must not tell who has an account."""
         if self.account_already_exists:
