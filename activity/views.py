@@ -8,7 +8,7 @@ from activity.forms import ActivityForm
 from activity.models import Call, CallQuerySet
 from profiles.access import current_account, signed_in
 
-CALLS_A_PAGE = 30
+CALLS_A_PAGE = 25
 
 
 @require_safe

@@ -56,6 +56,13 @@ def request_id(get_response: Handler) -> Handler:
     return middleware
 
 
+def level_of(request: HttpRequest, response: HttpResponse) -> int:
+    if response.status_code >= 500:
+        return logging.WARNING
+    is_static = request.path.startswith(settings.STATIC_URL) and response.status_code < 400
+    return logging.DEBUG if is_static else logging.INFO
+
+
 def request_log(get_response: Handler) -> Handler:
     """Write one line for each request; the query is left out, and what may be a secret in the path."""
 
@@ -63,7 +70,7 @@ def request_log(get_response: Handler) -> Handler:
         begun = time.perf_counter()
         response = get_response(request)
         logger.log(
-            logging.WARNING if response.status_code >= 500 else logging.INFO,
+            level_of(request, response),
             "request",
             method=request.method,
             path=SECRET_SEGMENT.sub("…", request.path),

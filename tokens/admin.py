@@ -73,14 +73,14 @@ class AccountFilter(admin.SimpleListFilter):
 class DelegatedTokenAdmin(ReadOnlyAdmin):
     list_display = (
         "name",
+        "standing",
         "masked",
         "owner",
-        "account",
         "alias",
-        "standing",
-        "issued_at",
         "expires_at",
         "last_used_at",
+        "account",
+        "issued_at",
     )
     list_select_related = ("owner", "account", "toolkit")
     list_filter = (StateFilter, AccountFilter, "revoke_reason")

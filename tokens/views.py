@@ -86,7 +86,7 @@ def token(request: HttpRequest, public_id: str) -> HttpResponse:
     context = {
         "shown": Shown.at(found, now),
         "token": found,
-        "ends": expiry.describe(found.ends_at, zone, now),
+        "ends": expiry.describe(found.revoked_at or found.ends_at, zone, now),
         "events": events,
     }
     return render(request, "tokens/token.html", context)

@@ -13,7 +13,7 @@ from profiles.events import Actor
 from profiles.models import Toolkit
 from tokens import expiry, snippets
 from tokens.forms import ExpiryForm, InstallForm
-from tokens.models import AlreadyIssued, Issued
+from tokens.models import AlreadyIssued, DelegatedToken, Issued
 
 KEPT = "install"
 
@@ -56,10 +56,13 @@ def _form_for_get(request: HttpRequest) -> InstallForm:
     user, now = signed_in(request), timezone.now()
     if kept := confirmation.take_form(request, KEPT):
         return InstallForm(kept, user=user, now=now)
-    initial: dict[str, Any] = {"name": request.GET.get("name", "")[:80]}
+    account = current_account(request)
+    initial: dict[str, Any] = {}
+    if wanted := request.GET.get("name", "")[:80]:
+        initial["name"] = DelegatedToken.objects.all().free_name(user, account, wanted)
     if request.GET.get("days") in expiry.PRESETS:
         initial["life"] = request.GET["days"]
-    usable = Toolkit.objects.usable_by(user).filter(account=current_account(request))
+    usable = Toolkit.objects.usable_by(user).filter(account=account)
     chosen = usable.filter(alias=request.GET.get("profile", "")).first() or usable.first()
     return InstallForm(initial={**initial, "toolkit": chosen and chosen.pk}, user=user, now=now)
 

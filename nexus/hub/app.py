@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import time
 from collections import Counter
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from urllib.parse import urlsplit
@@ -18,6 +17,7 @@ from activity.recorder import NotRecorded, Recorder
 from nexus.hub import protocol, refusals, replies, sessions
 from nexus.hub.authority import AuthorityCache, Database, Unavailable
 from nexus.hub.counters import counters
+from nexus.hub.exchange import Exchange
 from nexus.hub.methods import Changed, Context, Methods
 from nexus.hub.replies import Reply
 from nexus.hub.request import BadRequest, HubRequest, Receive, Scope, Send, TokenInUrl, TooLarge
@@ -37,18 +37,9 @@ PATHS = MCP_PATHS | {VERIFY_PATH}
 REFUSED_ROWS = 60  # rows of refusals per token and minute; the rest is counted
 DECISIONS = 5  # how often a request is decided anew when rights change under it
 BODY_TIMEOUT = 30.0  # seconds
+MAX_ATTEMPT = 64 * 1024  # bytes of a refused request that are looked at
 TOUCH_EVERY = 20.0  # seconds between two writes of when tokens were last used
 FORM = "application/x-www-form-urlencoded"
-
-
-@dataclass(slots=True)
-class Exchange:
-    """A request on its way through the hub, and what has become known of it."""
-
-    request: HubRequest
-    authority: TokenAuthority | None = None
-    context: Context | None = None
-    body: bytes | None = None
 
 
 class Hub:
@@ -138,7 +129,7 @@ class Hub:
             accounts, profiles = request.names()
             secret = request.secret()
         except TokenInUrl as problem:
-            await self._note_token_in_url(request, problem.secret)
+            exchange.authority = await self._token_in_url(request, problem.secret)
             return replies.bad_credentials(str(problem))
         except (BadRequest, ValueError) as problem:
             return replies.bad_credentials(str(problem))
@@ -159,11 +150,13 @@ class Hub:
             return replies.invalid_token(request.raw_query)
         exchange.authority = authority
         if refusal := authority.refusal(time.time()):
+            await self._read_attempt(exchange, receive)
             return refusals.refused(authority, refusal, request.raw_query)
         view = await self._cache.toolkit(authority.toolkit_id)
         if view is None:
             raise Changed
         if wrong := refusals.wrong_names(authority, view, accounts, profiles, request.raw_query):
+            await self._read_attempt(exchange, receive)
             return wrong
         self._used[authority.token_id] = datetime.now(UTC)
         if request.path == VERIFY_PATH:
@@ -171,6 +164,16 @@ class Hub:
         if request.method != "POST":
             return _only_post()
         return await self._call(exchange, authority, view, receive)
+
+    async def _read_attempt(self, exchange: Exchange, receive: Receive) -> None:
+        """Note what a refused request asked for, so that the owner sees in Activity what the service attempted."""
+        request = exchange.request
+        if request.method != "POST" or request.content_type != "application/json":
+            return
+        with contextlib.suppress(TooLarge, BadRequest, TimeoutError, protocol.Refused):
+            async with asyncio.timeout(BODY_TIMEOUT):
+                call = protocol.read(request, await request.body(receive, MAX_ATTEMPT))
+            exchange.attempt = call.method, protocol.text_of(call.params, "name")
 
     async def _without_credentials(self, request: HubRequest, receive: Receive) -> Reply:
         if request.content_type == FORM and request.method == "POST":
@@ -212,7 +215,7 @@ class Hub:
         if reply.outcome == "refused" and not self._has_room(authority.public_id, REFUSED_ROWS):
             counters.refusals_only_counted += 1
             return
-        row = row_of(exchange.request, authority, exchange.context, reply, len(exchange.body or b""))
+        row = row_of(exchange, authority, reply)
         try:
             await self._recorder.record(row)
         except NotRecorded:
@@ -251,13 +254,14 @@ class Hub:
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
-    async def _note_token_in_url(self, request: HubRequest, text: str) -> None:
-        """Tell the owner of a real token that it stands in logs now; a guess leaves no trace."""
+    async def _token_in_url(self, request: HubRequest, text: str) -> TokenAuthority | None:
+        """Return the real token that was sent in the address, and tell its owner; a guess leaves no trace."""
         match = keys.ANYWHERE.search(text)
-        if match and keys.kind_of(match[0]) and self._has_room(f"url {match[2]}", 1):
+        found = await self._cache.token(match[0]) if match else None
+        if match and found and self._has_room(f"url {found.public_id}", 1):
             actor = Actor(ActorKind.TOKEN, address=request.address, request_id=request.id)
-            with contextlib.suppress(Unavailable):
-                await self._database.run(_note_in_url, keys.digest(match[0]), actor)
+            await self._database.run(_note_in_url, keys.digest(match[0]), actor)
+        return found
 
     async def _touch_now_and_then(self) -> None:
         while True:

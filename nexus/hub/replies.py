@@ -111,4 +111,5 @@ def _resource(raw_query: bytes) -> tuple[str, str]:
 
 def _quoted(text: str) -> str:
     """Return the text in the characters that RFC 6750 section 3 allows in a description."""
-    return "".join(character if character in SAFE_IN_QUOTES else "'" for character in text)
+    plain = text.replace("…", "...")
+    return "".join(character if character in SAFE_IN_QUOTES else "'" for character in plain)

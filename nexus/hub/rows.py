@@ -4,17 +4,16 @@ import time
 from datetime import UTC, datetime
 
 from activity.recorder import CallRow
-from nexus.hub.methods import Context
+from nexus.hub.exchange import Exchange
 from nexus.hub.replies import Reply
-from nexus.hub.request import HubRequest
 from tokens import keys
 from tokens.lookup import TokenAuthority
 
 
-def row_of(
-    request: HubRequest, authority: TokenAuthority, context: Context | None, reply: Reply, bytes_in: int
-) -> CallRow:
+def row_of(exchange: Exchange, authority: TokenAuthority, reply: Reply) -> CallRow:
+    request, context = exchange.request, exchange.context
     call = context.call if context else None
+    method, tool = (context.call.method, context.tool) if context else exchange.attempt
     upstream_ms = context.upstream_ms if context else 0.0
     return CallRow(
         id=request.row_id,
@@ -31,14 +30,14 @@ def row_of(
         address=request.address[:45],
         user_agent=bounded(request.text(b"user-agent"), 300),
         protocol=call.version[:10] if call else "",
-        method=bounded(call.method, 60) if call else f"{request.method} {request.path}"[:60],
+        method=bounded(method or f"{request.method} {request.path}", 60),
         server=context.server if context else "",
-        tool=bounded(context.tool, 200) if context else "",
+        tool=bounded(tool, 200),
         outcome=reply.outcome,
         reason=bounded(reply.reason, 300),
         hub_ms=round((time.perf_counter() - request.begun) * 1000 - upstream_ms, 3),
         upstream_ms=round(upstream_ms, 3),
-        bytes_in=bytes_in,
+        bytes_in=len(exchange.body or b""),
         bytes_out=len(reply.body),
         request_id=request.id,
     )

@@ -395,3 +395,14 @@ async def test_a_token_sent_in_addresses_over_and_over_writes_one_event_a_minute
             answer = await client.send("GET", "/hub/mcp", query=f"token={secret}")
             assert answer.status == 400
         assert await in_thread(Event.objects.filter(action="token.in_url").count) == 1
+
+
+async def test_activity_says_what_a_refused_call_attempted(hub_client, in_thread):
+    async with stage(hub_client, in_thread) as (upstream, client, secret):
+        await client.call(secret, "echo__echo", query="profile=sales")
+        await client.send("GET", "/hub/mcp", query=f"token={secret}")
+        await in_thread(_revoke)
+        await client.call(secret, "echo__echo")
+        rows = await in_thread(lambda: list(Call.objects.order_by("at").values_list("method", "tool", "outcome")))
+        attempt = ("tools/call", "echo__echo", "refused")
+        assert rows == [attempt, ("GET /hub/mcp", "", "refused"), attempt]

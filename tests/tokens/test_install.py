@@ -243,3 +243,12 @@ def test_the_env_file_is_read_by_a_shell(as_alice, form, work, tmp_path):
         cwd=tmp_path, capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert shell.stdout == f"{work.mcp_url} {SECRET.search(page)[0]}"
+
+
+def test_a_link_that_names_a_living_token_fills_in_the_next_free_name(client, alice, acme, work):
+    client.force_login(alice)
+    client.post("/settings/account/", {"account": acme.pk})
+    cast.make_token(alice, work, "n8n")
+    cast.make_token(alice, work, "N8N 2")
+    assert 'value="n8n 3"' in client.get("/install/?profile=work&name=n8n").content.decode()
+    assert 'value="ci"' in client.get("/install/?profile=work&name=ci").content.decode()

@@ -1,6 +1,7 @@
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import chain, count
 from typing import ClassVar, Self
 
 from celery import current_app
@@ -81,6 +82,13 @@ class DelegatedTokenQuerySet(models.QuerySet["DelegatedToken"]):
         return self.filter(
             Q(name__icontains=text) | Q(owner__email__icontains=text) | Q(public_id=text) | Q(last_four=text)
         )
+
+    def free_name(self, owner: User, account: Account, wanted: str) -> str:
+        """Return the name, or the next one, as in “n8n 2”, that no living token of the owner has in this account."""
+        mine = self.filter(owner=owner, account=account, stage=DelegatedToken.Stage.CURRENT)
+        taken = {name.lower() for name in mine.filter(name__istartswith=wanted[:70]).values_list("name", flat=True)}
+        candidates = chain([wanted], (f"{wanted[:70]} {number}" for number in count(2)))
+        return next(name for name in candidates if name.lower() not in taken)
 
     def visible_to(self, user: User) -> Self:
         """Return the person's own tokens, and all of the accounts where they may revoke."""
