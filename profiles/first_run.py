@@ -26,7 +26,7 @@ def prepare(email: str, demo_repository: Path, *, now: datetime) -> User:
     offer("time", "Time", "What time it is, anywhere.", "mcp_server_time", now=now)
     make_demo_repository(demo_repository)
     offer(
-        "git", "Git", "A small demo repository: its log, its files.",
+        "git", "Git", f"A small demo repository. Its tools ask for repo_path: {demo_repository}",
         "mcp_server_git", "--repository", str(demo_repository), now=now,
     )  # fmt: skip
     return user
