@@ -176,14 +176,22 @@ class Hub:
             exchange.attempt = call.method, protocol.text_of(call.params, "name")
 
     async def _without_credentials(self, request: HubRequest, receive: Receive) -> Reply:
-        if request.content_type == FORM and request.method == "POST":
-            with contextlib.suppress(TooLarge, BadRequest):
-                if b"access_token=" in await request.body(receive):
+        return await self._token_in_form(request, receive) or replies.no_credentials(request.raw_query)
+
+    async def _token_in_form(self, request: HubRequest, receive: Receive) -> Reply | None:
+        """Refuse a form-encoded token, beside a header too (RFC 6750 section 2: one method in a request)."""
+        if request.content_type != FORM or request.method != "POST":
+            return None
+        with contextlib.suppress(TooLarge, BadRequest, TimeoutError):
+            async with asyncio.timeout(BODY_TIMEOUT):
+                if b"access_token=" in await request.body(receive, MAX_ATTEMPT):
                     return replies.bad_credentials("Send the token in the Authorization header, not in the body.")
-        return replies.no_credentials(request.raw_query)
+        return None
 
     async def _call(self, exchange: Exchange, authority: TokenAuthority, view: ToolkitView, receive: Receive) -> Reply:
         request = exchange.request
+        if twice := await self._token_in_form(request, receive):
+            return twice
         if request.content_type != "application/json":
             message = "Send the header Content-Type: application/json."
             return replies.error(415, replies.INVALID_REQUEST, message)

@@ -40,8 +40,9 @@ def test_a_guess_in_the_query_leaves_no_trace(scene):
 def test_a_token_in_the_path_opens_nothing_and_is_not_logged(scene):
     for path in (f"/{scene.secret}/sse", f"/mcp/{scene.secret}", f"/hub/mcp/{scene.secret}"):
         answer = scene.live.call(None, url=path)
-        assert answer.status_code in (400, 404)
+        assert answer.status_code == 400
         assert scene.secret not in str(answer.headers)
+    assert Event.objects.filter(action=Action.TOKEN_IN_URL, subject_id=str(scene.issued.token.pk)).exists()
     assert scene.secret[17:] not in scene.live.log
 
 
