@@ -176,18 +176,22 @@ class DelegatedTokenManager(models.Manager.from_queryset(DelegatedTokenQuerySet)
         )  # fmt: skip
         token.clean_fields()
         with transaction.atomic():
-            self.filter(owner=owner, account=toolkit.account, name__iexact=token.name).sweep(now)
-            try:
-                with transaction.atomic():
-                    token.save(force_insert=True)
-            except IntegrityError as error:
-                self._refuse_repetition(owner, idempotency_key)
-                raise ValidationError({"name": name_taken(token.name)}) from error
+            self._insert(token, now)
             Event.record(
                 Action.TOKEN_ISSUED, by=by, now=now, account=token.account, subject=token,
                 after={"toolkit": toolkit.alias, "expires_at": expires_at.isoformat(), "owner": str(owner)},
             )  # fmt: skip
         return Issued(token, key)
+
+    def _insert(self, token: "DelegatedToken", now: datetime) -> None:
+        """Write the row; a token of the same name whose time has come gives way first."""
+        self.filter(owner=token.owner, account=token.account, name__iexact=token.name).sweep(now)
+        try:
+            with transaction.atomic():
+                token.save(force_insert=True)
+        except IntegrityError as error:
+            self._refuse_repetition(token.owner, token.idempotency_key)
+            raise ValidationError({"name": name_taken(token.name)}) from error
 
     def _refuse_repetition(self, owner: User, idempotency_key: str | None) -> None:
         if idempotency_key and (token := self.filter(owner=owner, idempotency_key=idempotency_key).first()):

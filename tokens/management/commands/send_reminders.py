@@ -13,4 +13,4 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         with operator.one_line_refusals():
             sent = Reminder.objects.send_due(now=timezone.now())
-        self.stdout.write(f"{sent} reminders were sent.")
+        self.stdout.write(f"Reminders sent: {sent}")

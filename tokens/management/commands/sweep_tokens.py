@@ -13,4 +13,4 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         with operator.one_line_refusals():
             swept = DelegatedToken.objects.all().sweep(timezone.now())
-        self.stdout.write(f"{swept} tokens had reached their end.")
+        self.stdout.write(f"Tokens ended: {swept}")
