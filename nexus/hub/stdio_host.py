@@ -6,7 +6,6 @@ settings: it needs no database, and what it starts inherits none of the hub's ke
 """
 
 import asyncio
-import contextlib
 import itertools
 import json
 import os
@@ -28,6 +27,7 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 START_TIMEOUT = 20.0  # seconds
+BACKLOG = 1024  # connections that wait to be taken
 IDLE_LIMIT = 600.0  # seconds without a request, after which a server is stopped
 BACK_OFF_LIMIT = 30.0  # seconds between two starts of a server that keeps dying
 PROTOCOL_VERSION = "2025-11-25"
@@ -211,15 +211,23 @@ class StdioHost:
 def main(address: str) -> None:
     path = Path(address)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with contextlib.suppress(FileNotFoundError):
-        path.unlink()
     os.umask(0o077)  # the socket, and whatever the servers write, is for this user alone
-    listener = socket.socket(socket.AF_UNIX)
-    listener.bind(str(path))
+    listener = listen(path)
     config = uvicorn.Config(
         StdioHost(), log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=2
     )
     uvicorn.Server(config).run(sockets=[listener])
+
+
+def listen(path: Path) -> socket.socket:
+    """Return a socket at the path, which is there only when a connection to it is taken."""
+    unready = path.with_suffix(".new")
+    unready.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(unready))
+    listener.listen(BACKLOG)
+    unready.rename(path)
+    return listener
 
 
 if __name__ == "__main__":
