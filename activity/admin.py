@@ -8,7 +8,7 @@ from django.utils.safestring import SafeString
 from activity.models import Call
 from profiles.admin_pages import NewestFirstAdmin, SinceFilter, badge, every_field
 
-KINDS = {Call.Outcome.OK: "ok", Call.Outcome.REFUSED: "bad", Call.Outcome.FAILED: "bad"}
+KINDS = {Call.Outcome.OK: "ok", Call.Outcome.OPEN: "ok", Call.Outcome.REFUSED: "bad", Call.Outcome.FAILED: "bad"}
 
 
 class CallsSinceFilter(SinceFilter):

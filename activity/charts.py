@@ -117,7 +117,7 @@ def _bar(hour: int, at: datetime, numbers: Counter[tuple[int, str]]) -> Bar:
     errors = (Call.Outcome.TOOL_ERROR, Call.Outcome.UPSTREAM_ERROR, Call.Outcome.FAILED)
     return Bar(
         at=at,
-        ok=numbers[hour, Call.Outcome.OK],
+        ok=numbers[hour, Call.Outcome.OK] + numbers[hour, Call.Outcome.OPEN],
         refused=numbers[hour, Call.Outcome.REFUSED],
         errors=sum(numbers[hour, outcome] for outcome in errors),
     )

@@ -115,7 +115,8 @@ class ActivityForm(forms.Form):
         elif data["token"]:
             wanted &= of_token(data["token"])
         if data["outcome"]:
-            wanted &= ~Q(outcome=Call.Outcome.OK) if data["outcome"] == NOT_OK else Q(outcome=data["outcome"])
+            went_well = Q(outcome__in=[Call.Outcome.OK, Call.Outcome.OPEN])
+            wanted &= ~went_well if data["outcome"] == NOT_OK else Q(outcome=data["outcome"])
         if data["text"]:
             wanted &= containing(data["text"])
         return calls, wanted

@@ -109,6 +109,7 @@ class Call(models.Model):
         UPSTREAM_ERROR = "upstream_error", "Server error"  # the server did not answer, or with an error of protocol
         REFUSED = "refused", "Refused"  # we said no
         FAILED = "failed", "Failed"  # the request itself was wrong
+        OPEN = "open", "Under way"  # a stream that has begun and not ended
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     at = models.DateTimeField()

@@ -57,19 +57,29 @@ COLUMNS = CallRow._fields
 TABLE = "activity_call"
 
 
+COMPLETED = ("outcome", "reason", "hub_ms", "upstream_ms", "bytes_out", "server", "tool")
+
+
 class Recorder(Protocol):
+    """`record` writes a row; `complete` says how the call of a row that was written at its beginning has ended."""
+
     async def start(self) -> None: ...
     async def record(self, row: CallRow) -> None: ...
+    async def complete(self, row: CallRow) -> None: ...
     async def stop(self) -> None: ...
 
 
-Waiting = tuple[CallRow, "asyncio.Future[None]"]
+class Waiting(NamedTuple):
+    row: CallRow
+    done: "asyncio.Future[None]"
+    is_end: bool = False
 
 
 class SqliteRecorder:
     """Commits on the event loop itself, which takes less time than handing over to a thread would."""
 
     STATEMENT = f"INSERT INTO {TABLE} ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"  # noqa: S608
+    COMPLETION = f"UPDATE {TABLE} SET {', '.join(f'{name} = ?' for name in COMPLETED)} WHERE id = ?"  # noqa: S608
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -87,12 +97,18 @@ class SqliteRecorder:
         self._checkpoints.start()
 
     async def record(self, row: CallRow) -> None:
+        await self._enqueue(row, is_end=False)
+
+    async def complete(self, row: CallRow) -> None:
+        await self._enqueue(row, is_end=True)
+
+    def _enqueue(self, row: CallRow, *, is_end: bool) -> "asyncio.Future[None]":
         loop = asyncio.get_running_loop()
         done = loop.create_future()
         if not self._waiting:
             loop.call_soon(self._commit, loop.time() + RETRY_FOR)
-        self._waiting.append((row, done))
-        await done
+        self._waiting.append(Waiting(row, done, is_end))
+        return done
 
     async def stop(self) -> None:
         self._stopping.set()
@@ -107,7 +123,7 @@ class SqliteRecorder:
         loop = asyncio.get_running_loop()
         waiting, problem = self._waiting, None
         try:
-            self._write([row for row, _ in waiting])
+            self._write(waiting)
         except sqlite3.OperationalError as error:
             if "locked" in str(error) and loop.time() < deadline:
                 loop.call_later(0.005, self._commit, deadline)  # somebody deletes old rows; those who wait join us
@@ -119,11 +135,14 @@ class SqliteRecorder:
         self._waiting = []
         _settle(waiting, problem)
 
-    def _write(self, rows: list[CallRow]) -> None:
+    def _write(self, waiting: list[Waiting]) -> None:
         assert self._file
         self._file.execute("BEGIN IMMEDIATE")
         try:
-            self._file.executemany(self.STATEMENT, [_for_sqlite(row) for row in rows])
+            self._file.executemany(self.STATEMENT, [_for_sqlite(one.row) for one in waiting if not one.is_end])
+            ends = [(*_end_of(one.row), one.row.id.hex) for one in waiting if one.is_end]
+            if ends:
+                self._file.executemany(self.COMPLETION, ends)
             self._file.execute("COMMIT")
         except BaseException:
             self._file.execute("ROLLBACK")
@@ -142,6 +161,7 @@ class PostgresRecorder:
     """Copies what has gathered while the copy before was under way."""
 
     STATEMENT = f"COPY {TABLE} ({', '.join(COLUMNS)}) FROM STDIN"
+    COMPLETION = f"UPDATE {TABLE} SET {', '.join(f'{name} = %s' for name in COMPLETED)} WHERE id = %s AND at = %s"  # noqa: S608
 
     def __init__(self, parameters: dict[str, Any]) -> None:
         self._parameters = parameters
@@ -153,11 +173,17 @@ class PostgresRecorder:
         self._connection = await self._connect()
 
     async def record(self, row: CallRow) -> None:
+        await self._enqueue(row, is_end=False)
+
+    async def complete(self, row: CallRow) -> None:
+        await self._enqueue(row, is_end=True)
+
+    def _enqueue(self, row: CallRow, *, is_end: bool) -> "asyncio.Future[None]":
         done = asyncio.get_running_loop().create_future()
-        self._waiting.append((row, done))
+        self._waiting.append(Waiting(row, done, is_end))
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._drain())
-        await done
+        return done
 
     async def stop(self) -> None:
         if self._task:
@@ -170,7 +196,7 @@ class PostgresRecorder:
             batch, self._waiting = self._waiting, []
             try:
                 async with asyncio.timeout(RETRY_FOR + 3):
-                    await self._write([row for row, _ in batch])
+                    await self._write(batch)
             except psycopg.DataError:
                 await self._drain_singly(batch)
             except Exception as error:
@@ -181,15 +207,29 @@ class PostgresRecorder:
 
     async def _drain_singly(self, batch: list[Waiting]) -> None:
         """Write row by row: one that PostgreSQL does not take costs none of the others."""
-        for row, done in batch:
+        for one in batch:
             try:
-                await self._write([row])
+                await self._write([one])
             except (psycopg.Error, OSError) as error:
-                _settle([(row, done)], NotRecorded(type(error).__name__))
+                _settle([one], NotRecorded(type(error).__name__))
             else:
-                _settle([(row, done)])
+                _settle([one])
 
-    async def _write(self, rows: list[CallRow]) -> None:
+    async def _write(self, waiting: list[Waiting]) -> None:
+        rows = [one.row for one in waiting if not one.is_end]
+        if rows:
+            await self._insert(rows)
+        if ends := [one.row for one in waiting if one.is_end]:
+            await self._complete(ends)
+
+    async def _complete(self, rows: list[CallRow]) -> None:
+        if self._connection is None or self._connection.closed:
+            self._connection = await self._connect()
+        ends = [(*_end_of(CallRow(*_for_postgres(row))), row.id, row.at) for row in rows]
+        async with self._connection.cursor() as cursor:
+            await cursor.executemany(self.COMPLETION, ends)
+
+    async def _insert(self, rows: list[CallRow]) -> None:
         """Write the rows; over a lost connection once more, with the same ids, so that none is there twice."""
         if self._connection is None or self._connection.closed:
             self._connection = await self._connect()
@@ -218,6 +258,10 @@ class PostgresRecorder:
         return await psycopg.AsyncConnection.connect(**self._parameters, autocommit=True)
 
 
+def _end_of(row: CallRow) -> tuple[Any, ...]:
+    return tuple(getattr(row, name) for name in COMPLETED)
+
+
 def _for_sqlite(row: CallRow) -> tuple[Any, ...]:
     """Return the values as Django stores them: UUIDs as 32 hex digits, times as text in UTC without a zone."""
     return (
@@ -235,7 +279,8 @@ def _for_postgres(row: CallRow) -> tuple[Any, ...]:
 
 
 def _settle(waiting: list[Waiting], error: Exception | None = None) -> None:
-    for _, done in waiting:
+    for one in waiting:
+        done = one.done
         if done.done():
             continue
         if error:

@@ -1,8 +1,8 @@
 """What a toolkit offers: the one map that listing and calling read."""
 
+import json
 import uuid
 from dataclasses import dataclass, field
-from typing import Any
 
 from profiles.models import Server, Toolkit
 
@@ -14,7 +14,9 @@ class Route:
     exposed_name: str
     upstream_name: str
     server_id: uuid.UUID
-    definition: dict[str, Any]  # as the server last listed it
+    listing: bytes
+    timeout: float = 120.0
+    mirrored: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(slots=True, eq=False)
@@ -29,6 +31,10 @@ class ToolkitView:
     offers_status_tool: bool
     servers: dict[uuid.UUID, Server]
     routes: dict[str, Route]  # in the order in which they are listed
+    resource_servers: tuple[uuid.UUID, ...] = ()
+    prompt_servers: tuple[uuid.UUID, ...] = ()
+    is_plain: bool = False
+    listing: bytes = b""
     is_current: bool = field(default=True)
 
     def goes_by(self, name: str) -> bool:
@@ -46,7 +52,12 @@ def view_of(toolkit_id: uuid.UUID) -> ToolkitView | None:
     order = {server_id: position for position, server_id in enumerate(servers)}
     entries = toolkit.allowed_entries().select_related("tool")
     routes = [
-        Route(entry.exposed_name, entry.tool.name, entry.tool.server_id, entry.tool.definition)
+        Route(
+            entry.exposed_name,
+            entry.tool.name,
+            entry.tool.server_id,
+            json.dumps({**entry.tool.definition, "name": entry.exposed_name}).encode(),
+        )
         for entry in sorted(entries, key=lambda entry: (order[entry.tool.server_id], entry.tool_id))
     ]
     return ToolkitView(
@@ -58,6 +69,10 @@ def view_of(toolkit_id: uuid.UUID) -> ToolkitView | None:
         offers_status_tool=toolkit.offers_status_tool,
         servers=servers,
         routes={route.exposed_name: route for route in routes},
+        resource_servers=tuple(servers),
+        prompt_servers=tuple(servers),
+        is_plain=toolkit.naming == Toolkit.Naming.PLAIN,
+        listing=b",".join(route.listing for route in routes),
     )
 
 

@@ -4,29 +4,37 @@ import asyncio
 import contextlib
 import time
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from functools import lru_cache
-from urllib.parse import urlsplit
 
 import structlog
 from django.conf import settings
-from django.http.request import split_domain_port, validate_host
 from msgspec import json
 
-from activity.recorder import NotRecorded, Recorder
-from nexus.hub import protocol, refusals, replies, sessions
+from activity.recorder import CallRow, NotRecorded, Recorder
+from nexus.hub import protocol, refusals, replies
 from nexus.hub.authority import AuthorityCache, Database, Unavailable
+from nexus.hub.bus import Bus
+from nexus.hub.context import Changed, Context
 from nexus.hub.counters import counters
+from nexus.hub.door import Door
+from nexus.hub.downstream import Downstream, rfc3339
 from nexus.hub.exchange import Exchange
-from nexus.hub.methods import Changed, Context, Methods
+from nexus.hub.methods import Methods
+from nexus.hub.protocol import Call
 from nexus.hub.replies import Reply
 from nexus.hub.request import BadRequest, HubRequest, Receive, Scope, Send, TokenInUrl, TooLarge
+from nexus.hub.rights import Rights
 from nexus.hub.rows import row_of
+from nexus.hub.running import Running
+from nexus.hub.sessions import ClientSessions
+from nexus.hub.streams import Streams
 from nexus.hub.upstreams import Upstreams
 from profiles.events import Actor, ActorKind
 from profiles.resolver import ToolkitView
+from profiles.upstream.asking import PLAIN_ENVELOPE, Principal
 from tokens import keys
-from tokens.lookup import WARN_BEFORE, TokenAuthority
+from tokens.lookup import TokenAuthority
 from tokens.models import DelegatedToken
 
 logger = structlog.stdlib.get_logger("nexus.hub")
@@ -40,26 +48,33 @@ BODY_TIMEOUT = 30.0  # seconds
 MAX_ATTEMPT = 64 * 1024  # bytes of a refused request that are looked at
 TOUCH_EVERY = 20.0  # seconds between two writes of when tokens were last used
 FORM = "application/x-www-form-urlencoded"
+FIRST_WITH_STREAMS = "2025-03-26"  # before it, clients read one message of an answer
 
 
 class Hub:
     """One per process; `start` before the first request, `stop` after the last."""
 
-    def __init__(self, database: Database, cache: AuthorityCache, recorder: Recorder) -> None:
+    def __init__(self, database: Database, cache: AuthorityCache, recorder: Recorder, bus: Bus) -> None:
         self._database = database
         self._cache = cache
         self._recorder = recorder
-        self._upstreams = Upstreams(database)
-        self._methods = Methods(cache, self._upstreams)
+        self._bus = bus
+        self._door = Door()
+        self._upstreams = Upstreams(database, bus)
+        self._clients = ClientSessions(bus)
+        rights = Rights(cache)
+        self._methods = methods = Methods(cache, self._upstreams, bus, self._clients)
+        self._running = Running(rights, bus)
+        self._streams = Streams(rights, self._upstreams, methods.catalogs, methods.asked, self._clients, bus)
         self._used: dict[int, datetime] = {}
         self._minute = 0
         self._written: Counter[str] = Counter()  # rows of refusals in this minute, by token
         self._toucher: asyncio.Task[None] | None = None
-        self._origins = _own_origins() | set(settings.NEXUS_ALLOWED_ORIGINS)
 
     async def start(self) -> None:
         await self._cache.start()
         await self._recorder.start()
+        await self._bus.start()
         self._toucher = asyncio.create_task(self._touch_now_and_then())
 
     async def stop(self) -> None:
@@ -68,21 +83,23 @@ class Hub:
         await self._touch()
         await self._recorder.stop()
         self._upstreams.stop()
+        await self._bus.stop()
         await self._cache.stop()
         await self._database.stop()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = HubRequest(scope)
-        exchange = Exchange(request)
+        downstream = Downstream(request, send)
+        downstream.shown_origin = self._door.shown_origin(request)
+        exchange = Exchange(request, receive, downstream)
+        downstream.before_first_byte = lambda: self._open_row(exchange)
         try:
-            reply = self._door(request) or await self._answer(exchange, receive)
+            reply = self._door.answer(request) or await self._answer(exchange)
             if exchange.authority:
                 await self._record(exchange, exchange.authority, reply)
         except Unavailable as problem:
             logger.warning("refused, nothing is known for certain: %s", problem)
-            reply = replies.unavailable(
-                "Nexus cannot reach its database, so nothing is allowed now. Try again shortly."
-            )
+            reply = refusals.nothing_is_known()
         except NotRecorded as problem:
             reply = replies.unavailable("Activity cannot be written, so the answer is withheld; the tool may have run.")
             logger.error("a call could not be recorded: %s", problem)
@@ -91,7 +108,8 @@ class Hub:
             reply = replies.error(500, replies.UNAVAILABLE, f"Nexus failed. Give the operator this id: {request.id}")
             await self._record_failure(exchange, reply)
         self._count(exchange, reply)
-        await self._send(exchange, reply, send)
+        downstream.authority = exchange.authority
+        await downstream.finish(reply)
 
     def _count(self, exchange: Exchange, reply: Reply) -> None:
         request = exchange.request
@@ -109,21 +127,7 @@ class Hub:
                 request_id=request.id,
             )
 
-    def _door(self, request: HubRequest) -> Reply | None:
-        """Answer what needs no credentials: foreign hosts and origins (DNS rebinding), and preflights."""
-        if not _is_our_host(request.text(b"host")):
-            return replies.error(400, replies.INVALID_REQUEST, "This host name is not one of Nexus's.", refusal="host")
-        origin = request.text(b"origin")
-        if origin and origin not in self._origins:
-            message = (
-                "Web pages of this origin may not call Nexus. The operator can allow it with NEXUS_ALLOWED_ORIGINS."
-            )
-            return replies.error(403, replies.FORBIDDEN, message, refusal="origin")
-        if request.method == "OPTIONS":
-            return Reply(204, headers=_PREFLIGHT)
-        return None
-
-    async def _answer(self, exchange: Exchange, receive: Receive) -> Reply:
+    async def _answer(self, exchange: Exchange) -> Reply:
         request = exchange.request
         try:
             accounts, profiles = request.names()
@@ -134,45 +138,44 @@ class Hub:
         except (BadRequest, ValueError) as problem:
             return replies.bad_credentials(str(problem))
         if secret is None:
-            return await self._without_credentials(request, receive)
+            return await self._without_credentials(request, exchange.receive)
+        exchange.secret = secret
         for _ in range(DECISIONS):
             with contextlib.suppress(Changed):
-                return await self._decide(exchange, secret, accounts, profiles, receive)
+                return await self._decide(exchange, accounts, profiles)
         raise Unavailable("rights keep changing")
 
-    async def _decide(
-        self, exchange: Exchange, secret: str, accounts: list[str], profiles: list[str], receive: Receive
-    ) -> Reply:
+    async def _decide(self, exchange: Exchange, accounts: list[str], profiles: list[str]) -> Reply:
         """Decide on what is true now, and do it; raise Changed if that changes before the call begins."""
         request = exchange.request
-        authority = await self._cache.token(secret)
+        authority = await self._cache.token(exchange.secret)
         if authority is None:
             return replies.invalid_token(request.raw_query)
         exchange.authority = authority
         if refusal := authority.refusal(time.time()):
-            await self._read_attempt(exchange, receive)
+            await self._read_attempt(exchange)
             return refusals.refused(authority, refusal, request.raw_query)
         view = await self._cache.toolkit(authority.toolkit_id)
         if view is None:
             raise Changed
         if wrong := refusals.wrong_names(authority, view, accounts, profiles, request.raw_query):
-            await self._read_attempt(exchange, receive)
+            await self._read_attempt(exchange)
             return wrong
         self._used[authority.token_id] = datetime.now(UTC)
         if request.path == VERIFY_PATH:
             return _verified(request, authority, view)
-        if request.method != "POST":
-            return _only_post()
-        return await self._call(exchange, authority, view, receive)
+        if request.method == "POST":
+            return await self._call(exchange, authority, view)
+        return await self._without_body(exchange, authority, view)
 
-    async def _read_attempt(self, exchange: Exchange, receive: Receive) -> None:
+    async def _read_attempt(self, exchange: Exchange) -> None:
         """Note what a refused request asked for, so that the owner sees in Activity what the service attempted."""
         request = exchange.request
         if request.method != "POST" or request.content_type != "application/json":
             return
         with contextlib.suppress(TooLarge, BadRequest, TimeoutError, protocol.Refused):
             async with asyncio.timeout(BODY_TIMEOUT):
-                call = protocol.read(request, await request.body(receive, MAX_ATTEMPT))
+                call = protocol.read(request, await request.body(exchange.receive, MAX_ATTEMPT))
             exchange.attempt = call.method, protocol.text_of(call.params, "name")
 
     async def _without_credentials(self, request: HubRequest, receive: Receive) -> Reply:
@@ -188,9 +191,9 @@ class Hub:
                     return replies.bad_credentials("Send the token in the Authorization header, not in the body.")
         return None
 
-    async def _call(self, exchange: Exchange, authority: TokenAuthority, view: ToolkitView, receive: Receive) -> Reply:
+    async def _call(self, exchange: Exchange, authority: TokenAuthority, view: ToolkitView) -> Reply:
         request = exchange.request
-        if twice := await self._token_in_form(request, receive):
+        if twice := await self._token_in_form(request, exchange.receive):
             return twice
         if request.content_type != "application/json":
             message = "Send the header Content-Type: application/json."
@@ -198,7 +201,7 @@ class Hub:
         try:
             if exchange.body is None:
                 async with asyncio.timeout(BODY_TIMEOUT):
-                    exchange.body = await request.body(receive)
+                    exchange.body = await request.body(exchange.receive)
             call = protocol.read(request, exchange.body)
         except TimeoutError:
             return replies.error(408, replies.INVALID_REQUEST, f"The body did not arrive within {BODY_TIMEOUT:.0f} s.")
@@ -208,24 +211,80 @@ class Hub:
             return replies.error(400, replies.INVALID_REQUEST, str(problem))
         except protocol.Refused as refused:
             return refused.reply
-        principal = str(authority.token_id)
-        if not call.is_modern and call.method != "initialize" and (text := request.text(b"mcp-session-id")):
-            session = sessions.session_of(text, authority.owner_id, authority.toolkit_id)
-            if session is None:
-                return call.error(replies.UNAUTHORIZED, "This session is not known; initialize again.", status=404)
-            call.client = protocol.ClientInfo(session.client_name, session.client_version)
-            call.version = call.version or session.protocol
-            principal = f"{authority.owner_id}:{authority.toolkit_id}:{session.nonce}"
-        exchange.context = Context(call, authority, view, principal)
-        return await self._methods.answer(exchange.context)
+        if isinstance(context := self._context(exchange, call, authority, view), Reply):
+            return context
+        exchange.context = context
+        if call.is_modern and call.id and call.method == "subscriptions/listen":
+            return await self._listen(exchange, context)
+        return await self._running.run(exchange, self._methods.answer(context))
+
+    def _context(self, exchange: Exchange, call: Call, authority: TokenAuthority, view: ToolkitView) -> Context | Reply:
+        """Return what the call stands in: its session, if it names one, and as whom servers see it."""
+        downstream = exchange.downstream
+        if call.is_modern:
+            downstream.allows_stream = exchange.request.accepts_stream
+            return Context(call, authority, view, downstream, Principal(f"token:{authority.token_id}"), None)
+        text = exchange.request.text(b"mcp-session-id")
+        if not text and call.is_answer:
+            return call.error(replies.INVALID_REQUEST, "An answer belongs to a session: name it.", status=400)
+        if not text or call.method == "initialize":
+            return Context(call, authority, view, downstream, Principal(f"token:{authority.token_id}"), PLAIN_ENVELOPE)
+        session = self._clients.find(text, authority.owner_id, authority.toolkit_id)
+        if session is None:
+            return call.error(replies.UNAUTHORIZED, "This session is not known; initialize again.", status=404)
+        call.client, call.version = session.client, call.version or session.protocol
+        downstream.allows_stream = exchange.request.accepts_stream and session.protocol >= FIRST_WITH_STREAMS
+        principal, envelope = self._clients.principal_of(session), self._clients.envelope_of(session)
+        return Context(call, authority, view, downstream, principal, envelope, session)
+
+    async def _without_body(self, exchange: Exchange, authority: TokenAuthority, view: ToolkitView) -> Reply:
+        """Serve the stream of an older client's session, or end the session."""
+        request = exchange.request
+        version = request.text(b"mcp-protocol-version")
+        if request.method not in ("GET", "DELETE") or version == protocol.MODERN or not request.text(b"mcp-session-id"):
+            return _only_post()
+        context = self._context(exchange, protocol.no_call(version), authority, view)
+        if isinstance(context, Reply):
+            return context
+        assert context.session
+        exchange.context = context
+        if request.method == "GET":
+            context.downstream.allows_stream = True
+            return await self._streams.of_session(exchange, context)
+        await self._clients.end(context.session)
+        await self._upstreams.end(context)
+        return Reply(200)
+
+    async def _listen(self, exchange: Exchange, context: Context) -> Reply:
+        self._methods.forwarding.look(context)
+        if not context.downstream.allows_stream:
+            message = "Subscriptions come as a stream: send Accept: application/json, text/event-stream."
+            return context.call.error(replies.INVALID_REQUEST, message, status=400)
+        await self._upstreams.refresh(context, list(context.view.servers.values()))
+        wanted = await self._methods.offers.wanted(context)
+        if wanted is None:
+            message = "The member “notifications” must say what to tell, for at most 1,000 resources."
+            return context.call.error(replies.INVALID_PARAMS, message, status=400)
+        return await self._streams.listen(exchange, context, wanted)
+
+    async def _open_row(self, exchange: Exchange) -> None:
+        """Write the row of a stream before its first byte."""
+        assert exchange.authority
+        exchange.downstream.authority = exchange.authority
+        exchange.opened_at = datetime.now(UTC)
+        await self._write(self._recorder.record, row_of(exchange, exchange.authority, Reply(200, outcome="open")))
 
     async def _record(self, exchange: Exchange, authority: TokenAuthority, reply: Reply) -> None:
-        if reply.outcome == "refused" and not self._has_room(authority.public_id, REFUSED_ROWS):
+        is_first = exchange.opened_at is None
+        if is_first and reply.outcome == "refused" and not self._has_room(authority.public_id, REFUSED_ROWS):
             counters.refusals_only_counted += 1
             return
         row = row_of(exchange, authority, reply)
+        await self._write(self._recorder.record if is_first else self._recorder.complete, row)
+
+    async def _write(self, write: Callable[[CallRow], Awaitable[None]], row: CallRow) -> None:
         try:
-            await self._recorder.record(row)
+            await write(row)
         except NotRecorded:
             if settings.NEXUS_ACTIVITY != "best-effort":
                 raise
@@ -245,23 +304,6 @@ class Hub:
         self._written[subject] += 1
         return self._written[subject] <= limit
 
-    async def _send(self, exchange: Exchange, reply: Reply, send: Send) -> None:
-        request, authority = exchange.request, exchange.authority
-        headers, body = reply.headers, reply.body
-        if reply.status == 200 and body and request.accepts_only_stream():
-            body = b"event: message\ndata: " + body.replace(b"\n", b"\ndata: ") + b"\n\n"
-            headers = [header for header in headers if header != replies.JSON]
-            headers += [(b"content-type", b"text/event-stream"), (b"x-accel-buffering", b"no")]
-        headers = [*headers, (b"x-request-id", request.id.encode())]
-        if reply.status != 204:
-            headers.append((b"content-length", str(len(body)).encode()))
-        if authority:
-            headers += _token_headers(authority)
-        if (origin := request.headers.get(b"origin")) and origin.decode("latin-1") in self._origins:
-            headers += [(b"access-control-allow-origin", origin), (b"vary", b"origin"), _EXPOSED]
-        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
-
     async def _token_in_url(self, request: HubRequest, text: str) -> TokenAuthority | None:
         """Return the real token that was sent in the address, and tell its owner; a guess leaves no trace."""
         match = keys.ANYWHERE.search(text)
@@ -274,6 +316,7 @@ class Hub:
     async def _touch_now_and_then(self) -> None:
         while True:
             await asyncio.sleep(TOUCH_EVERY)
+            self._upstreams.reap()
             try:
                 await self._touch()
             except Exception:
@@ -288,12 +331,6 @@ class Hub:
         except Exception:
             self._used = used | self._used
             raise
-
-
-@lru_cache(maxsize=256)
-def _is_our_host(host: str) -> bool:
-    domain, _ = split_domain_port(host)
-    return validate_host(domain, settings.ALLOWED_HOSTS)
 
 
 def _note_in_url(digest: str, by: Actor) -> None:
@@ -316,45 +353,7 @@ def _verified(request: HubRequest, authority: TokenAuthority, view: ToolkitView)
         "account": str(authority.account_id),
         "profile": view.alias,
         "name": authority.name,
-        "expires_at": _rfc3339(authority.ends_at),
+        "expires_at": rfc3339(authority.ends_at),
         "seconds_left": int(authority.ends_at - time.time()),
     }
     return Reply(200, json.encode(content), [replies.JSON, replies.NO_STORE])
-
-
-def _token_headers(authority: TokenAuthority) -> list[tuple[bytes, bytes]]:
-    headers = [
-        (b"nexus-token-id", authority.public_id.encode()),
-        (b"nexus-token-expires", _rfc3339(authority.ends_at).encode()),
-    ]
-    left = authority.ends_at - time.time()
-    if 0 < left <= WARN_BEFORE:
-        headers.append((b"nexus-token-warning", b"expires-in=%d" % left))
-    return headers
-
-
-def _rfc3339(moment: float) -> str:
-    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _own_origins() -> set[str]:
-    """Return the portal's own origin; on a developer's machine, by each of its names."""
-    base = urlsplit(settings.NEXUS_BASE_URL)
-    if settings.NEXUS_PRODUCTION:
-        return {settings.NEXUS_BASE_URL}
-    port = f":{base.port}" if base.port else ""
-    return {settings.NEXUS_BASE_URL} | {f"http://{host}{port}" for host in ("localhost", "127.0.0.1", "[::1]")}
-
-
-_EXPOSED = (
-    b"access-control-expose-headers",
-    b"Mcp-Session-Id, WWW-Authenticate, X-Request-Id, Nexus-Token-Id, Nexus-Token-Expires, Nexus-Token-Warning",
-)
-_PREFLIGHT = [
-    (b"access-control-allow-methods", b"GET, POST, DELETE"),
-    (
-        b"access-control-allow-headers",
-        b"Authorization, Content-Type, Accept, MCP-Protocol-Version, Mcp-Session-Id, Mcp-Method, Mcp-Name",
-    ),
-    (b"access-control-max-age", b"600"),
-]

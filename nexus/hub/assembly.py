@@ -8,18 +8,23 @@ from django.db import connections
 from activity.recorder import PostgresRecorder, Recorder, SqliteRecorder
 from nexus.hub.app import Hub
 from nexus.hub.authority import AuthorityCache, Database, SqliteWatch, Watch
+from nexus.hub.bus import Bus, LocalBus, RedisBus
 from nexus.hub.lease import PostgresWatch
 
 
 def make_hub() -> Hub:
     database = Database()
-    return Hub(database, AuthorityCache(database, _watch()), make_recorder())
+    return Hub(database, AuthorityCache(database, _watch()), make_recorder(), _bus())
 
 
 def _watch() -> Watch:
     if settings.DATABASE_URL:
         return PostgresWatch(connection_parameters())
     return SqliteWatch(str(connections["default"].settings_dict["NAME"]))
+
+
+def _bus() -> Bus:
+    return RedisBus(settings.REDIS_URL) if settings.REDIS_URL else LocalBus()
 
 
 def make_recorder() -> Recorder:

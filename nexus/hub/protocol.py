@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -11,14 +11,12 @@ from nexus.hub import replies
 from nexus.hub.replies import Reply
 from nexus.hub.request import HubRequest
 from profiles.upstream import wire
+from profiles.upstream.asking import CAPABILITIES_KEY, CLIENT_KEY, LEVEL_KEY, VERSION_KEY
 from profiles.upstream.wire import Message
 
 MODERN = "2026-07-28"
 LEGACY = ("2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05")
 SUPPORTED = (MODERN, *LEGACY)
-VERSION_KEY = "io.modelcontextprotocol/protocolVersion"
-CAPABILITIES_KEY = "io.modelcontextprotocol/clientCapabilities"
-CLIENT_KEY = "io.modelcontextprotocol/clientInfo"
 SERVER_KEY = "io.modelcontextprotocol/serverInfo"
 NAMED_BY = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
 SERVER_INFO = {"name": "nexus", "title": "Nexus", "version": "0.1.0"}
@@ -48,6 +46,17 @@ class Call:
     version: str  # empty where the client names none
     is_modern: bool
     client: ClientInfo
+    meta: dict[str, msgspec.Raw] = field(default_factory=dict)
+
+    @property
+    def is_answer(self) -> bool:
+        """Return True for what a client answers to a request of a server's."""
+        return not self.method
+
+    @property
+    def wants_logs(self) -> bool:
+        """Return True for a request of the modern era that asks for log messages."""
+        return LEVEL_KEY in self.meta
 
     def error(self, code: int, message: str, *, status: int = 200, data: dict[str, Any] | None = None) -> Reply:
         return replies.error(status, code, message, rpc_id=self.id, data=data)
@@ -79,11 +88,18 @@ def read(request: HubRequest, body: bytes) -> Call:
         raise Refused(_unsupported(named, rpc_id))
     client = _client(meta)
     call = Call(
-        message, rpc_id, message.method or "", params, version or (MODERN if is_modern else ""), is_modern, client
+        message, rpc_id, message.method or "", params, version or (MODERN if is_modern else ""), is_modern, client, meta
     )
+    if call.is_answer and is_modern:
+        raise Refused(_invalid("Answers are not posted in this era: send the request again, with inputResponses."))
     if version == MODERN:
         _check_modern(call, request, meta)
     return call
+
+
+def no_call(version: str) -> Call:
+    """Return what stands for a request without a body: the stream of a session, or its end."""
+    return Call(Message(), b"", "", {}, version, False, ClientInfo())
 
 
 def _message(body: bytes) -> Message:
@@ -96,7 +112,7 @@ def _message(body: bytes) -> Message:
     raw_id = bytes(message.id)
     if raw_id and not _is_id(raw_id):
         raise Refused(_invalid("The id must be a string or a whole number."))
-    if message.method is None:
+    if message.method is None and not (raw_id and (message.result or message.error)):
         raise Refused(_invalid("This is not a request: the member “method” is missing."))
     return message
 

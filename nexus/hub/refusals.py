@@ -23,6 +23,10 @@ def refused(authority: TokenAuthority, refusal: Refusal, raw_query: bytes) -> Re
     return _with_reason(reply, refusal)
 
 
+def nothing_is_known() -> Reply:
+    return replies.unavailable("Nexus cannot reach its database, so nothing is allowed now. Try again shortly.")
+
+
 PAUSES = {
     Refusal.PAUSED: "is paused. Its owner or an admin can resume it.",
     Refusal.TOOLKIT_PAUSED: "is for the toolkit “{toolkit}”, which is paused. An admin of the account can resume it.",

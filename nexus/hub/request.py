@@ -108,6 +108,10 @@ class HubRequest:
         return "text/event-stream" in accept and "json" not in accept and "*/*" not in accept
 
     @property
+    def accepts_stream(self) -> bool:
+        return b"text/event-stream" in self.headers.get(b"accept", b"")
+
+    @property
     def content_type(self) -> str:
         return self.text(b"content-type").partition(";")[0].strip().lower()
 

@@ -17,7 +17,7 @@ def row_of(exchange: Exchange, authority: TokenAuthority, reply: Reply) -> CallR
     upstream_ms = context.upstream_ms if context else 0.0
     return CallRow(
         id=request.row_id,
-        at=datetime.now(UTC),
+        at=exchange.opened_at or datetime.now(UTC),
         account_id=authority.account_id,
         owner_id=authority.owner_id,
         owner_email=authority.owner_email,
@@ -38,7 +38,7 @@ def row_of(exchange: Exchange, authority: TokenAuthority, reply: Reply) -> CallR
         hub_ms=round((time.perf_counter() - request.begun) * 1000 - upstream_ms, 3),
         upstream_ms=round(upstream_ms, 3),
         bytes_in=len(exchange.body or b""),
-        bytes_out=len(reply.body),
+        bytes_out=exchange.downstream.bytes_out + len(reply.body),
         request_id=request.id,
     )
 

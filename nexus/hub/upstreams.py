@@ -1,6 +1,7 @@
 """The servers behind the hub, as this process reaches them: legs that stay open, and what they listed last."""
 
 import asyncio
+import contextlib
 import logging
 import time
 import uuid
@@ -8,19 +9,32 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 from django.utils import timezone
 
+from nexus.hub.asked import Destination
 from nexus.hub.authority import Database
+from nexus.hub.context import Context
 from profiles.models import Server
+from profiles.upstream import wire
+from profiles.upstream.answers import Answer, OnMessage
+from profiles.upstream.asking import Ask, Principal
 from profiles.upstream.discovery import all_tools, leg_to, sentence
-from profiles.upstream.errors import UpstreamError
+from profiles.upstream.errors import Unreachable, UpstreamError
 from profiles.upstream.leg import LIST_TIMEOUT, Leg
+from profiles.upstream.older import SessionStore
 
 logger = logging.getLogger("nexus.hub")
 
 LIST_EVERY = 60.0  # seconds after which a list is asked for again
 CLIENT_WAITS = 2.0  # seconds that a client waits for it
-ASK_AGAIN = 15.0  # seconds after which a server that failed is asked again
+ASK_AGAIN = 15.0  # seconds after which a server that failed is asked for its tools again
+BACK_OFF = 0.25  # seconds for which nobody tries a server that could not be reached; doubled each time
+BACK_OFF_LIMIT = 15.0
+
+
+class StillDown(Unreachable):
+    """The server could not be reached a moment ago, and was not asked again."""
 
 
 @dataclass(slots=True)
@@ -33,14 +47,24 @@ class State:
     failed_at: float = 0.0
     failing_since: datetime | None = None
     failure: str = ""
+    unreachable: int = 0  # times in a row that no connection could be made
 
-    def fail(self, failure: str) -> None:
+    def fail(self, failure: str, error: UpstreamError | None = None) -> None:
         self.failed_at = time.monotonic()
         self.failing_since = self.failing_since or timezone.now()
         self.failure = failure
+        if not isinstance(error, StillDown):
+            self.unreachable = self.unreachable + 1 if isinstance(error, Unreachable) else 0
 
     def recover(self) -> None:
-        self.failing_since, self.failure = None, ""
+        self.failing_since, self.failure, self.unreachable = None, "", 0
+
+    def refuse_while_down(self) -> None:
+        """Raise StillDown for a server that could not be reached a moment ago: not every call has to find out."""
+        if self.unreachable:
+            pause = min(BACK_OFF * 2.0**self.unreachable, BACK_OFF_LIMIT)
+            if time.monotonic() < self.failed_at + pause:
+                raise StillDown(self.failure)
 
     @property
     def wants_listing(self) -> bool:
@@ -49,8 +73,9 @@ class State:
 
 
 class Upstreams:
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, store: SessionStore | None = None) -> None:
         self._database = database
+        self._store = store
         self._states: dict[uuid.UUID, State] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -60,14 +85,62 @@ class Upstreams:
         if state is None or state.address != server.address:
             if state:
                 state.leg.close()
-            state = self._states[server.pk] = State(leg_to(server), server.address)
+            state = self._states[server.pk] = State(leg_to(server, self._store), server.address)
         return state
 
     def known_state(self, server: Server) -> State | None:
         """Return how the server has been doing, or None if this process has not asked it yet."""
         return self._states.get(server.pk)
 
-    async def refresh(self, servers: list[Server]) -> None:
+    async def ask(self, context: Context, server: Server, ask: Ask) -> Answer:
+        """Ask the server, signed in as the owner of the call; raise UpstreamError."""
+        return await self.state(server).leg.ask(ask)
+
+    async def listen(self, context: Context, server: Server, principal: Principal, on_message: OnMessage) -> None:
+        """Hand on what an older server says beside its answers in this session."""
+        await self.state(server).leg.older.listen(principal, b"", on_message)
+
+    async def tell(self, context: Context, body: bytes) -> None:
+        """Send this into every session that the client has open at servers of older eras."""
+        sending = (self._send(context, server, body) for server in context.view.servers.values())
+        await asyncio.gather(*sending)
+
+    async def hand_over(self, context: Context, destination: Destination) -> None:
+        """Give the client's answer to the server that asked."""
+        server = context.view.servers.get(destination.server)
+        if server:
+            message = context.call.message
+            members = {"result": message.result} if message.result else {"error": message.error}
+            body = wire.encode({"jsonrpc": "2.0", "id": msgspec.Raw(destination.id), **members})
+            await self._send(context, server, body)
+
+    async def _send(self, context: Context, server: Server, body: bytes) -> None:
+        with contextlib.suppress(UpstreamError):
+            leg = self.state(server).leg
+            if not leg.is_modern:
+                await leg.older.send(context.principal, b"", body)
+
+    async def end(self, context: Context) -> None:
+        """End every session that the client has open at servers of older eras."""
+        for state in list(self._states.values()):
+            state.leg.older.end_soon(context.principal)
+
+    async def introduce(self, context: Context, server: Server) -> None:
+        """Learn what the server offers, if this process does not know yet; raise UpstreamError."""
+        leg = self.state(server).leg
+        if not leg.is_known:
+            await leg.introduce(Principal("lists"))
+
+    async def is_modern(self, context: Context, server: Server) -> bool:
+        with contextlib.suppress(UpstreamError):
+            await self.introduce(context, server)
+        return self.state(server).leg.is_modern
+
+    def credential_key(self, context: Context, server: Server) -> str:
+        """Return what tells apart those who may see different things at the server."""
+        return ""
+
+    async def refresh(self, context: Context, servers: list[Server]) -> None:
         """Ask those servers for their tools whose last list is old, all at once, within two seconds."""
         stale = [server for server in servers if self._wants_listing(server)]
         if stale:
@@ -93,11 +166,21 @@ class Upstreams:
                 tools = await all_tools(state.leg)
         except (UpstreamError, TimeoutError) as error:
             state.listed_at = 0.0
-            state.fail(sentence(server, error) if isinstance(error, UpstreamError) else f"“{server}” does not answer.")
+            text = sentence(server, error) if isinstance(error, UpstreamError) else f"“{server}” does not answer."
+            state.fail(text, error if isinstance(error, UpstreamError) else None)
             await self._database.run(_remember_failure, server, state.failure)
             return
         state.recover()
         await self._database.run(_remember, server, tools)
+
+    def forget_lists(self, server: Server) -> None:
+        """Ask the server anew for what it lists when somebody wants to know."""
+        if state := self._states.get(server.pk):
+            state.listed_at = 0.0
+
+    def reap(self) -> None:
+        for state in self._states.values():
+            state.leg.older.reap()
 
     def stop(self) -> None:
         for state in self._states.values():

@@ -10,17 +10,18 @@ from profiles.models import Server
 from profiles.upstream import wire
 from profiles.upstream.errors import UpstreamError
 from profiles.upstream.leg import LIST_TIMEOUT, Leg
+from profiles.upstream.older import SessionStore
 
 MAX_TOOLS = 1000
 MAX_NAME = 200  # characters; the specification asks for at most 128
 MAX_PAGES = 50
 
 
-def leg_to(server: Server) -> Leg:
-    """Return the way to the server; raise AddressRefused."""
+def leg_to(server: Server, store: SessionStore | None = None) -> Leg:
+    """Return the way to the server; raise AddressRefused. Processes share sessions through the store."""
     if server.transport == Server.Transport.STDIO:
-        return Leg(f"unix:{settings.NEXUS_STDIO_SOCKET}", command=server.command)
-    return Leg(server.url)
+        return Leg(f"unix:{settings.NEXUS_STDIO_SOCKET}", command=server.command, name=str(server.pk), store=store)
+    return Leg(server.url, name=str(server.pk), store=store)
 
 
 def list_tools(server: Server) -> list[dict[str, Any]]:

@@ -12,3 +12,12 @@ class Unreachable(UpstreamError):
 
 class NoAnswer(UpstreamError):
     """The request was sent, and whether it ran is not known."""
+
+
+class SignInNeeded(UpstreamError):
+    """The server refused the request for want of a valid sign-in (401 or 403), so it did not run."""
+
+    def __init__(self, status: int, challenge: str) -> None:
+        super().__init__(f"it asks for a sign-in that Nexus does not have (HTTP {status})")
+        self.status = status
+        self.challenge = challenge

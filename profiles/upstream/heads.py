@@ -2,6 +2,8 @@
 
 import base64
 import json
+from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import SplitResult, quote
 
 from profiles.upstream.http import refuse_line_breaks
@@ -11,34 +13,54 @@ LEGACY = "2025-11-25"
 WRAPPED = "=?base64?"
 
 
-def to_address(parts: SplitResult) -> bytes:
-    """Return the head of a POST to a streamable HTTP server, without what its era adds."""
+@dataclass(frozen=True, slots=True)
+class Heads:
+    """What the heads to one server begin with, by method; none has its empty line yet."""
+
+    post: bytes
+    get: bytes
+    delete: bytes
+
+
+def to_address(parts: SplitResult) -> Heads:
+    """Return the heads to a streamable HTTP server, without what its era adds."""
     target = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~") + (f"?{_query(parts.query)}" if parts.query else "")
     host = (
         (parts.hostname or "").encode("idna").decode() if ":" not in (parts.hostname or "") else f"[{parts.hostname}]"
     )
     netloc = f"{host}:{parts.port}" if parts.port else host
-    return (
-        b"POST %b HTTP/1.1\r\nHost: %b\r\nUser-Agent: nexus\r\nContent-Type: application/json\r\n"
-        b"Accept: application/json, text/event-stream\r\n" % (_line(target), _line(netloc))
+    return _heads(_line(target), b"Host: %b\r\nUser-Agent: nexus\r\n" % _line(netloc))
+
+
+def to_stdio_host(command: list[str]) -> Heads:
+    quoted = json.dumps(command)  # in ASCII, unlike msgspec's
+    return _heads(b"/", b"Host: localhost\r\nnexus-command: %b\r\n" % _line(quoted))
+
+
+def _heads(target: bytes, common: bytes) -> Heads:
+    sends = b"Content-Type: application/json\r\nAccept: application/json, text/event-stream\r\n"
+    return Heads(
+        post=b"POST %b HTTP/1.1\r\n%b%b" % (target, common, sends),
+        get=b"GET %b HTTP/1.1\r\n%bAccept: text/event-stream\r\n" % (target, common),
+        delete=b"DELETE %b HTTP/1.1\r\n%b" % (target, common),
     )
 
 
-def to_stdio_host(command: list[str]) -> bytes:
-    quoted = json.dumps(command)  # in ASCII, unlike msgspec's
-    head = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nnexus-command: %b\r\n"
-    return head % _line(quoted)
-
-
+@lru_cache(maxsize=4096)
 def modern(base: bytes, method: str, name: str) -> bytes:
     """Add the headers that 2026-07-28 demands (basic/transports, standard headers)."""
     named = b"Mcp-Name: %b\r\n" % _line(wrapped(name)) if name else b""
     return b"%bMCP-Protocol-Version: %b\r\nMcp-Method: %b\r\n%b" % (base, MODERN.encode(), _line(method), named)
 
 
-def legacy(base: bytes, session: str) -> bytes:
-    head = b"%bMCP-Protocol-Version: %b\r\n" % (base, LEGACY.encode())
+def legacy(base: bytes, session: str, version: str = LEGACY) -> bytes:
+    head = b"%bMCP-Protocol-Version: %b\r\n" % (base, _line(version))
     return head + (b"Mcp-Session-Id: %b\r\n" % _line(session) if session else b"")
+
+
+def mirrored(header: str, value: str) -> bytes:
+    """Return the line that repeats an argument (2026-07-28, basic/transports: custom headers from parameters)."""
+    return b"Mcp-Param-%b: %b\r\n" % (_line(header), _line(wrapped(value)))
 
 
 def wrapped(value: str) -> str:

@@ -33,12 +33,21 @@ error_decoder = msgspec.json.Decoder(RpcError)
 encode = msgspec.json.encode
 
 
-def request(number: int, method: str, params: bytes) -> bytes:
-    return b'{"jsonrpc":"2.0","id":%d,"method":%b,"params":%b}' % (number, encode(method), params or b"{}")
+def request(rpc_id: bytes, method: str, params: bytes) -> bytes:
+    return b'{"jsonrpc":"2.0","id":%b,"method":%b,"params":%b}' % (rpc_id, encode(method), params or b"{}")
 
 
-def notification(method: str) -> bytes:
-    return b'{"jsonrpc":"2.0","method":%b}' % encode(method)
+def notification(method: str, params: bytes = b"") -> bytes:
+    more = b',"params":' + params if params else b""
+    return b'{"jsonrpc":"2.0","method":%b%b}' % (encode(method), more)
+
+
+def result(rpc_id: bytes, content: bytes) -> bytes:
+    return b'{"jsonrpc":"2.0","id":%b,"result":%b}' % (rpc_id, content)
+
+
+def error(rpc_id: bytes, code: int, message: str) -> bytes:
+    return b'{"jsonrpc":"2.0","id":%b,"error":{"code":%d,"message":%b}}' % (rpc_id, code, encode(message))
 
 
 def with_members(raw: bytes, **members: Any) -> bytes:
@@ -46,3 +55,13 @@ def with_members(raw: bytes, **members: Any) -> bytes:
     found: dict[str, Any] = dict(members_decoder.decode(raw)) if raw else {}
     found.update(members)
     return encode(found)
+
+
+def same_id(one: bytes, other: bytes) -> bool:
+    """Return True if the two are one JSON value, however it is written."""
+    if one == other:
+        return True
+    try:
+        return bool(one and other) and msgspec.json.decode(one) == msgspec.json.decode(other)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return False

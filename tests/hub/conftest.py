@@ -40,10 +40,12 @@ class HubClient:
             "type": "http", "method": method, "path": path, "query_string": query.encode(), "client": (peer, 4711),
             "headers": [(key.lower().encode(), value.encode("latin-1")) for key, value in pairs],
         }  # fmt: skip
-        messages = []
+        messages, parts = [], [{"type": "http.request", "body": body}]
 
         async def receive():
-            return {"type": "http.request", "body": body}
+            if parts:
+                return parts.pop()
+            return await asyncio.Future()  # the client stays, and says nothing more
 
         async def send(message):
             messages.append(message)

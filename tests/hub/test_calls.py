@@ -384,7 +384,7 @@ async def test_a_failure_of_ours_is_recorded_too(hub_client, in_thread):
         async def fail(context):
             raise ZeroDivisionError
 
-        client.hub._methods._table["ping"] = fail
+        client.hub._methods._older["ping"] = fail
         assert (await client.post(secret, "ping")).status == 500
         assert (await in_thread(Call.objects.get)).outcome == "failed"
 

@@ -7,8 +7,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from profiles.upstream import leg as leg_module
-from profiles.upstream import sse
+from profiles.upstream import older, sse
 from profiles.upstream.discovery import all_tools
 from profiles.upstream.errors import NoAnswer, Unreachable, UpstreamError
 from profiles.upstream.leg import Era, Leg
@@ -275,13 +274,13 @@ async def test_one_principal_does_not_wait_for_the_introduction_of_another():
     legacy, go_on = Legacy(), asyncio.Event()
     async with server(legacy) as (leg, seen):
         await leg.request("tools/list", b"{}", principal="first")
-        hello = leg._exchange_hello
+        introduce = leg.older._introduce
 
-        async def slowly(body):
+        async def slowly(principal, head):
             await go_on.wait()
-            return await hello(body)
+            return await introduce(principal, head)
 
-        leg._exchange_hello = slowly
+        leg.older._introduce = slowly
         waiting = asyncio.create_task(leg.request("tools/list", b"{}", principal="slow"))
         await asyncio.sleep(0)
         assert (await leg.request("tools/list", b"{}", principal="first")).result
@@ -290,8 +289,8 @@ async def test_one_principal_does_not_wait_for_the_introduction_of_another():
 
 
 async def test_the_sessions_of_an_older_server_are_bounded(monkeypatch):
-    monkeypatch.setattr(leg_module, "MAX_SESSIONS", 3)
+    monkeypatch.setattr(older, "MAX_SESSIONS", 3)
     async with server(Legacy()) as (leg, seen):
         for number in range(6):
             await leg.request("tools/list", b"{}", principal=str(number))
-        assert list(leg._sessions) == ["3", "4", "5"]
+        assert list(leg.older._sessions) == ["3", "4", "5"]

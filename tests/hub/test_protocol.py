@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from activity.models import Call
 from nexus.hub import protocol, sessions
 from nexus.hub.counters import counters
+from nexus.hub.protocol import ClientInfo
 from nexus.hub.request import HubRequest
 from tests import cast
 
@@ -60,7 +61,7 @@ def message(method="ping", **members):
         (message(params=[1]), 400, -32602),
         (message(params={"_meta": 3}), 400, -32602),
         (message("no/such"), 200, -32601),
-        (message("resources/list"), 200, -32601),
+        (message("tasks/get"), 200, -32601),
         (message("tools/list", params={"cursor": "x"}), 200, -32602),
         (message("tools/call"), 200, -32602),
         (message("tools/call", params={"name": 7}), 200, -32602),
@@ -141,7 +142,7 @@ async def test_an_unknown_version_at_initialize_is_answered_with_ours(hub_client
 
 async def test_a_session_that_is_forged_or_of_someone_else_is_not_found(hub_client, secret, bob, work):
     async with hub_client() as client:
-        theirs = sessions.open_session(bob.pk, work.pk, "2025-11-25", "x", "1")
+        theirs = sessions.open_session(bob.pk, work.pk, "2025-11-25", ClientInfo("x", "1"))
         altered = theirs[:-2] + ("AA" if theirs[-2:] != "AA" else "BB")
         for session in (theirs, altered, "x", "", "ä".encode().decode("latin-1"), "A" * 3000):
             answer = await send(client, secret, message(), {"mcp-session-id": session or " "})

@@ -1,0 +1,149 @@
+"""Resources, resource templates and prompts of the servers of a toolkit: asked for at once, kept while they last."""
+
+import asyncio
+import logging
+import re
+import time
+import uuid
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import NamedTuple
+
+import msgspec
+
+from nexus.hub.context import Context
+from nexus.hub.upstreams import CLIENT_WAITS, Upstreams
+from profiles.models import Server
+from profiles.upstream import wire
+from profiles.upstream.asking import LIST_TIMEOUT, PLAIN_ENVELOPE, Ask, Principal
+from profiles.upstream.discovery import MAX_PAGES, sentence
+from profiles.upstream.errors import UpstreamError
+from profiles.upstream.wire import Members
+
+logger = logging.getLogger("nexus.hub")
+
+FRESH_FOR = 5.0  # seconds
+MAX_ENTRIES = 5000  # of one server
+REMEMBERED = 2000  # catalogs in this process
+
+
+class Kind(NamedTuple):
+    """What is listed by `method` as `member`, told apart by `key`, and offered by servers with this capability."""
+
+    method: str
+    member: str
+    key: str
+    capability: str
+
+
+RESOURCES = Kind("resources/list", "resources", "uri", "resources")
+TEMPLATES = Kind("resources/templates/list", "resourceTemplates", "uriTemplate", "resources")
+PROMPTS = Kind("prompts/list", "prompts", "name", "prompts")
+
+
+@dataclass(slots=True)
+class Catalog:
+    """What a server listed last, by key, in its order; `failure` says why there is nothing newer."""
+
+    entries: dict[str, msgspec.Raw] = field(default_factory=dict)
+    asked_at: float = 0.0  # monotonic
+    failure: str = ""
+
+    @property
+    def is_fresh(self) -> bool:
+        return time.monotonic() - self.asked_at < FRESH_FOR
+
+
+class Catalogs:
+    def __init__(self, upstreams: Upstreams) -> None:
+        self._upstreams = upstreams
+        self._kept: OrderedDict[tuple[uuid.UUID, str, str], Catalog] = OrderedDict()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def of(self, context: Context, servers: Iterable[Server], kind: Kind) -> dict[uuid.UUID, Catalog]:
+        """Return each server's catalog; one that does not answer within two seconds, as it last was."""
+        found = {server.pk: self._catalog(context, server, kind) for server in servers}
+        stale = [server for server in servers if not found[server.pk].is_fresh]
+        if stale:
+            tasks = [asyncio.create_task(self._list(context, server, kind, found[server.pk])) for server in stale]
+            for task in tasks:
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+            await asyncio.wait(tasks, timeout=CLIENT_WAITS)
+        return found
+
+    def forget(self, server: Server) -> None:
+        """Ask the server anew when somebody wants to know."""
+        for (server_id, _, _), catalog in self._kept.items():
+            if server_id == server.pk:
+                catalog.asked_at = 0.0
+
+    def _catalog(self, context: Context, server: Server, kind: Kind) -> Catalog:
+        key = (server.pk, self._upstreams.credential_key(context, server), kind.method)
+        catalog = self._kept.setdefault(key, Catalog())
+        self._kept.move_to_end(key)
+        while len(self._kept) > REMEMBERED:
+            self._kept.popitem(last=False)
+        return catalog
+
+    async def _list(self, context: Context, server: Server, kind: Kind, catalog: Catalog) -> None:
+        try:
+            state = self._upstreams.state(server)
+            state.refuse_while_down()
+            async with asyncio.timeout(LIST_TIMEOUT):
+                await self._upstreams.introduce(context, server)
+                has_any = kind.capability in state.leg.capabilities
+                entries = await self._pages(context, server, kind) if has_any else {}
+        except UpstreamError as error:
+            catalog.failure = sentence(server, error)
+        except TimeoutError:
+            catalog.failure = f"“{server}” does not answer."
+        else:
+            catalog.entries, catalog.failure = entries, ""
+        catalog.asked_at = time.monotonic()
+
+    async def _pages(self, context: Context, server: Server, kind: Kind) -> dict[str, msgspec.Raw]:
+        """Return every page; what has no key that can be used is left out."""
+        entries: dict[str, msgspec.Raw] = {}
+        params: Members = {}
+        for _ in range(MAX_PAGES):
+            ask = Ask(kind.method, params, principal=Principal("lists"), envelope=PLAIN_ENVELOPE, timeout=LIST_TIMEOUT)
+            answer = await self._upstreams.ask(context, server, ask)
+            if answer.error:
+                raise UpstreamError(f"it answered {kind.method} with an error")
+            cursor = _take_page(answer.result, kind, entries)
+            if not cursor or len(entries) >= MAX_ENTRIES:
+                break
+            params = {"cursor": cursor}
+        return entries
+
+
+def _take_page(result: bytes, kind: Kind, entries: dict[str, msgspec.Raw]) -> msgspec.Raw | None:
+    try:
+        page = wire.members_decoder.decode(result)
+        for raw in msgspec.json.decode(page[kind.member], type=list[msgspec.Raw]):
+            key = msgspec.json.decode(raw, type=dict[str, msgspec.Raw]).get(kind.key)
+            if key is not None:
+                entries.setdefault(msgspec.json.decode(key, type=str), raw)
+    except (msgspec.DecodeError, KeyError):
+        raise UpstreamError(f"it answered {kind.method} with something that is not a list") from None
+    cursor = page.get("nextCursor")
+    return cursor if cursor is not None and bytes(cursor) != b"null" else None
+
+
+@lru_cache(maxsize=4096)
+def _pattern(template: str) -> re.Pattern[str]:
+    """Return what a URI of the template looks like (RFC 6570, as far as a path can tell)."""
+    parts = re.split(r"\{([+#./;?&]?)([^{}]*)\}", template)
+    text = ""
+    for position in range(0, len(parts), 3):
+        text += re.escape(parts[position])
+        if position + 1 < len(parts):
+            text += ".*" if parts[position + 1] else "[^/?#]+"
+    return re.compile(text)
+
+
+def is_of(template: str, uri: str) -> bool:
+    return len(uri) < 4000 and _pattern(template).fullmatch(uri) is not None

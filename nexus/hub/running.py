@@ -1,0 +1,108 @@
+"""What goes on beside a call that takes long: the client goes away or takes it back, or its rights end."""
+
+import asyncio
+import time
+from collections.abc import Awaitable
+from typing import Any
+
+from nexus.hub import replies
+from nexus.hub.bus import Bus
+from nexus.hub.exchange import Exchange
+from nexus.hub.replies import Reply
+from nexus.hub.request import Receive
+from nexus.hub.rights import Rights
+
+PATIENCE = 0.05  # seconds that a call may take before anybody watches it
+TICK = 1.0  # seconds between two looks at its rights
+COMMENT_EVERY = 15.0  # seconds
+SLOWEST_READER = 5.0  # seconds that a client may take to read what little we say by ourselves
+
+
+class Running:
+    def __init__(self, rights: Rights, bus: Bus) -> None:
+        self._rights = rights
+        self._sessions: dict[tuple[str, bytes], tuple[Exchange, asyncio.Task[Any]]] = {}
+        self._watches: dict[asyncio.Task[Any], asyncio.Task[None]] = {}
+        bus.on("cancelled", self._take_back)
+
+    async def run(self, exchange: Exchange, work: Awaitable[Reply]) -> Reply:
+        """Return the reply, or what the client is told where its call was cut short."""
+        task = asyncio.current_task()
+        assert task
+        key = self._key(exchange)
+        if key:
+            self._sessions[key] = exchange, task
+        timer = asyncio.get_running_loop().call_later(PATIENCE, self._start, exchange, task)
+        try:
+            return await work
+        except asyncio.CancelledError:
+            if exchange.cut is None:
+                raise
+            task.uncancel()
+            return exchange.cut
+        finally:
+            timer.cancel()
+            if key:
+                self._sessions.pop(key, None)
+            if watch := self._watches.pop(task, None):
+                watch.cancel()
+
+    def _key(self, exchange: Exchange) -> tuple[str, bytes] | None:
+        context = exchange.context
+        return (context.session.nonce, context.call.id) if context and context.session else None
+
+    def _start(self, exchange: Exchange, task: "asyncio.Task[Any]") -> None:
+        self._watches[task] = asyncio.get_running_loop().create_task(self._watch(exchange, task))
+
+    async def _watch(self, exchange: Exchange, task: "asyncio.Task[Any]") -> None:
+        gone = asyncio.ensure_future(disconnected(exchange.receive))
+        said_at = time.monotonic()
+        try:
+            while not task.done():
+                await asyncio.wait({gone}, timeout=TICK) if not gone.done() else await asyncio.sleep(TICK)
+                if gone.done() and exchange.context and exchange.context.call.is_modern:
+                    self._cut(exchange, task, went_away(exchange))
+                elif exchange.downstream.is_open and (refusal := await self._rights.refusal(exchange)):
+                    self._cut(exchange, task, refusal)
+                elif exchange.downstream.is_open and time.monotonic() - said_at > COMMENT_EVERY:
+                    if not await still_reads(exchange):
+                        self._cut(exchange, task, went_away(exchange))
+                    said_at = time.monotonic()
+        finally:
+            gone.cancel()
+
+    def _cut(self, exchange: Exchange, task: "asyncio.Task[Any]", reply: Reply) -> None:
+        if not task.done() and exchange.cut is None:
+            exchange.cut = reply
+            task.cancel()
+
+    def _take_back(self, data: dict[str, str]) -> None:
+        exchange, task = self._sessions.get((data["nonce"], data["id"].encode()), (None, None))
+        if exchange and task and exchange.context:
+            reply = exchange.context.call.error(replies.CANCELLED, "The client took this back.")
+            reply.outcome, reply.reason = "failed", "the client took it back"
+            self._cut(exchange, task, reply)
+
+
+async def still_reads(exchange: Exchange) -> bool:
+    """Send what keeps the stream alive; return False for a client that does not even read that."""
+    try:
+        async with asyncio.timeout(SLOWEST_READER):
+            await exchange.downstream.comment()
+    except TimeoutError:
+        return False
+    return True
+
+
+async def disconnected(receive: Receive) -> None:
+    """Return when the client has gone away."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def went_away(exchange: Exchange) -> Reply:
+    """Return what nobody reads any more; in the modern era, going away takes the call back."""
+    assert exchange.context
+    reply = exchange.context.call.error(replies.CANCELLED, "The client went away.")
+    reply.outcome, reply.reason = "failed", "the client went away"
+    return reply

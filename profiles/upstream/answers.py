@@ -1,0 +1,107 @@
+"""What comes back from a server: one answer, and what it says before it."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import msgspec
+
+from profiles.upstream import sse, wire
+from profiles.upstream.errors import NoAnswer, SignInNeeded, Unreachable, UpstreamError
+from profiles.upstream.http import Response
+from profiles.upstream.wire import Message
+
+# Takes a notification or a request of the server's, and the message as it came; returns False to refuse a request.
+OnMessage = Callable[[Message, bytes], Awaitable[bool]]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An upstream's answer: exactly one of `result` and `error` is there, as the bytes that came."""
+
+    result: bytes = b""
+    error: bytes = b""
+    status: int = 200  # of HTTP
+
+
+async def read_answer(response: Response, rpc_id: bytes, on_message: OnMessage) -> Answer:
+    """Read the answer to the request of this id from JSON or from a stream; hand on what a stream says before it.
+
+    Raise UpstreamError.
+    """
+    refuse_elsewhere(response)
+    if response.content_type == "text/event-stream":
+        return await _read_stream(response, rpc_id, on_message)
+    body = await response.read()
+    answer = answer_in(body, response.status)
+    if answer is None:
+        raise _not_mcp(response, body)
+    return answer
+
+
+async def _read_stream(response: Response, rpc_id: bytes, on_message: OnMessage) -> Answer:
+    async for data in sse.data_of_events(response.chunks()):
+        message = message_in(data)
+        if message is None:
+            continue
+        if message.method is not None:
+            await on_message(message, data)
+        elif wire.same_id(bytes(message.id), rpc_id) and (answer := _answer(message, response.status)):
+            return answer
+    raise NoAnswer("its stream ended before the answer")
+
+
+def message_in(data: bytes) -> Message | None:
+    try:
+        return wire.message_decoder.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def answer_in(data: bytes, status: int = 200) -> Answer | None:
+    """Return the answer in a message: its error, or its result, which in MCP is always an object."""
+    message = message_in(data)
+    return _answer(message, status) if message and message.method is None else None
+
+
+def _answer(message: Message, status: int) -> Answer | None:
+    result, error = bytes(message.result).lstrip(), bytes(message.error).lstrip()
+    if error.startswith(b"{"):
+        return Answer(error=error, status=status)
+    return Answer(result=result, status=status) if result.startswith(b"{") and error in (b"", b"null") else None
+
+
+def refuse_elsewhere(response: Response) -> None:
+    if response.status in (301, 302, 303, 307, 308):
+        raise UpstreamError(f"it sends elsewhere (HTTP {response.status}); give the final address instead")
+    if response.status in (401, 403):
+        raise SignInNeeded(response.status, response.headers.get("www-authenticate", ""))
+
+
+async def first_message(response: Response) -> bytes:
+    """Return the body, or what the first event of a stream says."""
+    if response.content_type == "text/event-stream":
+        async for data in sse.data_of_events(response.chunks()):
+            return data
+        return b""
+    return await response.read()
+
+
+def _not_mcp(response: Response, body: bytes) -> UpstreamError:
+    if response.status in (502, 503) and (detail := _detail(body)):
+        return Unreachable(detail)
+    return UpstreamError(f"it answered HTTP {response.status} with something that is not MCP")
+
+
+def _detail(body: bytes) -> str:
+    """Return what the stdio host says of a server that does not run."""
+    try:
+        return str(msgspec.json.decode(body)["detail"]).rstrip(".")
+    except (msgspec.DecodeError, KeyError, TypeError):
+        return ""
+
+
+def reason_in(error: bytes) -> str:
+    try:
+        return wire.error_decoder.decode(error).message[:200]
+    except msgspec.DecodeError:
+        return "no reason given"

@@ -1,0 +1,285 @@
+"""Sessions of one server of the older eras (2024-11-05 to 2025-11-25): opened, used, listened to, ended."""
+
+import asyncio
+import contextlib
+import itertools
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import msgspec
+
+from profiles.upstream import heads, sse, wire
+from profiles.upstream.answers import Answer, OnMessage, message_in, read_answer, reason_in
+from profiles.upstream.asking import LIST_TIMEOUT, Ask, Principal
+from profiles.upstream.errors import NoAnswer, UpstreamError
+from profiles.upstream.heads import LEGACY, Heads
+from profiles.upstream.http import Pool
+from profiles.upstream.wire import Message
+
+logger = logging.getLogger("nexus.upstream")
+
+MAX_SESSIONS = 1000  # of one server, in this process
+IDLE_LIMIT = 1800.0  # seconds without a request, after which a session is ended
+RECONNECT_AFTER = 1.0  # seconds between two streams of one session
+ACCEPTED = 64 * 1024  # bytes that are read of an answer to what needs none
+
+
+class SessionLost(Exception):
+    """The upstream no longer knows the session (404), so the request did not run."""
+
+
+class SessionStore(Protocol):
+    """Where the processes of an installation share which session of a server belongs to which client's session."""
+
+    async def get(self, key: str) -> str: ...
+    async def claim(self, key: str, value: str) -> str: ...
+    async def drop(self, key: str) -> None: ...
+
+
+@dataclass(slots=True)
+class Session:
+    id: str  # empty where the server gives none
+    version: str = LEGACY
+    used_at: float = field(default_factory=time.monotonic)
+
+
+class Welcome(msgspec.Struct):
+    """What a server says of itself in answer to `initialize`."""
+
+    protocolVersion: str = LEGACY
+    capabilities: msgspec.Raw = wire.EMPTY
+    instructions: str = ""
+
+
+class OlderSessions:
+    def __init__(self, pool: Pool, base: Heads, name: str = "", store: SessionStore | None = None) -> None:
+        """`name` tells this server from others in the store."""
+        self._pool = pool
+        self._base = base
+        self._name = name
+        self._store = store
+        self._ids = itertools.count(1)
+        self._sessions: OrderedDict[str, Session] = OrderedDict()
+        self._opening: dict[str, asyncio.Task[Session]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.welcome = Welcome()
+        self.has_been_welcomed = False
+
+    async def ask(self, ask: Ask) -> Answer:
+        """Ask in the principal's session; one that the server forgot is opened anew, once. Raise UpstreamError."""
+        for _ in range(2):
+            session = await self.open(ask.principal, ask.head)
+            try:
+                return await self._ask_in(session, ask)
+            except SessionLost:
+                await self._forget(ask.principal, session)
+        raise UpstreamError("it keeps forgetting the session that it gave")
+
+    async def _ask_in(self, session: Session, ask: Ask) -> Answer:
+        rpc_id = ask.id if ask.principal.keeps_ids and ask.id else b"%d" % next(self._ids)
+        head = heads.legacy(self._base.post, session.id, session.version) + ask.head
+        body = wire.request(rpc_id, ask.method, ask.older_params())
+        response = await self._pool.request(head, body, timeout=ask.timeout or LIST_TIMEOUT, last_look=ask.last_look)
+        try:
+            if response.status == 404:
+                raise SessionLost
+            async with asyncio.timeout(ask.timeout):
+                return await read_answer(response, rpc_id, self._taker(session, ask.head, ask.on_message))
+        except TimeoutError:
+            self._spawn(self._cancel(session, ask.head, rpc_id))
+            raise NoAnswer(f"it did not finish its answer within {ask.timeout:.0f} s") from None
+        except asyncio.CancelledError:
+            self._spawn(self._cancel(session, ask.head, rpc_id))
+            raise
+        finally:
+            response.close()
+
+    async def send(self, principal: Principal, head: bytes, body: bytes) -> bool:
+        """Send a notification or an answer into the session that is open already; return False if there is none."""
+        session = await self.known(principal)
+        if session is None:
+            return False
+        await self._post(session, head, body)
+        return True
+
+    async def known(self, principal: Principal) -> Session | None:
+        """Return the principal's session if it is open, in whichever process."""
+        if found := self._sessions.get(principal.key):
+            return found
+        if self._store and principal.keeps_ids and (text := await self._store.get(self._key(principal))):
+            return self._keep(principal, _session_in(text))
+        return None
+
+    async def listen(self, principal: Principal, head: bytes, on_message: OnMessage) -> None:
+        """Hand on what the server says beside its answers, for as long as the session lives and it has a stream."""
+        session = await self.known(principal)
+        while session and self._sessions.get(principal.key) is session:
+            session.used_at = time.monotonic()
+            request = heads.legacy(self._base.get, session.id, session.version) + head
+            response = await self._pool.request(request, b"", timeout=LIST_TIMEOUT)
+            try:
+                if response.status != 200 or response.content_type != "text/event-stream":
+                    return
+                take = self._taker(session, head, on_message)
+                async for data in sse.data_of_events(response.chunks()):
+                    if message := message_in(data):
+                        await take(message, data)
+            finally:
+                response.close()
+            await asyncio.sleep(RECONNECT_AFTER)
+
+    async def end(self, principal: Principal, head: bytes = b"") -> None:
+        """End the principal's session, if there is one; that the server does not answer changes nothing."""
+        if session := await self.known(principal):
+            await self._forget(principal, session)
+            await self._delete(session, head)
+
+    def end_soon(self, principal: Principal) -> None:
+        """End the principal's session beside what goes on."""
+        self._spawn(self.end(principal))
+
+    def reap(self) -> None:
+        """End the sessions that nobody has used for long."""
+        limit = time.monotonic() - IDLE_LIMIT
+        for key in [key for key, session in self._sessions.items() if session.used_at < limit]:
+            self._spawn(self._delete(self._sessions.pop(key)))
+
+    def close(self) -> None:
+        for task in (*self._opening.values(), *self._tasks):
+            task.cancel()
+
+    async def open(self, principal: Principal, head: bytes = b"") -> Session:
+        """Return the principal's session, opened once whoever asks first."""
+        if found := self._sessions.get(principal.key):
+            self._sessions.move_to_end(principal.key)
+            found.used_at = time.monotonic()
+            return found
+        task = self._opening.get(principal.key)
+        if task is None:
+            task = self._opening[principal.key] = asyncio.create_task(self._open_anew(principal, head))
+            task.add_done_callback(lambda _: self._opening.pop(principal.key, None))
+        return await asyncio.shield(task)
+
+    async def _open_anew(self, principal: Principal, head: bytes) -> Session:
+        if known := await self.known(principal):
+            return known
+        try:
+            async with asyncio.timeout(LIST_TIMEOUT):
+                session = await self._introduce(principal, head)
+        except TimeoutError:
+            raise NoAnswer(f"it did not start a session within {LIST_TIMEOUT:.0f} s") from None
+        if self._store and principal.keeps_ids:
+            winner = await self._store.claim(
+                self._key(principal), msgspec.json.encode([session.id, session.version]).decode()
+            )
+            if (other := _session_in(winner)).id != session.id:
+                self._spawn(self._delete(session, head))
+                session = other
+        return self._keep(principal, session)
+
+    def _keep(self, principal: Principal, session: Session) -> Session:
+        """Remember the session; the least used of too many is ended."""
+        kept = self._sessions.setdefault(principal.key, session)
+        while len(self._sessions) > MAX_SESSIONS:
+            _, oldest = self._sessions.popitem(last=False)
+            self._spawn(self._delete(oldest))
+        return kept
+
+    async def _introduce(self, principal: Principal, head: bytes) -> Session:
+        hello = {
+            "protocolVersion": principal.version,
+            "capabilities": msgspec.Raw(principal.capabilities),
+            "clientInfo": msgspec.Raw(principal.client),
+        }
+        rpc_id = b'"nexus-hello"' if principal.keeps_ids else b"%d" % next(self._ids)
+        body = wire.request(rpc_id, "initialize", wire.encode(hello))
+        response = await self._pool.request(self._base.post + head, body, timeout=LIST_TIMEOUT)
+        try:
+            answer = await read_answer(response, rpc_id, _ignore)
+        finally:
+            response.close()
+        if not answer.result:
+            raise UpstreamError(f"it refused to start a session ({reason_in(answer.error)})")
+        session = Session(response.headers.get("mcp-session-id", ""), self._welcomed(answer.result))
+        if not session.id.isascii() or not session.id.isprintable():
+            raise UpstreamError("it gave a session id that no header can carry")
+        await self._post(session, head, wire.notification("notifications/initialized"))
+        if principal.level and b'"logging"' in bytes(self.welcome.capabilities):
+            level = wire.encode({"level": principal.level})
+            await self._post(session, head, wire.request(b'"nexus-level"', "logging/setLevel", level))
+        return session
+
+    def _welcomed(self, result: bytes) -> str:
+        try:
+            self.welcome = msgspec.json.decode(result, type=Welcome)
+        except msgspec.DecodeError:
+            raise UpstreamError("it introduced itself with something that is not MCP") from None
+        self.has_been_welcomed = True
+        version = self.welcome.protocolVersion
+        return version if version.isascii() and version.isprintable() and len(version) < 20 else LEGACY
+
+    def _taker(self, session: Session, head: bytes, on_message: OnMessage | None) -> OnMessage:
+        """Return what takes in the server's own messages: a request that nobody can answer is refused at once."""
+
+        async def take(message: Message, data: bytes) -> bool:
+            rpc_id = bytes(message.id)
+            if rpc_id and message.method == "ping":
+                self._spawn(self._post(session, head, wire.result(rpc_id, b"{}")))
+            elif not (on_message and await on_message(message, data)) and rpc_id:
+                refusal = wire.error(rpc_id, -32601, f"The client of this call cannot answer {message.method}.")
+                self._spawn(self._post(session, head, refusal))
+            return True
+
+        return take
+
+    async def _cancel(self, session: Session, head: bytes, rpc_id: bytes) -> None:
+        params = wire.encode({"requestId": msgspec.Raw(rpc_id), "reason": "the client stopped waiting"})
+        await self._post(session, head, wire.notification("notifications/cancelled", params))
+
+    async def _post(self, session: Session, head: bytes, body: bytes) -> None:
+        request = heads.legacy(self._base.post, session.id, session.version) + head
+        response = await self._pool.request(request, body, timeout=LIST_TIMEOUT)
+        try:
+            if response.content_type != "text/event-stream":
+                await response.read(limit=ACCEPTED)
+        finally:
+            response.close()
+
+    async def _delete(self, session: Session, head: bytes = b"") -> None:
+        if session.id:
+            request = heads.legacy(self._base.delete, session.id, session.version) + head
+            response = await self._pool.request(request, b"", timeout=LIST_TIMEOUT)
+            response.close()
+
+    async def _forget(self, principal: Principal, session: Session) -> None:
+        if self._sessions.get(principal.key) is session:
+            del self._sessions[principal.key]
+        if self._store and principal.keeps_ids:
+            await self._store.drop(self._key(principal))
+
+    def _key(self, principal: Principal) -> str:
+        return f"{self._name}:{principal.key}"
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do it beside what goes on; that a server cannot be told of something harms nobody."""
+
+        async def quietly() -> None:
+            with contextlib.suppress(UpstreamError):
+                await work
+
+        task = asyncio.create_task(quietly())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _session_in(text: str) -> Session:
+    number, version = msgspec.json.decode(text, type=tuple[str, str])
+    return Session(number, version)
+
+
+async def _ignore(message: Message, data: bytes) -> bool:
+    return True
