@@ -223,7 +223,8 @@ class Hub:
         downstream = exchange.downstream
         if call.is_modern:
             downstream.allows_stream = exchange.request.accepts_stream
-            return Context(call, authority, view, downstream, Principal(f"token:{authority.token_id}"), None)
+            principal = Principal(f"token:{authority.token_id}")
+            return Context(call, authority, view, downstream, principal, None, mirrored=exchange.request.mirrored())
         text = exchange.request.text(b"mcp-session-id")
         if not text and call.is_answer:
             return call.error(replies.INVALID_REQUEST, "An answer belongs to a session: name it.", status=400)

@@ -20,6 +20,7 @@ class Context:
     principal: Principal
     envelope: Members | None  # None for a call that brings the modern era's own
     session: Session | None = None
+    mirrored: bytes = b""  # header lines that repeat arguments, as the client sent them
     server: str = ""
     tool: str = ""
     upstream_ms: float = 0.0

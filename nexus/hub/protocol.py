@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import contextlib
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -77,7 +78,7 @@ def read(request: HubRequest, body: bytes) -> Call:
     """Return the call in the body; raise Refused with the status and code of its era."""
     version = request.text(b"mcp-protocol-version")
     if version and version not in SUPPORTED:
-        raise Refused(_unsupported(version))
+        raise Refused(_unsupported(version, _id_in(body)))
     message = _message(body)
     rpc_id = bytes(message.id)
     params = _params(message, rpc_id)
@@ -100,6 +101,14 @@ def read(request: HubRequest, body: bytes) -> Call:
 def no_call(version: str) -> Call:
     """Return what stands for a request without a body: the stream of a session, or its end."""
     return Call(Message(), b"", "", {}, version, False, ClientInfo())
+
+
+def _id_in(body: bytes) -> bytes:
+    """Return the id of a request that is refused for another reason, so that its client knows which it was."""
+    with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raw_id = bytes(wire.message_decoder.decode(body).id)
+        return raw_id if raw_id and _is_id(raw_id) else b"null"
+    return b"null"
 
 
 def _message(body: bytes) -> Message:

@@ -103,6 +103,11 @@ class HubRequest:
                 raise BadRequest(f"The address names {key} more than once. Keep one.")
             found += values
 
+    def mirrored(self) -> bytes:
+        """Return the header lines that repeat arguments, ready to go on (2026-07-28: Mcp-Param-*)."""
+        names = [name for name in self.headers if name.startswith(b"mcp-param-") and name not in self.repeated]
+        return b"".join(b"%b: %b\r\n" % (name, self.headers[name]) for name in names)
+
     def accepts_only_stream(self) -> bool:
         accept = self.text(b"accept").lower()
         return "text/event-stream" in accept and "json" not in accept and "*/*" not in accept

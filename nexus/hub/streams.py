@@ -142,7 +142,7 @@ class Streams:
             return None
         if not leg.is_known:
             return None
-        if leg.is_modern:
+        if leg.is_modern_for(context.principal):
             asked = wanted or Wanted.of_session(context.view, self._clients.subscribed(context.session))
             content = asked.for_server(server.pk)
             return content, self._listen_to_modern(context, wanted, server, content)

@@ -72,7 +72,7 @@ class Tools:
         params = context.call.params
         if route.exposed_name != route.upstream_name:
             params = {**params, "name": msgspec.Raw(wire.encode(route.upstream_name))}
-        mirrored = _mirrored(route, params) if route.mirrored else b""
+        mirrored = _mirrored(route, params) if route.mirrored and not context.call.is_modern else b""
         try:
             answer = await self._forwarding.ask(
                 context, server, params, name=route.upstream_name, mirrored=mirrored, timeout=route.timeout

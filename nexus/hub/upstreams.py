@@ -117,7 +117,7 @@ class Upstreams:
     async def _send(self, context: Context, server: Server, body: bytes) -> None:
         with contextlib.suppress(UpstreamError):
             leg = self.state(server).leg
-            if not leg.is_modern:
+            if not leg.is_modern_for(context.principal):
                 await leg.older.send(context.principal, b"", body)
 
     async def end(self, context: Context) -> None:
@@ -133,8 +133,8 @@ class Upstreams:
 
     async def is_modern(self, context: Context, server: Server) -> bool:
         with contextlib.suppress(UpstreamError):
-            await self.introduce(context, server)
-        return self.state(server).leg.is_modern
+            await self.state(server).leg.meet(context.principal)
+        return self.state(server).leg.is_modern_for(context.principal)
 
     def credential_key(self, context: Context, server: Server) -> str:
         """Return what tells apart those who may see different things at the server."""

@@ -20,7 +20,7 @@ from profiles.upstream.answers import (
     refuse_elsewhere,
 )
 from profiles.upstream.asking import CALL_TIMEOUT, LIST_TIMEOUT, PLAIN_ENVELOPE, PLAIN_META, Ask, Principal
-from profiles.upstream.errors import NoAnswer, UpstreamError
+from profiles.upstream.errors import NoAnswer, SignInNeeded, Unreachable, UpstreamError
 from profiles.upstream.heads import MODERN
 from profiles.upstream.http import Pool
 from profiles.upstream.older import OlderSessions, SessionStore
@@ -58,11 +58,33 @@ class Leg:
         self._probing = asyncio.Lock()
         self._base = heads.to_stdio_host(command) if command else heads.to_address(addresses.parse(url))
         self._welcome = Welcome()
+        self._speaks_older: bool | None = None  # beside the modern era; None as long as nobody needed to know
         self.older = OlderSessions(self._pool, self._base, name, store)
 
     @property
     def is_modern(self) -> bool:
         return self._era is Era.MODERN
+
+    def is_modern_for(self, principal: Principal) -> bool:
+        """Return True if it is asked without a session: a client of the older eras keeps to them where the server can.
+
+        A server of both eras can ask such a client in the middle of a call only in a session.
+        """
+        return self.is_modern and not (principal.keeps_ids and self._speaks_older)
+
+    async def meet(self, principal: Principal, head: bytes = b"") -> None:
+        """Find out what must be known to ask as the principal; raise UpstreamError."""
+        if self._era is Era.UNKNOWN:
+            await self.find_era(head)
+        if self.is_modern and principal.keeps_ids and self._speaks_older is None:
+            try:
+                await self.older.open(principal, head)
+            except (Unreachable, NoAnswer, SignInNeeded):
+                raise
+            except UpstreamError:
+                self._speaks_older = False
+            else:
+                self._speaks_older = True
 
     @property
     def is_known(self) -> bool:
@@ -107,9 +129,9 @@ class Leg:
 
     async def ask(self, ask: Ask) -> Answer:
         """Ask, and return the answer; raise UpstreamError. A request that may have run is never sent again."""
-        if self._era is Era.UNKNOWN:
-            await self.find_era(ask.head)
-        if self._era is Era.MODERN:
+        if self._era is Era.UNKNOWN or (ask.principal.keeps_ids and self._speaks_older is None):
+            await self.meet(ask.principal, ask.head)
+        if self.is_modern_for(ask.principal):
             return await self._ask_modern(ask)
         try:
             return await self.older.ask(ask)
