@@ -70,8 +70,8 @@ class Forwarding:
         state.refuse_while_down()
         ask = Ask(
             context.call.method, params, id=context.call.id, name=name, principal=context.principal,
-            envelope=context.envelope, mirrored=mirrored or context.mirrored, timeout=timeout, last_look=lambda: self.look(context),
-            on_message=self._asked.passes_on(context, server),
+            envelope=context.envelope, mirrored=mirrored or context.mirrored, timeout=timeout,
+            last_look=lambda: self.look(context), on_message=self._asked.passes_on(context, server),
         )  # fmt: skip
         begun = time.perf_counter()
         try:

@@ -66,6 +66,67 @@ class HubClient:
     async def call(self, secret, tool, arguments=None, **headers):
         return await self.post(secret, "tools/call", {"name": tool, "arguments": arguments or {}}, **headers)
 
+    def begin(self, secret, message=None, method="POST", **headers):
+        """Begin a request whose answer may be a stream, and return it."""
+        sent = {
+            "host": "localhost", "authorization": f"Bearer {secret}", "content-type": "application/json",
+            "accept": "application/json, text/event-stream", **{key.replace("_", "-"): value for key, value in headers.items()},
+        }  # fmt: skip
+        return Begun(self.hub, method, json.dumps(message).encode() if message is not None else b"", sent)
+
+
+class Begun:
+    """A request under way: its events one by one, and a client that can go away."""
+
+    def __init__(self, hub, method, body, headers):
+        scope = {
+            "type": "http", "method": method, "path": "/hub/mcp", "query_string": b"", "client": ("203.0.113.9", 4711),
+            "headers": [(key.encode(), value.encode("latin-1")) for key, value in headers.items()],
+        }  # fmt: skip
+        self._parts = [{"type": "http.request", "body": body}]
+        self._gone = asyncio.Event()
+        self._sent = asyncio.Queue()
+        self.start = None
+        self._rest = b""
+        self.task = asyncio.create_task(hub(scope, self._receive, self._sent.put))
+
+    async def _receive(self):
+        if self._parts:
+            return self._parts.pop()
+        await self._gone.wait()
+        return {"type": "http.disconnect"}
+
+    def go_away(self):
+        self._gone.set()
+
+    @property
+    def headers(self):
+        return {name.decode(): value.decode("latin-1") for name, value in self.start["headers"]}
+
+    async def began(self):
+        self.start = self.start or await self._sent.get()
+        return self
+
+    async def event(self):
+        """Return the next message of the stream, or None at its end."""
+        await self.began()
+        while b"\n\n" not in self._rest:
+            part = await self._sent.get()
+            self._rest += part["body"]
+            if not part.get("more_body") and b"\n\n" not in self._rest:
+                return None
+        head, _, self._rest = self._rest.partition(b"\n\n")
+        data = [line[6:] for line in head.split(b"\n") if line.startswith(b"data: ")]
+        return json.loads(b"\n".join(data)) if data else await self.event()
+
+    async def answer(self):
+        await self.task
+        await self.began()
+        body = b""
+        while not self._sent.empty():
+            body += (await self._sent.get())["body"]
+        return Answer(self.start["status"], self.headers, body)
+
 
 @asynccontextmanager
 async def running_hub():

@@ -1,0 +1,46 @@
+"""Two hub processes on one Redis: a client's session is served by both."""
+
+import asyncio
+
+import pytest
+
+from profiles.models import Server, User
+from tests.hub.speaking import speaking
+from tests.hub.test_eras import _prepare, call, initialized, post
+
+pytestmark = [pytest.mark.django_db(transaction=True, databases="__all__")]
+
+
+async def test_an_answer_may_arrive_at_another_process(hub_client, in_thread):
+    for is_modern in (False, True):
+        async with speaking(is_modern) as server, hub_client() as client, hub_client() as other:
+            secret = await in_thread(_prepare_again, server)
+            session = await initialized(client, secret)
+            begun = client.begin(secret, call("ask"), mcp_session_id=session)
+            question = await begun.event()
+            answer = {"jsonrpc": "2.0", "id": question["id"], "result": {"content": {"name": "Ada"}}}
+            assert (await post(other, secret, session, answer)).status == 202
+            assert (await begun.event())["result"]["content"][0]["text"] == "Ada"
+            await begun.task
+
+
+async def test_two_processes_share_the_sessions_of_a_client(hub_client, in_thread):
+    async with speaking(False) as server, hub_client() as client, hub_client() as other:
+        secret = await in_thread(_prepare_again, server)
+        session = await initialized(client, secret)
+        before = server.sessions
+        for worker in (client, other, client):
+            assert (await post(worker, secret, session, call("count"))).status == 200
+        assert server.sessions == before + 1
+        stream = client.begin(secret, method="GET", mcp_session_id=session)
+        await asyncio.wait_for(server.listening.wait(), 10)
+        await other.begin(secret, method="DELETE", mcp_session_id=session).answer()
+        assert (await post(other, secret, session, call("count"))).status == 404
+        stream.go_away()
+        await stream.task
+
+
+def _prepare_again(server):
+    User.objects.filter(email="alice@example.com").delete()
+    Server.objects.all().delete()
+    return _prepare(server)
