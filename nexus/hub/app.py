@@ -174,8 +174,8 @@ class Hub:
         if request.method != "POST" or request.content_type != "application/json":
             return
         with contextlib.suppress(TooLarge, BadRequest, TimeoutError, protocol.Refused):
-            async with asyncio.timeout(BODY_TIMEOUT):
-                call = protocol.read(request, await request.body(exchange.receive, MAX_ATTEMPT))
+            work = request.body(exchange.receive, MAX_ATTEMPT)
+            call = protocol.read(request, await self._running.within(BODY_TIMEOUT, work))
             exchange.attempt = call.method, protocol.text_of(call.params, "name")
 
     async def _without_credentials(self, request: HubRequest, receive: Receive) -> Reply:
@@ -186,22 +186,21 @@ class Hub:
         if request.content_type != FORM or request.method != "POST":
             return None
         with contextlib.suppress(TooLarge, BadRequest, TimeoutError):
-            async with asyncio.timeout(BODY_TIMEOUT):
-                if b"access_token=" in await request.body(receive, MAX_ATTEMPT):
-                    return replies.bad_credentials("Send the token in the Authorization header, not in the body.")
+            body = await self._running.within(BODY_TIMEOUT, request.body(receive, MAX_ATTEMPT))
+            if b"access_token=" in body:
+                return replies.bad_credentials("Send the token in the Authorization header, not in the body.")
         return None
 
     async def _call(self, exchange: Exchange, authority: TokenAuthority, view: ToolkitView) -> Reply:
         request = exchange.request
-        if twice := await self._token_in_form(request, exchange.receive):
-            return twice
         if request.content_type != "application/json":
+            if twice := await self._token_in_form(request, exchange.receive):
+                return twice
             message = "Send the header Content-Type: application/json."
             return replies.error(415, replies.INVALID_REQUEST, message)
         try:
             if exchange.body is None:
-                async with asyncio.timeout(BODY_TIMEOUT):
-                    exchange.body = await request.body(exchange.receive)
+                exchange.body = await self._running.within(BODY_TIMEOUT, request.body(exchange.receive))
             call = protocol.read(request, exchange.body)
         except TimeoutError:
             return replies.error(408, replies.INVALID_REQUEST, f"The body did not arrive within {BODY_TIMEOUT:.0f} s.")

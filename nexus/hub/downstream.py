@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from nexus.hub.replies import JSON, Reply
 from nexus.hub.request import HubRequest, Send
@@ -90,22 +91,19 @@ class Downstream:
 
     def _common(self) -> Headers:
         headers = [(b"x-request-id", self._request.id.encode())]
-        if self.authority:
-            headers += _token_headers(self.authority)
+        if authority := self.authority:
+            headers += _token_headers(authority.public_id, authority.ends_at)
+            left = authority.ends_at - time.time()
+            if 0 < left <= WARN_BEFORE:
+                headers.append((b"nexus-token-warning", b"expires-in=%d" % left))
         if self.shown_origin:
             headers += [(b"access-control-allow-origin", self.shown_origin), (b"vary", b"origin"), EXPOSED]
         return headers
 
 
-def _token_headers(authority: TokenAuthority) -> Headers:
-    headers = [
-        (b"nexus-token-id", authority.public_id.encode()),
-        (b"nexus-token-expires", rfc3339(authority.ends_at).encode()),
-    ]
-    left = authority.ends_at - time.time()
-    if 0 < left <= WARN_BEFORE:
-        headers.append((b"nexus-token-warning", b"expires-in=%d" % left))
-    return headers
+@lru_cache(maxsize=4096)
+def _token_headers(public_id: str, ends_at: float) -> tuple[tuple[bytes, bytes], ...]:
+    return (b"nexus-token-id", public_id.encode()), (b"nexus-token-expires", rfc3339(ends_at).encode())
 
 
 def rfc3339(moment: float) -> str:

@@ -60,8 +60,9 @@ class Methods:
 
     async def answer(self, context: Context) -> Reply:
         """Answer the call as of now; raise Changed if its rights changed while its body was on the way."""
-        self.forwarding.look(context)
         call = context.call
+        if call.method != "tools/call":  # which looks for itself, right before it sends
+            self.forwarding.look(context)
         if call.is_answer or not call.id:
             return await self._note(context)
         method = (self._modern if call.is_modern else self._older).get(call.method)

@@ -2,6 +2,7 @@
 
 import time
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from activity.recorder import CallRow
 from nexus.hub.exchange import Exchange
@@ -43,6 +44,7 @@ def row_of(exchange: Exchange, authority: TokenAuthority, reply: Reply) -> CallR
     )
 
 
+@lru_cache(maxsize=4096)
 def bounded(text: str, limit: int) -> str:
     """Return at most `limit` characters that every store takes, without a secret among them."""
     if not text:

@@ -1,9 +1,11 @@
 """What goes on beside a call that takes long: the client goes away or takes it back, or its rights end."""
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from nexus.hub import replies
 from nexus.hub.bus import Bus
@@ -12,27 +14,42 @@ from nexus.hub.replies import Reply
 from nexus.hub.request import Receive
 from nexus.hub.rights import Rights
 
+T = TypeVar("T")
+
 PATIENCE = 0.05  # seconds that a call may take before anybody watches it
 TICK = 1.0  # seconds between two looks at its rights
 COMMENT_EVERY = 15.0  # seconds
 SLOWEST_READER = 5.0  # seconds that a client may take to read what little we say by ourselves
 
 
+@dataclass(slots=True)
+class Entry:
+    """A call that is under way, or a body that is awaited until `deadline` (seconds of the event loop's clock)."""
+
+    begun: float
+    exchange: Exchange | None = None
+    deadline: float = math.inf
+    is_late: bool = False
+    watch: "asyncio.Task[None] | None" = None
+
+
 class Running:
+    """One timer for all calls: a timer for each would cost more than all else that happens here."""
+
     def __init__(self, rights: Rights, bus: Bus) -> None:
         self._rights = rights
+        self._entries: dict[asyncio.Task[Any], Entry] = {}
         self._sessions: dict[tuple[str, bytes], tuple[Exchange, asyncio.Task[Any]]] = {}
-        self._watches: dict[asyncio.Task[Any], asyncio.Task[None]] = {}
+        self._timer: asyncio.TimerHandle | None = None
         bus.on("cancelled", self._take_back)
 
     async def run(self, exchange: Exchange, work: Awaitable[Reply]) -> Reply:
         """Return the reply, or what the client is told where its call was cut short."""
-        task = asyncio.current_task()
-        assert task
+        task = _current_task()
+        entry = self._enter(task, Entry(asyncio.get_running_loop().time(), exchange))
         key = self._key(exchange)
         if key:
             self._sessions[key] = exchange, task
-        timer = asyncio.get_running_loop().call_later(PATIENCE, self._start, exchange, task)
         try:
             return await work
         except asyncio.CancelledError:
@@ -41,18 +58,46 @@ class Running:
             task.uncancel()
             return exchange.cut
         finally:
-            timer.cancel()
+            del self._entries[task]
+            if entry.watch:
+                entry.watch.cancel()
             if key:
                 self._sessions.pop(key, None)
-            if watch := self._watches.pop(task, None):
-                watch.cancel()
+
+    async def within(self, seconds: float, work: Awaitable[T]) -> T:
+        """Await something for so long, give or take a tick; raise TimeoutError."""
+        task, now = _current_task(), asyncio.get_running_loop().time()
+        entry = self._enter(task, Entry(now, deadline=now + seconds))
+        try:
+            return await work
+        except asyncio.CancelledError:
+            if not entry.is_late:
+                raise
+            task.uncancel()
+            raise TimeoutError from None
+        finally:
+            del self._entries[task]
+
+    def _enter(self, task: "asyncio.Task[Any]", entry: Entry) -> Entry:
+        self._entries[task] = entry
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(PATIENCE, self._tick)
+        return entry
+
+    def _tick(self) -> None:
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        for task, entry in self._entries.items():
+            if entry.exchange and entry.watch is None and now - entry.begun > PATIENCE:
+                entry.watch = loop.create_task(self._watch(entry.exchange, task))
+            elif now > entry.deadline and not entry.is_late:
+                entry.is_late = True
+                task.cancel()
+        self._timer = loop.call_later(PATIENCE, self._tick) if self._entries else None
 
     def _key(self, exchange: Exchange) -> tuple[str, bytes] | None:
         context = exchange.context
         return (context.session.nonce, context.call.id) if context and context.session else None
-
-    def _start(self, exchange: Exchange, task: "asyncio.Task[Any]") -> None:
-        self._watches[task] = asyncio.get_running_loop().create_task(self._watch(exchange, task))
 
     async def _watch(self, exchange: Exchange, task: "asyncio.Task[Any]") -> None:
         gone = asyncio.ensure_future(disconnected(exchange.receive))
@@ -106,3 +151,9 @@ def went_away(exchange: Exchange) -> Reply:
     reply = exchange.context.call.error(replies.CANCELLED, "The client went away.")
     reply.outcome, reply.reason = "failed", "the client went away"
     return reply
+
+
+def _current_task() -> "asyncio.Task[Any]":
+    task = asyncio.current_task()
+    assert task
+    return task

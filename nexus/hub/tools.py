@@ -60,6 +60,7 @@ class Tools:
         route = context.view.routes.get(name)
         if route is not None:
             return await self._forward(context, route)
+        self._forwarding.look(context)
         if name == STATUS_TOOL and context.view.offers_status_tool:
             return call.result(self._status(context))
         text = f"`{name[:200]}` is not in toolkit `{context.view.alias}`; see tools/list"

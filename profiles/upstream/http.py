@@ -220,13 +220,13 @@ class Pool:
         self.host = self._parts.netloc
 
     async def request(
-        self, head: bytes, body: bytes, *, timeout: float, last_look: Callable[[], None] | None = None
+        self, head: bytes, body: bytes, *, timeout: float | None, last_look: Callable[[], None] | None = None
     ) -> Response:
         """Send the request and return the response when its headers are there.
 
         `head` is everything down to, not including, Content-Length. `last_look` runs immediately before the first byte
         is sent; what it raises goes to the caller and nothing is sent. Raise Unreachable if nothing was sent, NoAnswer
-        if it was and no answer came in `timeout` seconds.
+        if it was and no answer came in `timeout` seconds; without one, the caller watches the clock.
         """
         connection = self._take() or await self._open(timeout)
         try:
@@ -236,14 +236,15 @@ class Pool:
         except BaseException:
             self.give_back(connection)
             raise
-        timer = asyncio.get_running_loop().call_later(timeout, _time_out, answer, timeout)
+        timer = asyncio.get_running_loop().call_later(timeout, _time_out, answer, timeout) if timeout else None
         try:
             return await answer
         except BaseException:
             connection.abort()
             raise
         finally:
-            timer.cancel()
+            if timer:
+                timer.cancel()
 
     def _take(self) -> Connection | None:
         now = time.monotonic()
@@ -254,9 +255,9 @@ class Pool:
             connection.abort()
         return None
 
-    async def _open(self, timeout: float) -> Connection:
+    async def _open(self, timeout: float | None) -> Connection:
         try:
-            async with asyncio.timeout(min(CONNECT_TIMEOUT, timeout)):
+            async with asyncio.timeout(min(CONNECT_TIMEOUT, timeout or CONNECT_TIMEOUT)):
                 while len(self._held) + self._opening >= self._limit:
                     if (freed := await self._next_free()) is not None:
                         return freed
