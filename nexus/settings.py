@@ -41,6 +41,13 @@ def env_int(name: str, default: int) -> int:
         raise ImproperlyConfigured(f"{name}={text!r}: write a whole number.") from None
 
 
+def env_rate(name: str, default: int) -> int:
+    rate = env_int(name, default)
+    if rate < 1:
+        raise ImproperlyConfigured(f"{name}={rate}: write how many calls a second are allowed, 1 or more.")
+    return rate
+
+
 def env_list(name: str) -> list[str]:
     return [item.strip() for item in env_text(name).split(",") if item.strip()]
 
@@ -70,6 +77,10 @@ NEXUS_METRICS_TOKEN = env_text("NEXUS_METRICS_TOKEN")
 NEXUS_ALLOWED_ORIGINS = env_list("NEXUS_ALLOWED_ORIGINS")
 NEXUS_ALLOWED_NETWORKS = env_networks("NEXUS_ALLOWED_NETWORKS", "" if NEXUS_PRODUCTION else "127.0.0.0/8,::1/128")
 NEXUS_ACTIVITY = env_text("NEXUS_ACTIVITY", "required")
+# Calls per second. The defaults are more than one process serves: what servers can bear, only their owner knows.
+NEXUS_RATE_TOKEN = env_rate("NEXUS_RATE_TOKEN", 10_000)
+NEXUS_RATE_TOOLKIT = env_rate("NEXUS_RATE_TOOLKIT", 20_000)
+NEXUS_RATE_ACCOUNT = env_rate("NEXUS_RATE_ACCOUNT", 40_000)
 NEXUS_SIGN_UP = env_text("NEXUS_SIGN_UP", "closed" if NEXUS_PRODUCTION else "open")
 NEXUS_STDIO_SOCKET = NEXUS_DATA_DIR / "run" / "stdio.sock"
 DEBUG = env_bool("NEXUS_DEBUG")

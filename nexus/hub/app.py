@@ -20,6 +20,7 @@ from nexus.hub.counters import counters
 from nexus.hub.door import Door
 from nexus.hub.downstream import Downstream, rfc3339
 from nexus.hub.exchange import Exchange
+from nexus.hub.limits import CALLS, STREAMS, Limits
 from nexus.hub.methods import Methods
 from nexus.hub.protocol import Call
 from nexus.hub.replies import Reply
@@ -54,11 +55,14 @@ FIRST_WITH_STREAMS = "2025-03-26"  # before it, clients read one message of an a
 class Hub:
     """One per process; `start` before the first request, `stop` after the last."""
 
-    def __init__(self, database: Database, cache: AuthorityCache, recorder: Recorder, bus: Bus) -> None:
+    def __init__(
+        self, database: Database, cache: AuthorityCache, recorder: Recorder, bus: Bus, limits: Limits
+    ) -> None:
         self._database = database
         self._cache = cache
         self._recorder = recorder
         self._bus = bus
+        self._limits = limits
         self._door = Door()
         self._upstreams = Upstreams(database, bus)
         self._clients = ClientSessions(bus)
@@ -75,12 +79,14 @@ class Hub:
         await self._cache.start()
         await self._recorder.start()
         await self._bus.start()
+        await self._limits.start()
         self._toucher = asyncio.create_task(self._touch_now_and_then())
 
     async def stop(self) -> None:
         if self._toucher:
             self._toucher.cancel()
         await self._touch()
+        await self._limits.stop()
         await self._recorder.stop()
         self._upstreams.stop()
         await self._bus.stop()
@@ -162,6 +168,17 @@ class Hub:
             await self._read_attempt(exchange)
             return wrong
         self._used[authority.token_id] = datetime.now(UTC)
+        cap = STREAMS if request.method == "GET" else CALLS
+        if wait := self._limits.take(authority) or self._limits.enter(authority, cap):
+            await self._limits.delay()
+            return replies.too_many(wait)
+        try:
+            return await self._allowed(exchange, authority, view)
+        finally:
+            self._limits.leave(authority, cap)
+
+    async def _allowed(self, exchange: Exchange, authority: TokenAuthority, view: ToolkitView) -> Reply:
+        request = exchange.request
         if request.path == VERIFY_PATH:
             return _verified(request, authority, view)
         if request.method == "POST":
@@ -265,7 +282,12 @@ class Hub:
         if wanted is None:
             message = "The member “notifications” must say what to tell, for at most 1,000 resources."
             return context.call.error(replies.INVALID_PARAMS, message, status=400)
-        return await self._streams.listen(exchange, context, wanted)
+        if wait := self._limits.enter(context.authority, STREAMS):
+            return replies.too_many(wait)
+        try:
+            return await self._streams.listen(exchange, context, wanted)
+        finally:
+            self._limits.leave(context.authority, STREAMS)
 
     async def _open_row(self, exchange: Exchange) -> None:
         """Write the row of a stream before its first byte."""

@@ -10,11 +10,14 @@ from nexus.hub.app import Hub
 from nexus.hub.authority import AuthorityCache, Database, SqliteWatch, Watch
 from nexus.hub.bus import Bus, LocalBus, RedisBus
 from nexus.hub.lease import PostgresWatch
+from nexus.hub.limits import Limits
+from nexus.hub.slices import Slices
 
 
 def make_hub() -> Hub:
     database = Database()
-    return Hub(database, AuthorityCache(database, _watch()), make_recorder(), _bus())
+    limits = Limits(Slices(settings.REDIS_URL) if settings.REDIS_URL else None)
+    return Hub(database, AuthorityCache(database, _watch()), make_recorder(), _bus(), limits)
 
 
 def _watch() -> Watch:

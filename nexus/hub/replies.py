@@ -1,5 +1,6 @@
 """Every answer of the hub that is not an upstream's: status, headers, and a JSON-RPC error that tells the way out."""
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
@@ -7,12 +8,15 @@ from urllib.parse import quote
 from django.conf import settings
 from msgspec import json
 
+from nexus.hub.limits import Wait
+
 JSON = (b"content-type", b"application/json")
 NO_STORE = (b"cache-control", b"no-store")
 
 # JSON-RPC error codes of refusals: in the range that the specification leaves to servers (-32000 to -32019).
 UNAUTHORIZED = -32001
 FORBIDDEN = -32003
+TOO_MANY = -32005
 UNAVAILABLE = -32008
 PARSE_ERROR = -32700
 INVALID_REQUEST = -32600
@@ -93,6 +97,15 @@ def insufficient_scope(raw_query: bytes, message: str, data: dict[str, Any]) -> 
 
 def unavailable(message: str) -> Reply:
     return error(503, UNAVAILABLE, message, headers=[(b"retry-after", b"2")], refusal="unavailable")
+
+
+def too_many(wait: Wait) -> Reply:
+    """RFC 6585 section 4: whose limit it is, what it allows, and when to try again."""
+    seconds = max(1, math.ceil(wait.seconds))
+    message = f"This {wait.whose} is allowed {wait.allowed} {wait.what}. Try again in {seconds} s."
+    data = {"reason": "too_many", "limit": wait.whose, "allowed": wait.allowed, "retry_after": seconds}
+    retry = (b"retry-after", str(seconds).encode())
+    return error(429, TOO_MANY, message, data=data, headers=[retry], refusal="too_many")
 
 
 def install_url(profile: str = "", name: str = "") -> str:
