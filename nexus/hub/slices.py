@@ -55,6 +55,7 @@ class Slices:
         self._name = uuid.uuid4().hex
         self._processes = 1
         self._is_up = True
+        self._is_stopping = False
         self._spent: set[Bucket] = set()
         self._has_news = asyncio.Event()
         self._is_wanted = asyncio.Event()
@@ -66,10 +67,12 @@ class Slices:
         self._task = asyncio.create_task(self._keep_on())
 
     async def stop(self) -> None:
+        """Report what is unreported, then end. A cancelled command of the Redis client may never return."""
+        self._is_stopping = True
+        self._has_news.set()
+        self._is_wanted.set()
         if self._task:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await self._task
 
     def adopt(self, bucket: Bucket) -> None:
         """Let the bucket grant a slice; or, without Redis, the share of this process."""
@@ -92,14 +95,15 @@ class Slices:
                 self._is_wanted.set()
 
     async def _keep_on(self) -> None:
-        while True:
+        while not self._is_stopping:
             try:
                 await self._settle_for_long()
             except (RedisError, OSError, TimeoutError) as error:
                 self._fall_back(error)
             except Exception:
                 logger.exception("the task that shares rates failed; it goes on")
-            await asyncio.sleep(RETRY_EVERY)
+            if not self._is_stopping:
+                await _within(RETRY_EVERY, self._is_wanted)
 
     async def _settle_for_long(self) -> None:
         client = redis.asyncio.from_url(
@@ -111,11 +115,16 @@ class Slices:
                 for batch in _batches(self._spent):
                     await self._settle(script, batch)
                 self._come_back()
+                if self._is_stopping:
+                    return
                 await asyncio.sleep(PAUSE)
-                if not self._spent:
-                    await _within(HEARTBEAT, self._has_news)
-                if self._spent:
-                    await _within(INTERVAL, self._is_wanted)
+                await self._wait_for_news()
+
+    async def _wait_for_news(self) -> None:
+        if not self._spent:
+            await _within(HEARTBEAT, self._has_news)
+        if self._spent:
+            await _within(INTERVAL, self._is_wanted)
 
     async def _settle(self, script: "redis.commands.core.AsyncScript", batch: list[Bucket]) -> None:
         reports = [bucket.spent for bucket in batch]
