@@ -25,6 +25,7 @@ logger = logging.getLogger("nexus.hub")
 
 MAX_TOKENS = 20_000
 MAX_TOOLKITS = 2_000
+PATIENCE = 5.0  # seconds for which the database may take to answer
 Scope = AuthorityChange.Scope
 T = TypeVar("T")
 Entry = TypeVar("Entry", TokenAuthority, ToolkitView)
@@ -115,7 +116,8 @@ class AuthorityCache:
 
     async def _ask(self, function: Callable[..., T], *args: Any) -> T:
         try:
-            return await self._database.run(function, *args)
+            async with asyncio.timeout(PATIENCE):
+                return await self._database.run(function, *args)
         except Exception as error:
             logger.warning("the database did not answer", exc_info=error)
             raise Unavailable(type(error).__name__) from error
