@@ -55,9 +55,7 @@ FIRST_WITH_STREAMS = "2025-03-26"  # before it, clients read one message of an a
 class Hub:
     """One per process; `start` before the first request, `stop` after the last."""
 
-    def __init__(
-        self, database: Database, cache: AuthorityCache, recorder: Recorder, bus: Bus, limits: Limits
-    ) -> None:
+    def __init__(self, database: Database, cache: AuthorityCache, recorder: Recorder, bus: Bus, limits: Limits) -> None:
         self._database = database
         self._cache = cache
         self._recorder = recorder

@@ -1,15 +1,17 @@
 """One call on its way to a server and back, whichever era each side speaks."""
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 
-from nexus.hub import replies
+from nexus.hub import replies, states
 from nexus.hub.asked import Asked, can_be_asked
 from nexus.hub.authority import AuthorityCache
 from nexus.hub.context import Changed, Context
 from nexus.hub.replies import Reply
+from nexus.hub.states import ForgedState
 from nexus.hub.upstreams import Upstreams, since
 from profiles.models import Server
 from profiles.upstream import wire
@@ -64,8 +66,10 @@ class Forwarding:
         self, context: Context, server: Server, params: Members, *, name: str = "", mirrored: bytes = b"",
         timeout: float = CALL_TIMEOUT,
     ) -> Answer:  # fmt: skip
-        """Ask the server what the client asked; raise UpstreamError or NoInput."""
+        """Ask the server what the client asked; raise UpstreamError, NoInput or ForgedState."""
         context.server = server.slug
+        if context.call.is_modern:
+            params = states.opened(context, server, params)
         state = self._upstreams.state(server)
         state.refuse_while_down()
         ask = Ask(
@@ -76,8 +80,8 @@ class Forwarding:
         begun = time.perf_counter()
         try:
             answer = await self._upstreams.ask(context, server, ask)
-            if not context.call.is_modern and NEEDS_INPUT in answer.result:
-                answer = await self._with_input(context, server, ask, answer)
+            if NEEDS_INPUT in answer.result:
+                answer = await self._needing_input(context, server, ask, answer)
         except UpstreamError as error:
             state.fail(sentence(server, error), error)
             raise
@@ -86,6 +90,12 @@ class Forwarding:
         if state.failure:
             state.recover()
         return answer
+
+    async def _needing_input(self, context: Context, server: Server, ask: Ask, answer: Answer) -> Answer:
+        """Let a modern client see to what the server needs; ask an older one."""
+        if context.call.is_modern:
+            return replace(answer, result=states.sealed(context, server, answer.result))
+        return await self._with_input(context, server, ask, answer)
 
     async def _with_input(self, context: Context, server: Server, ask: Ask, answer: Answer) -> Answer:
         """Ask an older client for what a modern server needs, until its answer is complete."""
@@ -121,6 +131,8 @@ class Forwarding:
         """Ask, and answer with what the server answered, or with an error that names it."""
         try:
             return reply_of(context, await self.ask(context, server, params, **options))
+        except ForgedState:
+            return forged(context)
         except (UpstreamError, NoInput, TimeoutError) as problem:
             reply = context.call.error(replies.INTERNAL, self.say(context, server, problem))
             reply.outcome, reply.reason = "upstream_error", str(problem)
@@ -152,6 +164,12 @@ def reply_of(context: Context, answer: Answer) -> Reply:
     reply = call.raw_result(result)
     if peek.isError:
         reply.outcome, reply.reason = "tool_error", "the tool reported an error"
+    return reply
+
+
+def forged(context: Context) -> Reply:
+    reply = context.call.error(replies.INVALID_PARAMS, "This requestState was not given for this request. Begin anew.")
+    reply.outcome, reply.reason, reply.refusal = "refused", "forged requestState", "state"
     return reply
 
 

@@ -7,9 +7,10 @@ import msgspec
 
 from nexus.hub import protocol, replies
 from nexus.hub.context import Context
-from nexus.hub.forwarding import Forwarding, NoInput, reply_of
+from nexus.hub.forwarding import Forwarding, NoInput, forged, reply_of
 from nexus.hub.offers import SERVERS_KEY
 from nexus.hub.replies import Reply
+from nexus.hub.states import ForgedState
 from nexus.hub.upstreams import Upstreams
 from profiles.resolver import Route, ToolkitView
 from profiles.upstream import heads, wire
@@ -78,6 +79,8 @@ class Tools:
             answer = await self._forwarding.ask(
                 context, server, params, name=route.upstream_name, mirrored=mirrored, timeout=route.timeout
             )
+        except ForgedState:
+            return forged(context)
         except (UpstreamError, NoInput, TimeoutError) as problem:
             text = self._forwarding.say(context, server, problem)
             reply = context.call.result({"content": [{"type": "text", "text": text}], "isError": True})

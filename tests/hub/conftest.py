@@ -144,17 +144,18 @@ def hub_client(transactional_db):
     return running_hub
 
 
-@pytest.fixture
-def in_thread():
+async def run_in_thread(function, *arguments):
     """Run what uses the ORM outside the event loop, as the portal would, and give its connection back."""
 
-    def run_and_close(function, *arguments):
+    def run_and_close():
         try:
             return function(*arguments)
         finally:
             connections.close_all()
 
-    async def run(function, *arguments):
-        return await asyncio.to_thread(run_and_close, function, *arguments)
+    return await asyncio.to_thread(run_and_close)
 
-    return run
+
+@pytest.fixture
+def in_thread():
+    return run_in_thread

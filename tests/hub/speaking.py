@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 CAPABILITIES = {
     "tools": {"listChanged": True}, "resources": {"subscribe": True}, "prompts": {}, "logging": {}, "completions": {},
 }  # fmt: skip
-TOOLS = [{"name": name, "inputSchema": {"type": "object"}} for name in ("ask", "progress", "slow", "count")]
+TOOLS = [{"name": name, "inputSchema": {"type": "object"}} for name in ("ask", "progress", "slow", "count", "echo")]
 
 
 @dataclass
@@ -27,6 +27,7 @@ class Speaking:
     ended: list[str] = field(default_factory=list)  # sessions
     sessions: int = 0
     tasks: set = field(default_factory=set)
+    resources: list[dict] = field(default_factory=lambda: [{"uri": "test://one", "name": "one"}])
 
     def methods(self) -> list[str]:
         return [message.get("method", "answer") for message in self.received]
@@ -107,7 +108,7 @@ class Speaking:
         if method == "tools/call":
             return await getattr(self, params["name"])(reader, writer, message, params)
         if method == "resources/list":
-            return {"resources": [{"uri": "test://one", "name": "one"}], **self.end()}
+            return {"resources": self.resources, **self.end()}
         if method == "resources/templates/list":
             return {"resourceTemplates": [{"uriTemplate": "test://of/{name}", "name": "of"}], **self.end()}
         if method == "resources/read":
@@ -151,6 +152,14 @@ class Speaking:
         )
         event(writer, {"jsonrpc": "2.0", "method": "notifications/message", "params": {"level": "info", "data": "hi"}})
         event(writer, json.loads(reply(message, said("done", self.end()))))
+        writer.write(b"0\r\n\r\n")
+
+    async def echo(self, reader, writer, message, params):
+        text = params["arguments"]["text"]
+        begin_stream(writer)
+        progress = {"progressToken": params["_meta"]["progressToken"], "progress": 1, "message": text}
+        event(writer, {"jsonrpc": "2.0", "method": "notifications/progress", "params": progress})
+        event(writer, json.loads(reply(message, said(text, self.end()))))
         writer.write(b"0\r\n\r\n")
 
     async def slow(self, reader, writer, message, params):
