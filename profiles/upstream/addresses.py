@@ -2,16 +2,22 @@
 
 import asyncio
 import ipaddress
+import logging
 import socket
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import SplitResult, urlsplit
 
 from django.conf import settings
 
 from profiles.upstream.errors import AddressRefused, Unreachable
 
+logger = logging.getLogger("nexus.upstream")
+
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+# Returns the numeric addresses of a host name; raises OSError or UnicodeError if it has none.
+Lookup = Callable[[str, int], Awaitable[list[str]]]
 
 # Link-local and the metadata services of clouds: never, whatever the operator allows.
 NEVER: Sequence[Network] = [
@@ -25,11 +31,14 @@ NEVER: Sequence[Network] = [
         "168.63.129.16/32",
     )
 ]
-# Not public, though Python 3.11 says so: translation prefixes behind which anything may lie, and reserved ones.
-NOT_PUBLIC: Sequence[Network] = [
-    ipaddress.ip_network(text) for text in ("64:ff9b:1::/48", "::ffff:0:0:0/96", "::/96", "fec0::/10", "5f00::/16")
-]
+NEVER_NAMED = frozenset({"metadata.google.internal", "metadata.goog", "metadata", "instance-data"})
+# Not public, though Python 3.11 says so: reserved for protocols, for documentation, or no longer in use.
+NOT_PUBLIC: Sequence[Network] = [ipaddress.ip_network(text) for text in ("192.0.0.0/24", "192.88.99.0/24", "3fff::/20")]
+PUBLIC_IPV6 = ipaddress.IPv6Network("2000::/3")  # all that was ever given out; behind other prefixes anything may lie
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+# Threads of their own: a name server that does not answer holds up nobody but those who ask for such names.
+_lookups = ThreadPoolExecutor(max_workers=32, thread_name_prefix="lookup")
 
 
 def parse(url: str) -> SplitResult:
@@ -37,6 +46,7 @@ def parse(url: str) -> SplitResult:
     try:
         parts = urlsplit(url.strip())
         port = parts.port
+        host_of(parts)
     except ValueError:
         raise AddressRefused("This is not an address. Write one such as https://mcp.example.com/mcp.") from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -50,6 +60,15 @@ def parse(url: str) -> SplitResult:
     return parts
 
 
+def host_of(parts: SplitResult) -> str:
+    """Return the host as name servers know it, in ASCII: other digits, letters and dots become what they stand for.
+
+    Raise ValueError for what cannot be a name.
+    """
+    host = parts.hostname or ""
+    return host if ":" in host else host.encode("idna").decode("ascii").lower()
+
+
 def default_port(parts: SplitResult) -> int:
     return parts.port or (443 if parts.scheme == "https" else 80)
 
@@ -59,11 +78,15 @@ def is_permitted(address: Address, port: int, allowed: Iterable[Network]) -> boo
     address = undisguised(address)
     if any(address in network for network in NEVER):
         return False
-    if address.is_loopback and port == settings.PORT:
+    if port == settings.PORT and (address.is_loopback or address.is_unspecified):
         return False  # the hub itself
-    if address.is_global and not address.is_multicast and not any(address in network for network in NOT_PUBLIC):
-        return True
-    return any(address in network for network in allowed)
+    return is_public(address) or any(address in network for network in allowed)
+
+
+def is_public(address: Address) -> bool:
+    if not address.is_global or address.is_multicast or any(address in network for network in NOT_PUBLIC):
+        return False
+    return isinstance(address, ipaddress.IPv4Address) or address in PUBLIC_IPV6
 
 
 def undisguised(address: Address) -> Address:
@@ -76,32 +99,61 @@ def undisguised(address: Address) -> Address:
     return address.ipv4_mapped or address.sixtofour or (teredo[1] if teredo else None) or address
 
 
-async def resolve(host: str, port: int) -> list[str]:
+async def look_up(host: str, port: int) -> list[str]:
+    """Ask the system; proxies that the environment names are not asked."""
+    loop = asyncio.get_running_loop()
+    found = await loop.run_in_executor(_lookups, socket.getaddrinfo, host, port, 0, socket.SOCK_STREAM)
+    return [str(entry[4][0]) for entry in found]
+
+
+async def resolve(host: str, port: int, lookup: Lookup = look_up) -> list[str]:
     """Return the numeric addresses of the host; raise AddressRefused if any of them is forbidden.
 
     The caller connects to one of these and never resolves again, so that no second answer can differ.
     """
-    loop = asyncio.get_running_loop()
-    try:
-        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (socket.gaierror, UnicodeError):
-        raise Unreachable(f"The name {host} is not known.") from None
-    numeric = list(dict.fromkeys(str(entry[4][0]) for entry in found))
+    if host.rstrip(".").lower() in NEVER_NAMED:
+        raise AddressRefused(f"Nexus never connects to {host}: it is a metadata service.")
+    if f"{host.rstrip('.')}:{port}" == _own_address():
+        raise AddressRefused(f"{host}:{port} is Nexus itself.")
+    numeric = [host] if _is_numeric(host) else await _looked_up(host, port, lookup)
     for text in numeric:
         refuse_forbidden(host, ipaddress.ip_address(text.partition("%")[0]), port)
     return numeric
 
 
+async def _looked_up(host: str, port: int, lookup: Lookup) -> list[str]:
+    try:
+        return list(dict.fromkeys(await lookup(host, port)))
+    except (OSError, UnicodeError):
+        raise Unreachable(f"The name {host} is not known.") from None
+
+
+def _is_numeric(host: str) -> bool:
+    try:
+        return bool(ipaddress.ip_address(host))
+    except ValueError:
+        return False
+
+
+def _own_address() -> str:
+    parts = urlsplit(settings.NEXUS_BASE_URL)
+    return f"{parts.hostname}:{default_port(parts)}"
+
+
 def refuse_forbidden(host: str, address: Address, port: int) -> None:
-    """Raise AddressRefused, with what to do, if Nexus does not connect to the address."""
+    """Raise AddressRefused, with what to do, if Nexus does not connect to the address.
+
+    What a name stands for in the operator's network is told to the operator alone, in the log.
+    """
     if is_permitted(address, port, settings.NEXUS_ALLOWED_NETWORKS):
         return
     plain = undisguised(address)
+    logger.info("no connection to %s: %s is not allowed", host, plain)
     if any(plain in network for network in NEVER):
-        raise AddressRefused(f"Nexus never connects to {host}: {plain} is link-local or a metadata service.")
-    if plain.is_loopback and port == settings.PORT:
+        raise AddressRefused(f"Nexus never connects to {host}: it is link-local or a metadata service.")
+    if port == settings.PORT and (plain.is_loopback or plain.is_unspecified):
         raise AddressRefused(f"{host}:{port} is Nexus itself.")
     raise AddressRefused(
-        f"Nexus does not connect to {host}: {plain} is not a public address. "
+        f"Nexus does not connect to {host}: it is not a public address. "
         "The operator can allow its range with NEXUS_ALLOWED_NETWORKS."
     )

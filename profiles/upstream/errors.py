@@ -6,6 +6,10 @@ class AddressRefused(UpstreamError):
     """The address is one that Nexus does not connect to."""
 
 
+class Busy(UpstreamError):
+    """Nothing was sent: as many requests as the server may have at once are under way."""
+
+
 class Unreachable(UpstreamError):
     """Nothing was sent: no connection could be made."""
 

@@ -1,7 +1,6 @@
-"""HTTP/1.1 to upstreams: keep-alive pools on asyncio protocols, for an answer in one piece or as a stream.
+"""The connections to one origin: kept open, used again, never more than the server is to have at once.
 
-Written for this because a general client costs more than the rest of a call (docs/performance.md). It follows no
-redirect, sends no cookie, decodes no compression, and never sends a request twice.
+It follows no redirect, sends no cookie, uses no proxy, and never sends a request twice.
 """
 
 import asyncio
@@ -10,229 +9,57 @@ import os
 import ssl
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable
-from typing import NoReturn, cast
-
-import httptools
+from collections.abc import Callable
+from typing import NoReturn
 
 from profiles.upstream import addresses
-from profiles.upstream.errors import NoAnswer, Unreachable, UpstreamError
+from profiles.upstream.addresses import Lookup
+from profiles.upstream.connection import IDLE_LIMIT, Connection, Response
+from profiles.upstream.errors import Busy, NoAnswer, Unreachable
 
-CONNECT_TIMEOUT = 5.0  # seconds
-IDLE_LIMIT = 4.0  # seconds; below the 5 s after which common servers close, so that few requests meet a closing end
-MAX_BODY = 32 * 1024 * 1024  # bytes of one answer
-MAX_HEADERS = 64 * 1024
-HIGH_WATER = 1024 * 1024  # bytes of a stream that wait to be read before the sender is made to wait
+__all__ = ["Pool", "Response", "refuse_line_breaks"]
 
-
-class Response:
-    """The status and headers of an answer; its body comes by `read()` or `chunks()`."""
-
-    __slots__ = ("_buffer", "_connection", "_done", "_error", "_size", "_waiter", "headers", "status")
-
-    def __init__(self, status: int, headers: dict[str, str], connection: "Connection") -> None:
-        self.status = status
-        self.headers = headers
-        self._connection = connection
-        self._buffer: deque[bytes] = deque()
-        self._size = 0
-        self._done = False
-        self._error: UpstreamError | None = None
-        self._waiter: asyncio.Future[None] | None = None
-
-    @property
-    def content_type(self) -> str:
-        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
-
-    async def read(self, limit: int = MAX_BODY) -> bytes:
-        """Return the whole body; raise UpstreamError if it breaks off or is larger than the limit."""
-        total = 0
-        parts = []
-        async for part in self.chunks():
-            total += len(part)
-            if total > limit:
-                self.close()
-                raise NoAnswer(f"its answer is larger than {limit // (1024 * 1024)} MB")
-            parts.append(part)
-        return b"".join(parts) if len(parts) != 1 else parts[0]
-
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """Yield the body as it arrives."""
-        while True:
-            while self._buffer:
-                part = self._buffer.popleft()
-                self._size -= len(part)
-                if self._size < HIGH_WATER:
-                    self._connection.resume()
-                yield part
-            if self._error:
-                raise self._error
-            if self._done:
-                return
-            self._waiter = asyncio.get_running_loop().create_future()
-            await self._waiter
-
-    def close(self) -> None:
-        """Give the connection up unless the answer is complete: what follows on it would belong to nobody."""
-        if not self._done:
-            self._connection.abort()
-
-    def feed(self, part: bytes) -> None:
-        self._buffer.append(part)
-        self._size += len(part)
-        if self._size > HIGH_WATER:
-            self._connection.pause()
-        self._wake()
-
-    def finish(self, error: UpstreamError | None = None) -> None:
-        self._done, self._error = True, error
-        self._wake()
-
-    def _wake(self) -> None:
-        if self._waiter and not self._waiter.done():
-            self._waiter.set_result(None)
-
-
-class Connection(asyncio.Protocol):
-    """One connection; one request at a time."""
-
-    def __init__(self, pool: "Pool") -> None:
-        self._pool = pool
-        self._transport: asyncio.Transport | None = None
-        self._head: asyncio.Future[Response] | None = None
-        self._response: Response | None = None
-        self._parser: httptools.HttpResponseParser | None = None
-        self._headers: dict[str, str] = {}
-        self._header_size = 0
-        self._paused = False
-        self.idle_since = 0.0
-
-    # asyncio's side
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's does not inherit from it
-
-    def data_received(self, data: bytes) -> None:
-        if self._parser is None:
-            self.abort()  # bytes that nobody asked for
-            return
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserError:
-            self._break("it answered with something that is not HTTP")
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._pool.lost(self)
-        if self._response and self._parser and not self._ends_with_length():
-            self._response.finish()  # a body without a length ends with the connection
-            self._response = None
-        self._break("it closed the connection before its answer was complete")
-
-    # httptools' side
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self._header_size += len(name) + len(value)
-        if self._header_size > MAX_HEADERS:
-            raise ValueError("headers too large")
-        self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
-
-    def on_headers_complete(self) -> None:
-        assert self._parser is not None
-        assert self._head is not None
-        status = self._parser.get_status_code()
-        if status < 200:
-            self._headers = {}
-            return
-        self._response = Response(status, self._headers, self)
-        if not self._head.done():
-            self._head.set_result(self._response)
-
-    def on_body(self, body: bytes) -> None:
-        if self._response:
-            self._response.feed(body)
-
-    def on_message_complete(self) -> None:
-        response = self._response
-        if response is None:
-            return  # an interim answer
-        keeps = self._parser is not None and self._parser.should_keep_alive() and self._ends_with_length()
-        self._parser = self._head = self._response = None
-        response.finish()
-        self.resume()
-        if keeps:
-            self._pool.give_back(self)
-        else:
-            self.abort()
-
-    # ours
-    def send(self, request: bytes) -> "asyncio.Future[Response]":
-        """Write the request and return the future of its response."""
-        assert self._transport
-        self._parser = httptools.HttpResponseParser(self)
-        self._headers, self._header_size = {}, 0
-        self._head = asyncio.get_running_loop().create_future()
-        self._transport.write(request)
-        return self._head
-
-    def is_usable(self, now: float) -> bool:
-        return self._transport is not None and not self._transport.is_closing() and now - self.idle_since < IDLE_LIMIT
-
-    def abort(self) -> None:
-        if self._transport:
-            self._transport.abort()
-
-    def pause(self) -> None:
-        if self._transport and not self._paused:
-            self._paused = True
-            self._transport.pause_reading()
-
-    def resume(self) -> None:
-        if self._transport and self._paused:
-            self._paused = False
-            if not self._transport.is_closing():
-                self._transport.resume_reading()
-
-    def _ends_with_length(self) -> bool:
-        return "content-length" in self._headers or "chunked" in self._headers.get("transfer-encoding", "").lower()
-
-    def _break(self, reason: str) -> None:
-        error = NoAnswer(reason)
-        head, response = self._head, self._response
-        self._parser = self._head = self._response = None
-        if response:
-            response.finish(error)
-        elif head and not head.done():
-            head.set_exception(error)
-        self.abort()
+CONNECT_TIMEOUT = 5.0  # seconds, for all addresses of a host together
+QUEUE_TIMEOUT = 10.0  # seconds that a request waits for one of the others to end
+MAX_ADDRESSES = 4  # of a host, that are tried
 
 
 class Pool:
     """The connections to one origin: at most `limit` at once, idle ones used again, newest first."""
 
-    def __init__(self, url: str, *, limit: int = 512) -> None:
+    def __init__(self, url: str, *, limit: int = 512, lookup: Lookup = addresses.look_up) -> None:
         """Take an http(s) address, or unix:<path> for a socket of this machine."""
         self._socket = url.removeprefix("unix:") if url.startswith("unix:") else None
         self._parts = addresses.parse("http://localhost/" if self._socket else url)
-        self._ssl = ssl.create_default_context() if self._parts.scheme == "https" else None
+        self._ssl = _tls() if self._parts.scheme == "https" else None
+        self._lookup = lookup
         self._idle: deque[Connection] = deque()
         self._limit = limit
         self._opening = 0
         self._held: set[Connection] = set()
         self._waiting: deque[asyncio.Future[Connection | None]] = deque()
+        self._resolving: asyncio.Task[list[str]] | None = None
+        self._reaper: asyncio.TimerHandle | None = None
+        self._is_closed = False
         self.host = self._parts.netloc
 
     async def request(
-        self, head: bytes, body: bytes, *, timeout: float | None, last_look: Callable[[], None] | None = None
+        self, head: bytes, body: bytes = b"", *, timeout: float | None, last_look: Callable[[], None] | None = None
     ) -> Response:
         """Send the request and return the response when its headers are there.
 
-        `head` is everything down to, not including, Content-Length. `last_look` runs immediately before the first byte
-        is sent; what it raises goes to the caller and nothing is sent. Raise Unreachable if nothing was sent, NoAnswer
-        if it was and no answer came in `timeout` seconds; without one, the caller watches the clock.
+        `head` is everything down to, not including, Content-Length; its method may be any but HEAD. `last_look` runs
+        immediately before the first byte is sent; what it raises goes to the caller and nothing is sent. Raise Busy or
+        Unreachable if nothing was sent, NoAnswer if it was and no answer came in `timeout` seconds;
+        without one, the caller watches the clock.
         """
         connection = self._take() or await self._open(timeout)
         try:
             if last_look:
                 last_look()
-            answer = connection.send(b"%bContent-Length: %d\r\n\r\n%b" % (head, len(body), body))
+            answer = connection.send(
+                b"%bAccept-Encoding: identity\r\nContent-Length: %d\r\n\r\n%b" % (head, len(body), body)
+            )
         except BaseException:
             self.give_back(connection)
             raise
@@ -246,6 +73,44 @@ class Pool:
             if timer:
                 timer.cancel()
 
+    def close(self) -> None:
+        """End everything; who waits for a connection is told so."""
+        self._is_closed = True
+        if self._reaper:
+            self._reaper.cancel()
+        for connection in list(self._held):
+            connection.abort()
+        while self._hand_on(None):
+            pass
+
+    def give_back(self, connection: Connection) -> None:
+        connection.idle_since = time.monotonic()
+        if self._is_closed:
+            connection.abort()
+        elif not self._hand_on(connection):
+            self._keep(connection)
+
+    def _keep(self, connection: Connection) -> None:
+        self._idle.append(connection)
+        if self._reaper is None:
+            self._reaper = asyncio.get_running_loop().call_later(IDLE_LIMIT, self._reap)
+
+    def lost(self, connection: Connection) -> None:
+        self._held.discard(connection)
+        with contextlib.suppress(ValueError):
+            self._idle.remove(connection)
+        self._hand_on(None)
+
+    def _reap(self) -> None:
+        """End the connections that nobody has used for long; the least used lie in front."""
+        now = time.monotonic()
+        while self._idle and now - self._idle[0].idle_since >= IDLE_LIMIT:
+            self._idle.popleft().abort()
+        self._reaper = None
+        if self._idle:
+            due = self._idle[0].idle_since + IDLE_LIMIT - now
+            self._reaper = asyncio.get_running_loop().call_later(due, self._reap)
+
     def _take(self) -> Connection | None:
         now = time.monotonic()
         while self._idle:
@@ -256,68 +121,47 @@ class Pool:
         return None
 
     async def _open(self, timeout: float | None) -> Connection:
+        """Return a connection that was just given back, or a new one as soon as there may be one more."""
+        while len(self._held) + self._opening >= self._limit and not self._is_closed:
+            freed = await self._next_free(min(QUEUE_TIMEOUT, timeout or QUEUE_TIMEOUT))
+            if freed and freed.is_usable(time.monotonic()):
+                return freed
+        if self._is_closed:
+            raise Unreachable("its address was changed or it was removed")
+        self._opening += 1
         try:
-            async with asyncio.timeout(min(CONNECT_TIMEOUT, timeout or CONNECT_TIMEOUT)):
-                while len(self._held) + self._opening >= self._limit:
-                    if (freed := await self._next_free()) is not None:
-                        return freed
-                self._opening += 1
-                try:
-                    connection = await self._connect()
-                finally:
-                    self._opening -= 1
-        except TimeoutError:
-            raise Unreachable("it could not be reached in time") from None
-        except ssl.SSLError as error:
-            raise Unreachable(f"its TLS certificate or handshake failed ({error.reason or error})") from None
-        except OSError as error:
-            raise Unreachable(f"no connection could be made ({_why(error)})") from None
+            connection = await self._connect(min(CONNECT_TIMEOUT, timeout or CONNECT_TIMEOUT))
+        except BaseException:
+            self._hand_on(None)
+            raise
+        finally:
+            self._opening -= 1
+        if not connection.is_open():
+            raise Unreachable("its connection ended before anything was sent")
         self._held.add(connection)
         return connection
 
-    async def _next_free(self) -> Connection | None:
+    async def _next_free(self, timeout: float) -> Connection | None:
         """Wait until a connection is given back, which is returned, or lost, which makes room for another."""
         freed: asyncio.Future[Connection | None] = asyncio.get_running_loop().create_future()
         self._waiting.append(freed)
         try:
-            return await freed
+            async with asyncio.timeout(timeout):
+                return await freed
+        except TimeoutError:
+            self._pass_on(freed)
+            raise Busy(f"it is busy: {self._limit} requests are under way, as many as it may have") from None
         except asyncio.CancelledError:
-            if freed.done() and not freed.cancelled() and (connection := freed.result()):
-                self.give_back(connection)
+            self._pass_on(freed)
             raise
 
-    async def _connect(self) -> Connection:
-        if self._socket:
-            loop = asyncio.get_running_loop()
-            _, connection = await loop.create_unix_connection(lambda: Connection(self), self._socket)
-            return connection
-        host, port = self._parts.hostname or "", addresses.default_port(self._parts)
-        *others, last = await addresses.resolve(host, port)
-        for address in others:
-            with contextlib.suppress(OSError):
-                return await self._connect_to(address, port, host)
-        return await self._connect_to(last, port, host)
-
-    async def _connect_to(self, address: str, port: int, host: str) -> Connection:
-        _, connection = await asyncio.get_running_loop().create_connection(
-            lambda: Connection(self),
-            address,
-            port,
-            ssl=self._ssl,
-            server_hostname=host if self._ssl else None,
-        )
-        return connection
-
-    def give_back(self, connection: Connection) -> None:
-        if not self._hand_on(connection):
-            connection.idle_since = time.monotonic()
-            self._idle.append(connection)
-
-    def lost(self, connection: Connection) -> None:
-        self._held.discard(connection)
-        with contextlib.suppress(ValueError):
-            self._idle.remove(connection)
-        self._hand_on(None)
+    def _pass_on(self, freed: "asyncio.Future[Connection | None]") -> None:
+        """Give what came for a request that waits no longer to the next one."""
+        if freed.done() and not freed.cancelled():
+            if connection := freed.result():
+                self.give_back(connection)
+            else:
+                self._hand_on(None)
 
     def _hand_on(self, connection: Connection | None) -> bool:
         while self._waiting:
@@ -327,9 +171,68 @@ class Pool:
                 return True
         return False
 
-    def close(self) -> None:
-        for connection in list(self._held):
-            connection.abort()
+    async def _connect(self, timeout: float) -> Connection:
+        try:
+            async with asyncio.timeout(timeout):
+                return await (self._connect_to_socket() if self._socket else self._connect_to_host(timeout))
+        except TimeoutError:
+            raise Unreachable("it could not be reached in time") from None
+        except ssl.SSLCertVerificationError as error:
+            raise Unreachable(f"its TLS certificate cannot be trusted ({error.verify_message})") from None
+        except ssl.SSLError as error:
+            raise Unreachable(f"its TLS handshake failed ({error.reason or error})") from None
+        except OSError as error:
+            raise Unreachable(f"no connection could be made ({_why(error)})") from None
+
+    async def _connect_to_socket(self) -> Connection:
+        _, connection = await asyncio.get_running_loop().create_unix_connection(self._connection, self._socket)
+        return connection
+
+    async def _connect_to_host(self, timeout: float) -> Connection:
+        """Try the host's addresses one after the other, each for its share of the time that is left."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout
+        host, port = addresses.host_of(self._parts), addresses.default_port(self._parts)
+        numeric = (await self._resolve(host, port))[:MAX_ADDRESSES]
+        failure: OSError = TimeoutError()
+        for position, address in enumerate(numeric):
+            try:
+                async with asyncio.timeout((deadline - loop.time()) / (len(numeric) - position)):
+                    return await self._connect_to(address, port, host)
+            except OSError as error:
+                failure = error
+        raise failure
+
+    async def _resolve(self, host: str, port: int) -> list[str]:
+        """Ask for the addresses, once for all who want them at the moment."""
+        if self._resolving is None or self._resolving.done():
+            self._resolving = asyncio.create_task(addresses.resolve(host, port, self._lookup))
+            self._resolving.add_done_callback(_note_failure)
+        return await asyncio.shield(self._resolving)
+
+    async def _connect_to(self, address: str, port: int, host: str) -> Connection:
+        _, connection = await asyncio.get_running_loop().create_connection(
+            self._connection,
+            address,
+            port,
+            ssl=self._ssl,
+            server_hostname=host.rstrip(".") if self._ssl else None,
+        )
+        return connection
+
+    def _connection(self) -> Connection:
+        return Connection(self.give_back, self.lost)
+
+
+def _tls() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+def _note_failure(task: "asyncio.Task[list[str]]") -> None:
+    if not task.cancelled():
+        task.exception()  # read once: nobody may be left who waits for it
 
 
 def _time_out(answer: "asyncio.Future[Response]", timeout: float) -> None:
