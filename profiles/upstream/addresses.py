@@ -61,12 +61,12 @@ def parse(url: str) -> SplitResult:
 
 
 def host_of(parts: SplitResult) -> str:
-    """Return the host as name servers know it, in ASCII: other digits, letters and dots become what they stand for.
+    """Return the host as name servers know it: other digits, letters and dots become what they stand for in ASCII.
 
     Raise ValueError for what cannot be a name.
     """
     host = parts.hostname or ""
-    return host if ":" in host else host.encode("idna").decode("ascii").lower()
+    return host if ":" in host else host.encode("idna").decode("ascii").lower().removesuffix(".")
 
 
 def default_port(parts: SplitResult) -> int:
@@ -111,9 +111,9 @@ async def resolve(host: str, port: int, lookup: Lookup = look_up) -> list[str]:
 
     The caller connects to one of these and never resolves again, so that no second answer can differ.
     """
-    if host.rstrip(".").lower() in NEVER_NAMED:
+    if host in NEVER_NAMED:
         raise AddressRefused(f"Nexus never connects to {host}: it is a metadata service.")
-    if f"{host.rstrip('.')}:{port}" == _own_address():
+    if f"{host}:{port}" == _own_address():
         raise AddressRefused(f"{host}:{port} is Nexus itself.")
     numeric = [host] if _is_numeric(host) else await _looked_up(host, port, lookup)
     for text in numeric:

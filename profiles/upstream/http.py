@@ -216,7 +216,7 @@ class Pool:
             address,
             port,
             ssl=self._ssl,
-            server_hostname=host.rstrip(".") if self._ssl else None,
+            server_hostname=host if self._ssl else None,
         )
         return connection
 

@@ -25,7 +25,7 @@ class Raw:
 
 
 @asynccontextmanager
-async def raw_server(answer, *, greet=b"", tls=None, host="127.0.0.1", **options):
+async def raw_server(answer, *, greet=b"", tls=None, host="127.0.0.1", port=0, **options):
     """Serve on a free port; `answer(number, request, writer)` is called for each request of each connection."""
     raw = Raw()
     tasks = set()
@@ -48,7 +48,7 @@ async def raw_server(answer, *, greet=b"", tls=None, host="127.0.0.1", **options
             raw.ended.release()
             writer.close()
 
-    listener = await asyncio.start_server(serve, host, 0, ssl=tls)
+    listener = await asyncio.start_server(serve, host, port, ssl=tls)
     raw.port = listener.sockets[0].getsockname()[1]
     pool = Pool(options.pop("url", raw.url).replace("PORT", str(raw.port)), **options)
     try:
