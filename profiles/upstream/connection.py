@@ -6,6 +6,7 @@ compression, and takes nothing for an answer that was not asked for.
 
 import asyncio
 import select
+import socket
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from typing import cast
@@ -19,6 +20,13 @@ MAX_BODY = 32 * 1024 * 1024  # bytes of one answer
 MAX_HEADERS = 64 * 1024  # bytes; also what may come without a byte of body among it, as in trailers
 HIGH_WATER = 1024 * 1024  # bytes of an answer that wait to be read before the sender is made to wait
 SILENCE_LIMIT = 30.0  # seconds in which an answer in one piece must go on
+# The other end of a stream may vanish without a word: asked after 30 s of silence, given up 30 s later.
+KEEP_ALIVE = (
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 30),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 10),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
+)
 WITHOUT_BODY = (202, 205)  # where no length is given; of 204 and 304 the parser knows it
 
 
@@ -125,7 +133,11 @@ class Connection(asyncio.Protocol):
     # asyncio's side
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's does not inherit from it
-        self._watch.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
+        endpoint = transport.get_extra_info("socket")
+        self._watch.register(endpoint.fileno(), select.POLLIN)
+        if endpoint.family != socket.AF_UNIX:
+            for level, option, value in KEEP_ALIVE:
+                endpoint.setsockopt(level, option, value)
 
     def data_received(self, data: bytes) -> None:
         if self._parser is None:

@@ -21,6 +21,7 @@ __all__ = ["Pool", "Response", "refuse_line_breaks"]
 
 CONNECT_TIMEOUT = 5.0  # seconds, for all addresses of a host together
 QUEUE_TIMEOUT = 10.0  # seconds that a request waits for one of the others to end
+MAX_STREAMS = 2000
 MAX_ADDRESSES = 4  # of a host, that are tried
 
 
@@ -37,6 +38,7 @@ class Pool:
         self._limit = limit
         self._opening = 0
         self._held: set[Connection] = set()
+        self._streams: set[Connection] = set()
         self._waiting: deque[asyncio.Future[Connection | None]] = deque()
         self._resolving: asyncio.Task[list[str]] | None = None
         self._reaper: asyncio.TimerHandle | None = None
@@ -44,15 +46,23 @@ class Pool:
         self.host = self._parts.netloc
 
     async def request(
-        self, head: bytes, body: bytes = b"", *, timeout: float | None, last_look: Callable[[], None] | None = None
+        self,
+        head: bytes,
+        body: bytes = b"",
+        *,
+        timeout: float | None,
+        last_look: Callable[[], None] | None = None,
+        is_stream: bool = False,
     ) -> Response:
         """Send the request and return the response when its headers are there.
 
         `head` is everything down to, not including, Content-Length; its method may be any but HEAD. `last_look` runs
         immediately before the first byte is sent; what it raises goes to the caller and nothing is sent. Raise Busy or
-        Unreachable if nothing was sent, NoAnswer if it was and no answer came in `timeout` seconds;
-        without one, the caller watches the clock.
+        Unreachable if nothing was sent, NoAnswer if it was and no answer came in `timeout` seconds; without one,
+        the caller watches the clock. A stream that stays open says so: it takes no place of a request.
         """
+        if is_stream and len(self._streams) >= MAX_STREAMS:
+            raise Busy(f"it is busy: {MAX_STREAMS} streams are open, as many as it may have")
         connection = self._take() or await self._open(timeout)
         try:
             if last_look:
@@ -65,27 +75,35 @@ class Pool:
             raise
         timer = asyncio.get_running_loop().call_later(timeout, _time_out, answer, timeout) if timeout else None
         try:
-            return await answer
+            response = await answer
         except BaseException:
             connection.abort()
             raise
         finally:
             if timer:
                 timer.cancel()
+        if is_stream and connection in self._held:
+            self._let_out(connection)
+        return response
 
     def close(self) -> None:
         """End everything; who waits for a connection is told so."""
         self._is_closed = True
         if self._reaper:
             self._reaper.cancel()
-        for connection in list(self._held):
+        for connection in (*self._held, *self._streams):
             connection.abort()
         while self._hand_on(None):
             pass
 
+    def _let_out(self, connection: Connection) -> None:
+        self._held.discard(connection)
+        self._streams.add(connection)
+        self._hand_on(None)
+
     def give_back(self, connection: Connection) -> None:
         connection.idle_since = time.monotonic()
-        if self._is_closed:
+        if self._is_closed or connection in self._streams:
             connection.abort()
         elif not self._hand_on(connection):
             self._keep(connection)
@@ -96,6 +114,9 @@ class Pool:
             self._reaper = asyncio.get_running_loop().call_later(IDLE_LIMIT, self._reap)
 
     def lost(self, connection: Connection) -> None:
+        if connection in self._streams:
+            self._streams.discard(connection)
+            return
         self._held.discard(connection)
         with contextlib.suppress(ValueError):
             self._idle.remove(connection)
