@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand
 django_application: Any = get_asgi_application()
 BaseCommand().check(tags=["security"])  # whatever starts the server: not with a weak key, not with debug pages
 
+from nexus.bounded_http import raise_descriptor_limit  # noqa: E402
 from nexus.hub.app import PATHS  # noqa: E402
 from nexus.hub.assembly import make_hub  # noqa: E402
 from nexus.hub.health import healthz, metrics, readyz  # noqa: E402
@@ -35,6 +36,7 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
 
 async def live(receive: Receive, send: Send) -> None:
     await receive()
+    raise_descriptor_limit()
     await hub.start()
     await send({"type": "lifespan.startup.complete"})
     await receive()

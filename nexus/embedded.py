@@ -21,6 +21,7 @@ from django.db import connections
 from django.utils import timezone
 
 from nexus import readiness
+from nexus.bounded_http import BoundedProtocol
 from nexus.celery import app as celery
 from nexus.process_tree import Program, WhenItEnds
 from profiles import first_run
@@ -76,7 +77,7 @@ def digest_of_static_files() -> str:
 def programs(listener: socket.socket, user: User) -> list[Program]:
     def run_web() -> None:
         config = uvicorn.Config(
-            "nexus.asgi:application", loop="uvloop", http="httptools", lifespan="on", log_config=None,
+            "nexus.asgi:application", loop="uvloop", http=BoundedProtocol, lifespan="on", log_config=None,
             access_log=False, server_header=False, proxy_headers=False, timeout_graceful_shutdown=GRACE,
         )  # fmt: skip
         uvicorn.Server(config).run(sockets=[listener])
