@@ -70,6 +70,14 @@ def _answer(message: Message, status: int) -> Answer | None:
     return Answer(result=result, status=status) if result.startswith(b"{") and error in (b"", b"null") else None
 
 
+def answer_of(message: Message) -> Answer:
+    """Return what answers a request; raise UpstreamError for what is neither a result nor an error."""
+    answer = _answer(message, 200)
+    if answer is None:
+        raise UpstreamError("it answered with something that is not MCP")
+    return answer
+
+
 def refuse_elsewhere(response: Response) -> None:
     if response.status in (301, 302, 303, 307, 308):
         raise UpstreamError(f"it sends elsewhere (HTTP {response.status}); give the final address instead")

@@ -59,7 +59,7 @@ class Leg:
         self._base = heads.to_stdio_host(command) if command else heads.to_address(addresses.parse(url))
         self._welcome = Welcome()
         self._speaks_older: bool | None = None  # beside the modern era; None as long as nobody needed to know
-        self.older = OlderSessions(self._pool, self._base, name, store)
+        self.older = OlderSessions(self._pool, self._base, url, name, store)
 
     @property
     def is_modern(self) -> bool:
@@ -164,7 +164,9 @@ class Leg:
         try:
             async with asyncio.timeout(ask.timeout):
                 wait = None if ask.timeout else LIST_TIMEOUT
-                response = await self._pool.request(head, body, timeout=wait, last_look=ask.last_look)
+                response = await self._pool.request(
+                    head, body, timeout=wait, last_look=ask.last_look, is_stream=wait is not None
+                )
                 try:
                     return await read_answer(response, rpc_id, ask.on_message or _ignore)
                 finally:

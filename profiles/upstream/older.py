@@ -13,11 +13,12 @@ from typing import Any, Protocol
 import msgspec
 
 from profiles.upstream import heads, sse, wire
-from profiles.upstream.answers import Answer, OnMessage, message_in, read_answer, reason_in
+from profiles.upstream.answers import Answer, OnMessage, answer_in, answer_of, message_in, read_answer, reason_in
 from profiles.upstream.asking import LIST_TIMEOUT, Ask, Principal
 from profiles.upstream.errors import NoAnswer, UpstreamError
 from profiles.upstream.heads import LEGACY, Heads
 from profiles.upstream.http import Pool
+from profiles.upstream.sse_session import SessionEnded, SseSession
 from profiles.upstream.wire import Message
 
 logger = logging.getLogger("nexus.upstream")
@@ -25,6 +26,8 @@ logger = logging.getLogger("nexus.upstream")
 MAX_SESSIONS = 1000  # of one server, in this process
 IDLE_LIMIT = 1800.0  # seconds without a request, after which a session is ended
 RECONNECT_AFTER = 1.0  # seconds between two streams of one session
+WATCH_EVERY = 1.0  # seconds between two looks at a stream that somebody else reads
+NOT_STREAMABLE = (400, 404, 405)  # what servers of 2024-11-05 say to a POST (2025-03-26, basic/transports)
 ACCEPTED = 64 * 1024  # bytes that are read of an answer to what needs none
 
 
@@ -44,6 +47,8 @@ class SessionStore(Protocol):
 class Session:
     id: str  # empty where the server gives none
     version: str = LEGACY
+    events: SseSession | None = None  # the stream on which a server of 2024-11-05 answers
+    on_idle: OnMessage | None = None  # takes what comes on it beside the answers
     used_at: float = field(default_factory=time.monotonic)
 
 
@@ -56,10 +61,11 @@ class Welcome(msgspec.Struct):
 
 
 class OlderSessions:
-    def __init__(self, pool: Pool, base: Heads, name: str = "", store: SessionStore | None = None) -> None:
+    def __init__(self, pool: Pool, base: Heads, url: str, name: str = "", store: SessionStore | None = None) -> None:
         """`name` tells this server from others in the store."""
         self._pool = pool
         self._base = base
+        self._url = url
         self._name = name
         self._store = store
         self._ids = itertools.count(1)
@@ -81,8 +87,10 @@ class OlderSessions:
 
     async def _ask_in(self, session: Session, ask: Ask) -> Answer:
         rpc_id = ask.id if ask.principal.keeps_ids and ask.id else b"%d" % next(self._ids)
-        head = heads.legacy(self._base.post, session.id, session.version) + ask.head
         body = wire.request(rpc_id, ask.method, ask.older_params())
+        if session.events:
+            return await self._ask_on_stream(session, session.events, ask, rpc_id, body)
+        head = heads.legacy(self._base.post, session.id, session.version) + ask.head
         response = await self._pool.request(head, body, timeout=ask.timeout or LIST_TIMEOUT, last_look=ask.last_look)
         try:
             if response.status == 404:
@@ -97,6 +105,19 @@ class OlderSessions:
             raise
         finally:
             response.close()
+
+    async def _ask_on_stream(
+        self, session: Session, events: SseSession, ask: Ask, rpc_id: bytes, body: bytes
+    ) -> Answer:
+        take = self._taker(session, ask.head, ask.on_message)
+        try:
+            message = await events.request(rpc_id, body, on_message=take, timeout=ask.timeout, last_look=ask.last_look)
+        except SessionEnded:
+            raise SessionLost from None
+        except asyncio.CancelledError:
+            self._spawn(self._cancel(session, ask.head, rpc_id))
+            raise
+        return answer_of(message)
 
     async def send(self, principal: Principal, head: bytes, body: bytes) -> bool:
         """Send a notification or an answer into the session that is open already; return False if there is none."""
@@ -119,8 +140,12 @@ class OlderSessions:
         session = await self.known(principal)
         while session and self._sessions.get(principal.key) is session:
             session.used_at = time.monotonic()
+            if session.events:
+                session.on_idle = self._taker(session, head, on_message)
+                await asyncio.sleep(WATCH_EVERY)
+                continue
             request = heads.legacy(self._base.get, session.id, session.version) + head
-            response = await self._pool.request(request, b"", timeout=LIST_TIMEOUT)
+            response = await self._pool.request(request, timeout=LIST_TIMEOUT, is_stream=True)
             try:
                 if response.status != 200 or response.content_type != "text/event-stream":
                     return
@@ -151,10 +176,14 @@ class OlderSessions:
     def close(self) -> None:
         for task in (*self._opening.values(), *self._tasks):
             task.cancel()
+        for session in self._sessions.values():
+            if session.events:
+                session.events.close()
 
     async def open(self, principal: Principal, head: bytes = b"") -> Session:
         """Return the principal's session, opened once whoever asks first."""
-        if found := self._sessions.get(principal.key):
+        found = self._sessions.get(principal.key)
+        if found and not (found.events and found.events.is_over):
             self._sessions.move_to_end(principal.key)
             found.used_at = time.monotonic()
             return found
@@ -172,7 +201,7 @@ class OlderSessions:
                 session = await self._introduce(principal, head)
         except TimeoutError:
             raise NoAnswer(f"it did not start a session within {LIST_TIMEOUT:.0f} s") from None
-        if self._store and principal.keeps_ids:
+        if self._store and principal.keeps_ids and not session.events:
             winner = await self._store.claim(
                 self._key(principal), msgspec.json.encode([session.id, session.version]).decode()
             )
@@ -184,6 +213,8 @@ class OlderSessions:
     def _keep(self, principal: Principal, session: Session) -> Session:
         """Remember the session; the least used of too many is ended."""
         kept = self._sessions.setdefault(principal.key, session)
+        if kept.events and kept.events.is_over:
+            kept = self._sessions[principal.key] = session
         while len(self._sessions) > MAX_SESSIONS:
             _, oldest = self._sessions.popitem(last=False)
             self._spawn(self._delete(oldest))
@@ -199,23 +230,48 @@ class OlderSessions:
         body = wire.request(rpc_id, "initialize", wire.encode(hello))
         response = await self._pool.request(self._base.post + head, body, timeout=LIST_TIMEOUT)
         try:
-            answer = await read_answer(response, rpc_id, _ignore)
+            if response.status in NOT_STREAMABLE and answer_in(content := await response.read(limit=ACCEPTED)) is None:
+                return await self._introduce_on_stream(principal, head, rpc_id, body)
+            answer = answer_in(content) if response.status in NOT_STREAMABLE else None
+            answer = answer or await read_answer(response, rpc_id, _ignore)
         finally:
             response.close()
-        if not answer.result:
-            raise UpstreamError(f"it refused to start a session ({reason_in(answer.error)})")
-        session = Session(response.headers.get("mcp-session-id", ""), self._welcomed(answer.result))
+        session = Session(response.headers.get("mcp-session-id", ""), self._welcomed(answer))
         if not session.id.isascii() or not session.id.isprintable():
             raise UpstreamError("it gave a session id that no header can carry")
+        await self._begin(session, principal, head)
+        return session
+
+    async def _introduce_on_stream(self, principal: Principal, head: bytes, rpc_id: bytes, body: bytes) -> Session:
+        """Open a session as servers of 2024-11-05 have it: all that they say comes on one stream."""
+        session = Session("")
+
+        async def take(message: Message, data: bytes) -> bool:
+            return await (session.on_idle or self._taker(session, head, None))(message, data)
+
+        session.events = SseSession(self._pool, self._url, head=head, on_idle_message=take)
+        await session.events.open()
+        try:
+            answer = await session.events.request(rpc_id, body, on_message=take, timeout=LIST_TIMEOUT)
+            session.version = self._welcomed(answer_of(answer))
+            await self._begin(session, principal, head)
+        except BaseException:
+            session.events.close()
+            raise
+        return session
+
+    async def _begin(self, session: Session, principal: Principal, head: bytes) -> None:
         await self._post(session, head, wire.notification("notifications/initialized"))
         if principal.level and b'"logging"' in bytes(self.welcome.capabilities):
             level = wire.encode({"level": principal.level})
             await self._post(session, head, wire.request(b'"nexus-level"', "logging/setLevel", level))
-        return session
 
-    def _welcomed(self, result: bytes) -> str:
+    def _welcomed(self, answer: Answer) -> str:
+        """Take in what the server says of itself, and return the version that it speaks."""
+        if not answer.result:
+            raise UpstreamError(f"it refused to start a session ({reason_in(answer.error)})")
         try:
-            self.welcome = msgspec.json.decode(result, type=Welcome)
+            self.welcome = msgspec.json.decode(answer.result, type=Welcome)
         except msgspec.DecodeError:
             raise UpstreamError("it introduced itself with something that is not MCP") from None
         self.has_been_welcomed = True
@@ -241,6 +297,9 @@ class OlderSessions:
         await self._post(session, head, wire.notification("notifications/cancelled", params))
 
     async def _post(self, session: Session, head: bytes, body: bytes) -> None:
+        if session.events:
+            await session.events.send(body)
+            return
         request = heads.legacy(self._base.post, session.id, session.version) + head
         response = await self._pool.request(request, body, timeout=LIST_TIMEOUT)
         try:
@@ -250,6 +309,8 @@ class OlderSessions:
             response.close()
 
     async def _delete(self, session: Session, head: bytes = b"") -> None:
+        if session.events:
+            session.events.close()
         if session.id:
             request = heads.legacy(self._base.delete, session.id, session.version) + head
             response = await self._pool.request(request, b"", timeout=LIST_TIMEOUT)

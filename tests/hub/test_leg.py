@@ -11,6 +11,7 @@ from profiles.upstream import older, sse
 from profiles.upstream.discovery import all_tools
 from profiles.upstream.errors import NoAnswer, Unreachable, UpstreamError
 from profiles.upstream.leg import Era, Leg
+from tests.hub.sdk_sse_server import running_sdk_sse_server
 
 TOOLS = b'{"tools":[{"name":"echo","inputSchema":{}}]}'
 
@@ -294,3 +295,14 @@ async def test_the_sessions_of_an_older_server_are_bounded(monkeypatch):
         for number in range(6):
             await leg.request("tools/list", b"{}", principal=str(number))
         assert list(leg.older._sessions) == ["3", "4", "5"]
+
+
+async def test_a_server_of_the_oldest_era_is_listed_and_called():
+    with running_sdk_sse_server() as url:
+        leg = Leg(url)
+        assert [tool["name"] for tool in await all_tools(leg)]
+        for _ in range(3):
+            answer = await leg.request("tools/list", b"{}", principal="alice")
+            assert answer.result
+        assert leg._era is Era.LEGACY
+        leg.close()
