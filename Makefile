@@ -20,7 +20,8 @@ TEST_STAMP := $(VENV)/.installed-requirements-test-$(call hash,requirements-test
 PRODUCTION = NEXUS_BASE_URL=https://nexus.example.com NEXUS_DATA_DIR=$(CURDIR)/build/production \
 	DATABASE_URL=postgresql://nexus@db.example.com/nexus REDIS_URL=redis://redis.example.com/0 \
 	EMAIL_URL=smtp://mail.example.com NEXUS_TRUSTED_PROXIES=1 NEXUS_ADMIN_EMAIL=ops@nexus.example.com \
-	NEXUS_SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(50))')
+	NEXUS_SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(50))') \
+	NEXUS_FIELD_KEYS=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(50))')
 
 compile_client = $(BIN)/uv pip compile --generate-hashes --no-header --no-annotate --python-version 3.11 -
 

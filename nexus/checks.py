@@ -27,6 +27,19 @@ def secret_key(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
 
 
 @register(Tags.security)
+def field_keys(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
+    keys = settings.NEXUS_FIELD_KEYS
+    strong = [key for key in keys if len(key) >= MIN_SECRET_LENGTH and len(set(key)) >= MIN_SECRET_VARIETY]
+    if keys and strong == keys and settings.SECRET_KEY not in keys and len(set(keys)) == len(keys):
+        return []
+    hint = (
+        "Each is 50 random characters of its own, not NEXUS_SECRET_KEY; several are separated by commas, the newest "
+        "first: python -c 'import secrets; print(secrets.token_urlsafe(50))'"
+    )
+    return [Error("A key of NEXUS_FIELD_KEYS is missing, used twice, or can be guessed.", hint=hint, id="nexus.E008")]
+
+
+@register(Tags.security)
 def debug_in_production(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
     if not (settings.NEXUS_PRODUCTION and settings.DEBUG):
         return []

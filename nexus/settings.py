@@ -114,6 +114,8 @@ def secret_from_env_or_file(name: str) -> str:
 
 
 SECRET_KEY = secret_from_env_or_file("NEXUS_SECRET_KEY")
+# Encrypt what must be read again, such as upstream credentials. The newest first; older ones only read.
+NEXUS_FIELD_KEYS = [key.strip() for key in secret_from_env_or_file("NEXUS_FIELD_KEYS").split(",") if key.strip()]
 
 ALLOWED_HOSTS = [_base.hostname] if NEXUS_PRODUCTION else [_base.hostname, "localhost", "127.0.0.1", "[::1]"]
 CSRF_TRUSTED_ORIGINS = [NEXUS_BASE_URL]

@@ -14,6 +14,7 @@ class Act(Enum):
     USE_TOOLKITS = "use a toolkit, issue own tokens for it"
     SEE_ACTIVITY = "see activity, revoke tokens"
     MANAGE_TOOLKITS = "change toolkits, servers, policies"
+    AUTHORIZE = "connect, see and end authorizations; with all: those of the organization too, and assign them"
     MANAGE_MEMBERS = "change members"
 
 
@@ -29,6 +30,7 @@ TABLE: dict[Act, dict[Role, Reach]] = {
     Act.MANAGE_TOOLKITS: {
         Role.OWNER: Reach.ALL, Role.ADMIN: Reach.ALL, Role.MEMBER: Reach.NONE, Role.END_USER: Reach.NONE,
     },
+    Act.AUTHORIZE: {Role.OWNER: Reach.ALL, Role.ADMIN: Reach.ALL, Role.MEMBER: Reach.OWN, Role.END_USER: Reach.NONE},
     Act.MANAGE_MEMBERS: {
         Role.OWNER: Reach.ALL, Role.ADMIN: Reach.ALL, Role.MEMBER: Reach.NONE, Role.END_USER: Reach.NONE,
     },

@@ -103,6 +103,7 @@ def environment(folder: pathlib.Path, port: int, **more: str) -> dict[str, str]:
     return kept | {
         "NEXUS_DATA_DIR": str(folder),
         "NEXUS_SECRET_KEY": settings.SECRET_KEY,
+        "NEXUS_FIELD_KEYS": ",".join(settings.NEXUS_FIELD_KEYS),
         "NEXUS_BASE_URL": f"http://localhost:{port}",
         "PORT": str(port),
         "PYTHONUNBUFFERED": "1",

@@ -1,6 +1,8 @@
 from profiles.events import Event
 from profiles.models.attempts import Attempts
+from profiles.models.authorizations import Authorization, Grant
 from profiles.models.people import Account, Member, User
+from profiles.models.registrations import Registration
 from profiles.models.servers import Server, Tool
 from profiles.models.sign_in import SignInLink
 from profiles.models.toolkits import FormerAlias, Toolkit, ToolkitServer, ToolkitTool
@@ -8,9 +10,12 @@ from profiles.models.toolkits import FormerAlias, Toolkit, ToolkitServer, Toolki
 __all__ = [
     "Account",
     "Attempts",
+    "Authorization",
     "Event",
     "FormerAlias",
+    "Grant",
     "Member",
+    "Registration",
     "Server",
     "SignInLink",
     "Tool",

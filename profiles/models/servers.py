@@ -13,6 +13,7 @@ from django.utils.text import slugify
 
 from profiles.events import Action, Actor, Event
 from profiles.models.people import Account
+from profiles.models.signing_in import SignsIn
 from profiles.signals import authority_changed, tools_listed
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ def free_slug(name: str, taken: set[str]) -> str:
     return next(slug for slug in itertools.chain([base], numbered) if slug not in taken)
 
 
-class Server(models.Model):
+class Server(SignsIn):
     """An upstream MCP server: of the instance's catalog (no account), or of one account."""
 
     class Transport(models.TextChoices):
@@ -160,6 +161,12 @@ class Server(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(transport="http") | Q(account=None), name="server_stdio_only_in_the_catalog"
+            ),
+            models.CheckConstraint(
+                condition=~Q(transport="stdio") | Q(authentication="none"), name="server_stdio_is_not_signed_in_at"
+            ),
+            models.CheckConstraint(
+                condition=~Q(authentication="header") | ~Q(header_name=""), name="server_header_has_a_name"
             ),
         ]  # fmt: skip
 
@@ -226,6 +233,7 @@ class Server(models.Model):
             if not Server.objects.filter(pk=self.pk, removed_at=None).update(removed_at=now):
                 return False
             self.removed_at = now
+            self.authorizations.end(by=by, now=now, reason="the server was removed")
             Event.record(Action.SERVER_REMOVED, by=by, now=now, account=self.account, subject=self)
             authority_changed.send(Server, scope="server", subject=str(self.pk))
         return True

@@ -1,8 +1,11 @@
 import ipaddress
+import secrets
 
 import pytest
 
 from nexus import checks
+
+STRONG = secrets.token_urlsafe(50)
 
 
 def ids(messages):
@@ -25,6 +28,22 @@ def test_a_key_that_can_be_guessed_is_an_error(settings, key):
 
 def test_the_key_made_at_the_first_start_is_good():
     assert checks.secret_key(None) == []
+
+
+@pytest.mark.parametrize("keys", [[], ["secret"], [STRONG, "ab" * 40], [STRONG, STRONG]])
+def test_field_keys_that_are_weak_missing_or_used_twice_are_an_error(settings, keys):
+    settings.NEXUS_FIELD_KEYS = keys
+    assert ids(checks.field_keys(None)) == ["nexus.E008"]
+
+
+def test_the_secret_key_is_no_field_key(settings):
+    settings.NEXUS_FIELD_KEYS = [STRONG, settings.SECRET_KEY]
+    assert ids(checks.field_keys(None)) == ["nexus.E008"]
+
+
+def test_several_strong_field_keys_are_good(settings):
+    settings.NEXUS_FIELD_KEYS = [STRONG, secrets.token_urlsafe(50)]
+    assert checks.field_keys(None) == []
 
 
 def test_debug_pages_in_production_are_an_error(production):

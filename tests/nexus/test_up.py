@@ -169,11 +169,13 @@ def test_production_does_not_start_without_its_key(tmp_path):
 
 def test_production_does_not_start_with_debug_pages(tmp_path):
     result = manage(
-        tmp_path / "var", "up", NEXUS_BASE_URL="https://nexus.example.com", NEXUS_DEBUG="1", NEXUS_SECRET_KEY="k3y" * 20
-    )
+        tmp_path / "var", "up", NEXUS_BASE_URL="https://nexus.example.com", NEXUS_DEBUG="1",
+        NEXUS_SECRET_KEY="k3y" * 20, NEXUS_FIELD_KEYS="f13ld" * 20,
+    )  # fmt: skip
     assert result.returncode == 1
     assert "nexus.E002" in result.stderr
     assert "nexus.E001" in result.stderr
+    assert "nexus.E008" in result.stderr
 
 
 def test_the_doctor_finds_a_running_nexus_well(running, data):
