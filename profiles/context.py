@@ -32,7 +32,11 @@ TOOLS = (
     ("Toolkits", "/toolkits/", "tools"),
     ("Servers", "/servers/", "server-2"),
 )
-ACCESS = (("Tokens", "/tokens/", "key"), ("Activity", "/activity/", "activity"))
+ACCESS = (
+    ("Tokens", "/tokens/", "key"),
+    ("Authorizations", "/authorizations/", "lock"),
+    ("Activity", "/activity/", "activity"),
+)
 REST = (("Guide", "/guide/", "book"), ("Settings", "/settings/", "settings"))
 STAFF = (("Admin", "/admin/", "shield-check"), ("Mail", "/settings/mail/", "mail"))
 

@@ -1,16 +1,35 @@
 from datetime import datetime
+from typing import Any
 
-from profiles.models import Server
+from profiles import connecting
+from profiles.models import Account, Authorization, Server, User
 from profiles.upstream import discovery
-from profiles.upstream.errors import UpstreamError
+from profiles.upstream.discovery import sentence
+from profiles.upstream.errors import CredentialRefused, UpstreamError
 
 
-def list_again(server: Server, *, now: datetime) -> str:
-    """Ask the server for its tools and store the answer; return what went wrong as a sentence, or nothing."""
+def list_again(server: Server, *, now: datetime, account: Account | None = None, user: User | None = None) -> str:
+    """Ask the server for its tools and store the answer; return what went wrong as a sentence, or nothing.
+
+    Where it wants a sign-in, the person's own is used, else the organization's.
+    """
     try:
-        tools = discovery.list_tools(server)
+        tools = listed_with(connecting.lister(server, account, user, now=now), server, now=now)
     except UpstreamError as error:
-        server.remember_failure(str(error), now=now)
-        return str(error)
+        server.remember_failure(sentence(server, error), now=now)
+        return sentence(server, error)
     server.remember_tools(tools, now=now)
     return ""
+
+
+def listed_with(authorization: Authorization | None, server: Server, *, now: datetime) -> list[dict[str, Any]]:
+    """Return what the server lists to this authorization, renewed once if it is refused; raise UpstreamError."""
+    if authorization is None:
+        return discovery.list_tools(server)
+    try:
+        return discovery.list_tools(server, head=connecting.header_lines(authorization))
+    except CredentialRefused:
+        renewed = connecting.after_refusal(authorization, now=now)
+        if renewed is None:
+            raise
+    return discovery.list_tools(server, head=connecting.header_lines(renewed))

@@ -1,6 +1,14 @@
 from django.urls import path
 
-from profiles import views_guide, views_servers, views_settings, views_sign_in, views_toolkits
+from profiles import (
+    views_authorizations,
+    views_connect,
+    views_guide,
+    views_servers,
+    views_settings,
+    views_sign_in,
+    views_toolkits,
+)
 
 urlpatterns = [
     path("toolkits/", views_toolkits.toolkits, name="toolkits"),
@@ -20,6 +28,23 @@ urlpatterns = [
     path("servers/<uuid:pk>/", views_servers.server, name="server"),
     path("servers/<uuid:pk>/list/", views_servers.server_list, name="server_list"),
     path("servers/<uuid:pk>/remove/", views_servers.server_remove, name="server_remove"),
+    path("servers/<uuid:pk>/sign-in/", views_authorizations.server_sign_in, name="server_sign_in"),
+    path("authorizations/", views_authorizations.authorizations, name="authorizations"),
+    path("authorizations/callback", views_connect.callback, name="authorization_callback"),
+    path("authorizations/connect/<uuid:pk>/", views_connect.authorization_connect, name="authorization_connect"),
+    path("authorizations/<uuid:pk>/", views_authorizations.authorization, name="authorization"),
+    path(
+        "authorizations/<uuid:pk>/visibility/",
+        views_authorizations.authorization_visibility,
+        name="authorization_visibility",
+    ),
+    path(
+        "authorizations/<uuid:pk>/toolkits/",
+        views_authorizations.authorization_toolkits,
+        name="authorization_toolkits",
+    ),
+    path("authorizations/<uuid:pk>/end/", views_authorizations.authorization_end, name="authorization_end"),
+    path("oauth/client.json", views_connect.client_document, name="client_document"),
     path("settings/", views_settings.settings_page, name="settings"),
     path("settings/theme/", views_settings.settings_theme, name="settings_theme"),
     path("settings/account/", views_settings.settings_account, name="settings_account"),

@@ -4,6 +4,7 @@ from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -15,7 +16,7 @@ from profiles.models import Account, Attempts, Server, Tool, Toolkit
 from profiles.models.servers import refuse_bad_address
 from profiles.permissions import Act
 from profiles.upstream import discovery
-from profiles.upstream.errors import UpstreamError
+from profiles.upstream.errors import CredentialRefused, UpstreamError
 
 PROBES = 30  # addresses that a person may have looked at within ten minutes
 
@@ -67,32 +68,50 @@ def server_add(request: HttpRequest) -> HttpResponse:
     account = managed_account(request)
     form = ServerForm(request.POST or None)
     tools: list[Tool] = []
+    wants_sign_in = False
     if request.method == "POST" and form.is_valid():
         try:
-            definitions = _probe(request, form.cleaned_data["url"], form.cleaned_data["name"])
-            tools = [Tool(name=str(definition["name"]), definition=definition) for definition in definitions]
-            if "save" in request.POST:
-                return _save(request, account, form, definitions)
+            found = _probe(request, form.cleaned_data["url"], form.cleaned_data["name"])
+            wants_sign_in = isinstance(found, CredentialRefused)
+            if request.POST.get("save") == ("unseen" if wants_sign_in else "1"):
+                return _save(request, account, form, found)
+            if not isinstance(found, CredentialRefused):
+                tools = [Tool(name=str(definition["name"]), definition=definition) for definition in found]
         except ValidationError as error:
             note_errors(form, error)
         except UpstreamError as error:
             form.add_error("url", str(error))
-    context = {"form": form, "tools": tools, "has_looked": bool(form.is_bound and not form.errors)}
+    has_looked = bool(form.is_bound and not form.errors and not wants_sign_in)
+    context = {"form": form, "tools": tools, "has_looked": has_looked, "wants_sign_in": wants_sign_in}
     return render(request, "profiles/server_add.html", context, status=422 if form.errors else 200)
 
 
-def _probe(request: HttpRequest, url: str, name: str) -> list[dict[str, Any]]:
+def _probe(request: HttpRequest, url: str, name: str) -> list[dict[str, Any]] | CredentialRefused:
+    """Return what the server lists, or that it lists nothing without a sign-in; raise UpstreamError."""
     refuse_bad_address(url)
     if not Attempts.objects.take(f"probe:{signed_in(request).pk}", PROBES, now=timezone.now()):
         raise ValidationError("You have looked at many servers in a short time. Wait 10 minutes, then try again.")
-    return discovery.list_tools(Server(url=url, name=name, transport=Server.Transport.HTTP))
+    try:
+        return discovery.list_tools(Server(url=url, name=name, transport=Server.Transport.HTTP))
+    except CredentialRefused as refusal:
+        return refusal
 
 
-def _save(request: HttpRequest, account: Account, form: ServerForm, definitions: list[dict[str, Any]]) -> HttpResponse:
+def _save(
+    request: HttpRequest, account: Account, form: ServerForm, found: list[dict[str, Any]] | CredentialRefused
+) -> HttpResponse:
+    """Save the server; of one that shows its tools only to who signs in, ask next how that is done."""
+    refusal = found if isinstance(found, CredentialRefused) else None
+    definitions = [] if isinstance(found, CredentialRefused) else found
     by = Actor.from_request(request)
     added = Server.objects.add(account, **form.cleaned_data, tools=definitions, by=by, now=timezone.now())
-    messages.success(request, f"The server “{added}” is there. Add it to a toolkit to use its tools.")
-    return redirect("server", added.pk)
+    if refusal is None:
+        messages.success(request, f"The server “{added}” is there. Add it to a toolkit to use its tools.")
+        return redirect("server", added.pk)
+    kinds = Server.Authentication
+    kind = kinds.OAUTH if "resource_metadata" in refusal.challenge else kinds.BEARER
+    messages.success(request, f"The server “{added}” is there. Now choose how Nexus signs in at it.")
+    return redirect(f"{reverse('server_sign_in', args=[added.pk])}?authentication={kind}")
 
 
 @require_POST
@@ -100,7 +119,7 @@ def server_list(request: HttpRequest, pk: Any) -> HttpResponse:
     """List the server's tools again."""
     found = _visible(request, pk)
     managed_account(request)
-    failure = list_again(found, now=timezone.now())
+    failure = list_again(found, now=timezone.now(), account=current_account(request), user=signed_in(request))
     if failure:
         messages.error(request, f"{failure} What it listed before is still shown.")
     else:

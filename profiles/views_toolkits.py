@@ -120,7 +120,9 @@ def toolkit_server_add(request: HttpRequest, pk: Any) -> HttpResponse:
         messages.error(request, "This server cannot be added: it is in the toolkit already, or it was removed.")
         return redirect("toolkit", found.pk)
     server, now = form.cleaned_data["server"], timezone.now()
-    failure = list_again(server, now=now) if server.listed_at is None else ""
+    failure = ""
+    if server.listed_at is None:
+        failure = list_again(server, now=now, account=found.account, user=signed_in(request))
     try:
         found.add_server(server, allowed=[], by=Actor.from_request(request), now=now)
     except ValidationError as refusal:

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from profiles import confirmation
 from profiles.access import current_account, signed_in
 from profiles.events import Actor
-from profiles.models import Toolkit
+from profiles.models import Authorization, Toolkit
 from tokens import expiry, snippets
 from tokens.forms import ExpiryForm, InstallForm
 from tokens.models import AlreadyIssued, DelegatedToken, Issued
@@ -70,9 +70,11 @@ def _form_for_get(request: HttpRequest) -> InstallForm:
 def _form_page(request: HttpRequest, form: InstallForm, status: int = 200) -> HttpResponse:
     toolkits = list(form.toolkits().with_counts())
     shown = str(form["toolkit"].value() or "")
+    missing = Authorization.objects.missing_for(signed_in(request), toolkits, now=timezone.now())
     context = {
         "form": form,
         "toolkits": toolkits,
+        "facts": [(toolkit, missing.get(toolkit.pk, [])) for toolkit in toolkits],
         "chosen": next((toolkit for toolkit in toolkits if str(toolkit.pk) == shown), next(iter(toolkits), None)),
         "zones": expiry.zone_names(),
         "moment": form.described(),

@@ -85,7 +85,7 @@ class Upstreams:
         if state is None or state.address != server.address:
             if state:
                 state.leg.close()
-            state = self._states[server.pk] = State(leg_to(server, self._store), server.address)
+            state = self._states[server.pk] = State(leg_to(server, store=self._store), server.address)
         return state
 
     def known_state(self, server: Server) -> State | None:

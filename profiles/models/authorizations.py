@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Self
 
@@ -25,8 +25,8 @@ REFRESH_PATIENCE = timedelta(seconds=30)  # after which another process may refr
 class Grant:
     """What an authorization server gave: the tokens, and what is needed to ask for the next ones."""
 
-    access_token: str
-    refresh_token: str = ""
+    access_token: str = field(repr=False)
+    refresh_token: str = field(default="", repr=False)
     scopes: str = ""
     expires_at: datetime | None = None
     issuer: str = ""
@@ -46,6 +46,9 @@ class AuthorizationQuerySet(models.QuerySet["Authorization"]):
         if role in roles_with(Act.AUTHORIZE):
             return self.filter(account=account)
         return self.filter(account=account, owner=user) if role in roles_with(Act.AUTHORIZE, Reach.OWN) else self.none()
+
+    def may_connect(self, user: User, account: Account) -> bool:
+        return account.role_of(user) in [*roles_with(Act.AUTHORIZE), *roles_with(Act.AUTHORIZE, Reach.OWN)]
 
     def usable(self, now: datetime) -> Self:
         """Return those that open their server as it is now: same address, same way to sign in, not expired or dead."""
@@ -272,7 +275,15 @@ class Authorization(models.Model):
 
     def is_due(self, now: datetime) -> bool:
         """Return True if it is to be refreshed before it is used."""
-        return bool(self.expires_at and self.encrypted_refresh_token and now >= self.expires_at - REFRESH_BEFORE)
+        return self.due_at is not None and now >= self.due_at
+
+    @property
+    def due_at(self) -> datetime | None:
+        """Return when to refresh it: a minute before its end, and for a very short life half-way."""
+        if self.expires_at is None or not self.encrypted_refresh_token:
+            return None
+        life = self.expires_at - (self.refreshed_at or self.created_at)
+        return self.expires_at - min(REFRESH_BEFORE, life / 2)
 
     def claim_refresh(self, *, now: datetime) -> bool:
         """Return True to the one process that may refresh it now."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import msgspec
 
 from profiles.upstream import sse, wire
-from profiles.upstream.errors import NoAnswer, SignInNeeded, Unreachable, UpstreamError
+from profiles.upstream.errors import NoAnswer, CredentialRefused, Unreachable, UpstreamError
 from profiles.upstream.http import Response
 from profiles.upstream.wire import Message
 
@@ -82,7 +82,7 @@ def refuse_elsewhere(response: Response) -> None:
     if response.status in (301, 302, 303, 307, 308):
         raise UpstreamError(f"it sends elsewhere (HTTP {response.status}); give the final address instead")
     if response.status in (401, 403):
-        raise SignInNeeded(response.status, response.headers.get("www-authenticate", ""))
+        raise CredentialRefused(response.status, response.headers.get("www-authenticate", ""))
 
 
 async def first_message(response: Response) -> bytes:

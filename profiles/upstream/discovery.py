@@ -8,7 +8,7 @@ from django.conf import settings
 
 from profiles.models import Server
 from profiles.upstream import wire
-from profiles.upstream.errors import UpstreamError
+from profiles.upstream.errors import CredentialRefused, UpstreamError
 from profiles.upstream.leg import LIST_TIMEOUT, Leg
 from profiles.upstream.older import SessionStore
 
@@ -17,25 +17,30 @@ MAX_NAME = 200  # characters; the specification asks for at most 128
 MAX_PAGES = 50
 
 
-def leg_to(server: Server, store: SessionStore | None = None) -> Leg:
-    """Return the way to the server; raise AddressRefused. Processes share sessions through the store."""
+def leg_to(server: Server, *, head: bytes = b"", store: SessionStore | None = None) -> Leg:
+    """Return the way to the server; raise AddressRefused.
+
+    `head` are the header lines that sign in. Processes share sessions through the store.
+    """
     if server.transport == Server.Transport.STDIO:
         return Leg(f"unix:{settings.NEXUS_STDIO_SOCKET}", command=server.command, name=str(server.pk), store=store)
-    return Leg(server.url, name=str(server.pk), store=store)
+    return Leg(server.url, head=head, name=str(server.pk), store=store)
 
 
-def list_tools(server: Server) -> list[dict[str, Any]]:
+def list_tools(server: Server, *, head: bytes = b"") -> list[dict[str, Any]]:
     """Connect to the server and return its tools as it lists them; raise UpstreamError with a sentence."""
-    return asyncio.run(_list_and_close(server))
+    return asyncio.run(_list_and_close(server, head))
 
 
-async def _list_and_close(server: Server) -> list[dict[str, Any]]:
-    leg = leg_to(server)
+async def _list_and_close(server: Server, head: bytes) -> list[dict[str, Any]]:
+    leg = leg_to(server, head=head)
     try:
         async with asyncio.timeout(LIST_TIMEOUT):
             return await all_tools(leg)
     except TimeoutError:
         raise UpstreamError(f"“{server}” did not answer within {LIST_TIMEOUT:.0f} s.") from None
+    except CredentialRefused as error:
+        raise CredentialRefused(error.status, error.challenge, sentence(server, error)) from error
     except UpstreamError as error:
         raise type(error)(sentence(server, error)) from error
     finally:

@@ -20,7 +20,7 @@ from profiles.upstream.answers import (
     refuse_elsewhere,
 )
 from profiles.upstream.asking import CALL_TIMEOUT, LIST_TIMEOUT, PLAIN_ENVELOPE, PLAIN_META, Ask, Principal
-from profiles.upstream.errors import NoAnswer, SignInNeeded, Unreachable, UpstreamError
+from profiles.upstream.errors import NoAnswer, CredentialRefused, Unreachable, UpstreamError
 from profiles.upstream.heads import MODERN
 from profiles.upstream.http import Pool
 from profiles.upstream.older import OlderSessions, SessionStore
@@ -46,14 +46,24 @@ class Welcome(msgspec.Struct):
 
 
 class Leg:
-    """The way to one server. `command` is set for stdio, where `url` is that of the host's socket."""
+    """The way to one server. `command` is set for stdio, where `url` is that of the host's socket.
+
+    `head` are the header lines that sign in whoever asks by `request`; who asks by `ask` brings their own.
+    """
 
     def __init__(
-        self, url: str, *, command: list[str] | None = None, name: str = "", store: SessionStore | None = None
+        self,
+        url: str,
+        *,
+        command: list[str] | None = None,
+        head: bytes = b"",
+        name: str = "",
+        store: SessionStore | None = None,
     ) -> None:
         self._pool = Pool(url)
         self._era = Era.LEGACY if command else Era.UNKNOWN
         self._has_host = bool(command)
+        self._head = head
         self._ids = itertools.count(1)
         self._probing = asyncio.Lock()
         self._base = heads.to_stdio_host(command) if command else heads.to_address(addresses.parse(url))
@@ -79,7 +89,7 @@ class Leg:
         if self.is_modern and principal.keeps_ids and self._speaks_older is None:
             try:
                 await self.older.open(principal, head)
-            except (Unreachable, NoAnswer, SignInNeeded):
+            except (Unreachable, NoAnswer, CredentialRefused):
                 raise
             except UpstreamError:
                 self._speaks_older = False
@@ -112,7 +122,6 @@ class Leg:
         name: str = "",
         principal: str = "",
         timeout: float = CALL_TIMEOUT,
-        head: bytes = b"",
         last_look: Callable[[], None] | None = None,
     ) -> Answer:
         """Ask on nobody's behalf or on that of a principal, and return the answer; raise UpstreamError.
@@ -123,7 +132,7 @@ class Leg:
         return await self.ask(
             Ask(
                 method, members, name=name, principal=Principal(principal), envelope=PLAIN_ENVELOPE, timeout=timeout,
-                head=head, last_look=last_look,
+                head=self._head, last_look=last_look,
             )
         )  # fmt: skip
 
