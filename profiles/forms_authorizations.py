@@ -1,3 +1,4 @@
+import re
 from typing import Any
 
 from django import forms
@@ -5,6 +6,7 @@ from django import forms
 from profiles.models import Authorization, Server, Toolkit
 
 MAX_SECRET = 8000  # characters
+SCHEME = re.compile(r"^bearer(\s+|$)", re.IGNORECASE)  # which people copy with the token
 
 
 def hidden_input() -> forms.PasswordInput:
@@ -53,8 +55,8 @@ class SecretForm(forms.Form):
 
     def clean_secret(self) -> str:
         secret: str = self.cleaned_data["secret"]
-        if self.is_bearer and secret[:7].lower() == "bearer ":
-            secret = secret[7:].strip()
+        if self.is_bearer:
+            secret = SCHEME.sub("", secret)
         if not secret or not secret.isascii() or not secret.isprintable():
             raise forms.ValidationError("It must be one line of plain characters. Copy it again, without line breaks.")
         return secret

@@ -6,6 +6,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 from django.views.decorators.http import require_http_methods, require_safe
@@ -98,7 +99,7 @@ def callback(request: HttpRequest) -> HttpResponse:
         found = connecting.finish(sign_in, code, server, account, user, by=by, now=now)
     except UpstreamError as error:
         messages.error(request, f"Nothing was connected. {sentence(server, error)}")
-        return redirect("authorization_connect", server.pk)
+        return redirect(f"{reverse('authorization_connect', args=[server.pk])}?account={account.pk}")
     return _try_out(request, found)
 
 
@@ -123,9 +124,8 @@ def _try_out(request: HttpRequest, found: Authorization) -> HttpResponse:
     is_manager = found.account.lets(signed_in(request), Act.MANAGE_TOOLKITS)
     if is_manager and (server.failed_at or not server.tools.exists()):
         server.remember_tools(tools, now=now)
-    messages.success(
-        request, f"“{server}” is connected, and shows {len(tools)} tools. It is used from the next call on."
-    )
+    shown = f"{len(tools)} tool{'' if len(tools) == 1 else 's'}"
+    messages.success(request, f"“{server}” is connected, and shows {shown}. It is used from the next call on.")
     return redirect("authorization", found.pk)
 
 

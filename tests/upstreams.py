@@ -75,7 +75,8 @@ def wait_for(condition, what: str, seconds: float = 20) -> None:
 class Recorder:
     """A server of the newest protocol, byte by byte: keeps all it receives, and misbehaves when told to.
 
-    `mode`: answer, error (500), garbage, hang, redirect (to `elsewhere`), half (a body that breaks off), unauthorized.
+    `mode`: answer, error (500), garbage, hang, redirect (to `elsewhere`), half (a body that breaks off), unauthorized,
+    challenge (unauthorized, with metadata at `elsewhere`).
     """
 
     url: str = ""
@@ -122,6 +123,9 @@ class Recorder:
             writer.write(response(b"500 Internal Server Error", b'{"detail":"broken"}'))
         elif self.mode == "unauthorized":
             writer.write(response(b"401 Unauthorized", b"{}"))
+        elif self.mode == "challenge":
+            challenge = b'WWW-Authenticate: Bearer resource_metadata="%b"' % self.elsewhere.encode()
+            writer.write(b"HTTP/1.1 401 Unauthorized\r\n%b\r\nContent-Length: 0\r\n\r\n" % challenge)
         elif "id" not in message:
             writer.write(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n")
         else:

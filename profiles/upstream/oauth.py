@@ -136,12 +136,12 @@ async def refresh(grant: Grant, secret: str, *, now: datetime) -> Grant:
 
 
 async def _tokens(grant: Grant, secret: str, wish: dict[str, str], now: datetime) -> Grant:
-    basic = ""
+    basic, wish = "", wish | {"client_id": grant.client_id}  # which some want beside Basic too
     if grant.client_method == "client_secret_basic":
         pair = f"{quote_plus(grant.client_id)}:{quote_plus(secret)}"  # RFC 6749 section 2.3.1
         basic = f"Basic {base64.b64encode(pair.encode()).decode()}"
-    else:
-        wish = wish | {"client_id": grant.client_id} | ({"client_secret": secret} if secret else {})
+    elif secret:
+        wish["client_secret"] = secret
     answer = await fetch.post(grant.token_endpoint, urlencode(wish).encode(), FORM, authorization=basic)
     if answer.status >= 500:
         raise SignInFailed(f"its authorization server is out of order (HTTP {answer.status})")

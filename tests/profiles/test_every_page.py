@@ -9,7 +9,10 @@ from django.urls import get_resolver
 pytestmark = pytest.mark.django_db(databases="__all__")
 
 PUBLIC = ("accounts/", "admin/", "api/", "oauth/", "tokens/feed/", ".well-known/")
-PAGES = ["/", "/toolkits/", "/toolkits/new/", "/servers/", "/servers/add/", "/settings/", "/guide/", "/guide/design/"]
+PAGES = [
+    "/", "/toolkits/", "/toolkits/new/", "/servers/", "/servers/add/", "/authorizations/", "/settings/", "/guide/",
+    "/guide/design/",
+]  # fmt: skip
 
 
 def portal_paths() -> list[str]:

@@ -2,6 +2,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand
+from django.db import transaction
 from django.utils import timezone
 
 from profiles import operator
@@ -22,6 +23,13 @@ class Command(BaseCommand):
             "--toolkit", metavar="ALIAS", help="allow all its tools in this toolkit of the first account"
         )
 
+        parser.add_argument(
+            "--sign-in",
+            choices=["header", "bearer", "oauth"],
+            help="how people sign in there; its tools are listed later",
+        )
+        parser.add_argument("--header-name", default="", help="with --sign-in header: the header that carries the key")
+
     def handle(self, *args: Any, **options: Any) -> None:
         slug, url, name = options["slug"], options["url"], options["name"] or options["slug"]
         by, now = Actor.operator("add_server"), timezone.now()
@@ -30,8 +38,12 @@ class Command(BaseCommand):
                 operator.toolkit_named(operator.account_named(None), options["toolkit"]) if options["toolkit"] else None
             )
             refuse_bad_address(url)
-            tools = discovery.list_tools(Server(url=url, name=name, transport=Server.Transport.HTTP))
-            server = Server.objects.add(None, url=url, name=name, slug=slug, tools=tools, by=by, now=now)
+            asked = Server(url=url, name=name, transport=Server.Transport.HTTP)
+            tools = [] if options["sign_in"] else discovery.list_tools(asked)
+            with transaction.atomic():
+                server = Server.objects.add(None, url=url, name=name, slug=slug, tools=tools, by=by, now=now)
+                if kind := options["sign_in"]:
+                    server.sign_in_by(kind, header_name=options["header_name"], by=by, now=now)
             names = list(server.tools.values_list("name", flat=True))
             if toolkit:
                 toolkit.add_server(server, allowed=names, by=by, now=now)
