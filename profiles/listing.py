@@ -28,8 +28,9 @@ def listed_with(authorization: Authorization | None, server: Server, *, now: dat
         return discovery.list_tools(server)
     try:
         return discovery.list_tools(server, head=connecting.header_lines(authorization))
-    except CredentialRefused:
-        renewed = connecting.after_refusal(authorization, now=now)
+    except CredentialRefused as refusal:
+        is_over = authorization.is_over_by(refusal.status, refusal.challenge)
+        renewed = connecting.after_refusal(authorization, now=now) if is_over else None
         if renewed is None:
             raise
     return discovery.list_tools(server, head=connecting.header_lines(renewed))

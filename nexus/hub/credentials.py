@@ -113,14 +113,14 @@ class Credentials:
             raise Unavailable(type(error).__name__) from error
         return Entry(credential, None, _until(found))
 
-    async def refused(self, server: Server, credential: Credential) -> bool:
+    async def refused(self, server: Server, credential: Credential, *, status: int = 401, challenge: str = "") -> bool:
         """The server answered 401 or 403 to this credential, so the request did not run.
 
         Return True if the same authorization has another credential now, with which the request may be sent once more.
-        Otherwise the authorization is dead, unless it could only not be renewed.
+        Otherwise the authorization is dead, unless it could only not be renewed, or was refused for this request only.
         """
         refused = credential.authorization
-        if refused is None:
+        if refused is None or not refused.is_over_by(status, challenge):
             return False
         self.forget(server.pk)
         name = (refused.pk, refused.encrypted_secret)

@@ -18,7 +18,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
                 ('visibility', models.CharField(choices=[('user', 'its owner'), ('organization', 'the whole account')], default='user', max_length=12)),
-                ('kind', models.CharField(choices=[('none', 'not at all'), ('header', 'with a header or API key'), ('bearer', 'with a bearer token'), ('oauth', 'each person in the browser (OAuth)')], max_length=8)),
+                ('kind', models.CharField(choices=[('none', 'not at all'), ('header', 'with a header or API key'), ('bearer', 'with a bearer token'), ('oauth', 'with OAuth, in the browser')], max_length=8)),
                 ('url', models.CharField(help_text="The server's address when it was stored: it goes nowhere else.", max_length=500)),
                 ('encrypted_secret', models.TextField(blank=True, editable=False)),
                 ('encrypted_refresh_token', models.TextField(blank=True, editable=False)),
@@ -54,7 +54,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='server',
             name='authentication',
-            field=models.CharField(choices=[('none', 'not at all'), ('header', 'with a header or API key'), ('bearer', 'with a bearer token'), ('oauth', 'each person in the browser (OAuth)')], db_default='none', default='none', max_length=8),
+            field=models.CharField(choices=[('none', 'not at all'), ('header', 'with a header or API key'), ('bearer', 'with a bearer token'), ('oauth', 'with OAuth, in the browser')], db_default='none', default='none', max_length=8),
         ),
         migrations.AddField(
             model_name='server',

@@ -232,6 +232,12 @@ class Authorization(models.Model):
             return self.server.header_name, self.secret
         return "Authorization", f"Bearer {self.secret}"
 
+    def is_over_by(self, status: int, challenge: str) -> bool:
+        """Return True if this refusal means that the credential is no longer good: a 403 may only mean one request,
+        and after OAuth always does (RFC 6750 section 3.1)."""
+        is_scope = self.kind == Server.Authentication.OAUTH or "insufficient_scope" in challenge
+        return status == 401 or not is_scope
+
     def change_visibility(self, visibility: str, *, by: Actor, now: datetime) -> bool:
         """Show it to its owner alone, or to the whole account; return False if it is so already."""
         with transaction.atomic():

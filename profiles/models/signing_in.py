@@ -43,7 +43,7 @@ class SignsIn(models.Model):
         NONE = "none", "not at all"
         HEADER = "header", "with a header or API key"
         BEARER = "bearer", "with a bearer token"
-        OAUTH = "oauth", "each person in the browser (OAuth)"
+        OAUTH = "oauth", "with OAuth, in the browser"
 
     authentication = models.CharField(
         max_length=8, choices=Authentication.choices, default=Authentication.NONE, db_default=Authentication.NONE

@@ -166,6 +166,17 @@ def test_a_new_one_takes_the_place_of_a_dead_one_with_its_toolkits(notes, work, 
     assert (new.visibility, list(new.toolkits.all())) == ("organization", [work])
 
 
+@pytest.mark.parametrize(
+    ("kind", "status", "challenge", "is_over"),
+    [
+        ("oauth", 401, "", True), ("oauth", 403, "", False), ("bearer", 401, "", True), ("bearer", 403, "", True),
+        ("header", 403, 'Bearer error="insufficient_scope"', False),
+    ],
+)  # fmt: skip
+def test_which_refusals_are_about_the_credential(kind, status, challenge, is_over):
+    assert Authorization(kind=kind).is_over_by(status, challenge) == is_over
+
+
 def test_one_that_works_stays_beside_a_new_one(notes, alice):
     working = connect(notes, alice)
     connect(notes, alice)

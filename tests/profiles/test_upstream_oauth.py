@@ -353,6 +353,20 @@ def test_a_token_that_the_server_refuses_is_renewed_once_then_dead(protected, no
     assert Authorization.objects.get().dead_since
 
 
+def test_a_refusal_of_one_request_alone_leaves_the_authorization_alone(protected, notes, work, alice, acme):
+    sign_in(browser(alice), protected, notes)
+
+    async def steps(credentials):
+        credential = await credentials.head(notes, alice.pk, acme.pk, work.pk)
+        challenge = 'Bearer error="insufficient_scope", scope="more"'
+        assert not await credentials.refused(notes, credential, status=403, challenge=challenge)
+        assert credentials.known(notes, alice.pk, acme.pk, work.pk) == credential
+
+    use_hub(steps)
+    assert protected.provider.refreshed == 0
+    assert Authorization.objects.get().dead_since is None
+
+
 def test_a_leg_with_the_credential_reaches_the_tool_as_that_person(protected, notes, work, alice, acme):
     sign_in(browser(alice), protected, notes, "alice")
 
