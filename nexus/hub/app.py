@@ -17,6 +17,7 @@ from nexus.hub.authority import AuthorityCache, Database, Unavailable
 from nexus.hub.bus import Bus
 from nexus.hub.context import Changed, Context
 from nexus.hub.counters import counters
+from nexus.hub.credentials import Credentials
 from nexus.hub.door import Door
 from nexus.hub.downstream import Downstream, rfc3339
 from nexus.hub.exchange import Exchange
@@ -62,7 +63,9 @@ class Hub:
         self._bus = bus
         self._limits = limits
         self._door = Door()
-        self._upstreams = Upstreams(database, bus)
+        self._credentials = Credentials(database)
+        cache.on_server(self._credentials.forget)
+        self._upstreams = Upstreams(database, self._credentials, bus)
         self._clients = ClientSessions(bus)
         rights = Rights(cache)
         self._methods = methods = Methods(cache, self._upstreams, bus, self._clients)
@@ -87,6 +90,7 @@ class Hub:
         await self._limits.stop()
         await self._recorder.stop()
         self._upstreams.stop()
+        await self._credentials.stop()
         await self._bus.stop()
         await self._cache.stop()
         await self._database.stop()
@@ -343,6 +347,7 @@ class Hub:
                 logger.exception("could not note when tokens were last used")
 
     async def _touch(self) -> None:
+        await self._credentials.touch()
         used, self._used = self._used, {}
         if not used:
             return

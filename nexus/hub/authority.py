@@ -72,6 +72,11 @@ class AuthorityCache:
         self._watch = watch
         self._tokens: dict[str, TokenAuthority] = {}
         self._toolkits: dict[uuid.UUID, ToolkitView] = {}
+        self._of_servers: list[Callable[[uuid.UUID | None], None]] = []
+
+    def on_server(self, heard: Callable[[uuid.UUID | None], None]) -> None:
+        """Have it told of every server about which something has changed; None stands for all of them."""
+        self._of_servers.append(heard)
 
     async def start(self) -> None:
         self.epoch = await self._database.run(lookup.epoch)
@@ -128,6 +133,7 @@ class AuthorityCache:
         Where the log no longer reaches back so far, forget everything.
         """
         if not changes or changes[0][0] != self.epoch + 1:
+            self._tell_of(None)
             self._drop(self._tokens, lambda token: True)
             self._drop(self._toolkits, lambda view: True)
         for _, scope, subject in changes:
@@ -146,6 +152,11 @@ class AuthorityCache:
             self._drop(self._toolkits, lambda view: str(view.toolkit_id) == subject)
         else:
             self._drop(self._toolkits, lambda view: uuid.UUID(subject) in view.servers)
+            self._tell_of(uuid.UUID(subject))
+
+    def _tell_of(self, server_id: uuid.UUID | None) -> None:
+        for heard in self._of_servers:
+            heard(server_id)
 
     @staticmethod
     def _drop(cache: dict[Any, Entry], concerned: Callable[[Entry], bool]) -> None:

@@ -14,10 +14,10 @@ from typing import NamedTuple
 import msgspec
 
 from nexus.hub.context import Context
-from nexus.hub.upstreams import CLIENT_WAITS, Upstreams
+from nexus.hub.upstreams import CLIENT_WAITS, LISTS, Upstreams
 from profiles.models import Server
 from profiles.upstream import wire
-from profiles.upstream.asking import LIST_TIMEOUT, PLAIN_ENVELOPE, Ask, Principal
+from profiles.upstream.asking import LIST_TIMEOUT, PLAIN_ENVELOPE, Ask
 from profiles.upstream.discovery import MAX_PAGES, sentence
 from profiles.upstream.errors import UpstreamError
 from profiles.upstream.wire import Members
@@ -109,7 +109,7 @@ class Catalogs:
         entries: dict[str, msgspec.Raw] = {}
         params: Members = {}
         for _ in range(MAX_PAGES):
-            ask = Ask(kind.method, params, principal=Principal("lists"), envelope=PLAIN_ENVELOPE, timeout=LIST_TIMEOUT)
+            ask = Ask(kind.method, params, principal=LISTS, envelope=PLAIN_ENVELOPE, timeout=LIST_TIMEOUT)
             answer = await self._upstreams.ask(context, server, ask)
             if answer.error:
                 raise UpstreamError(f"it answered {kind.method} with an error")

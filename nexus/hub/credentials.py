@@ -132,15 +132,11 @@ class Credentials:
             self.forget(server.pk)
         return renewed is not None
 
-    def forget(self, server_id: uuid.UUID) -> None:
-        """Forget what is known for the server: something about it, or about an authorization for it, has changed."""
+    def forget(self, server_id: uuid.UUID | None) -> None:
+        """Forget what is known for the server, or for all of them: it, or an authorization for it, has changed."""
         self._forgotten += 1
-        for place in [place for place in self._entries if place[0] == server_id]:
+        for place in [place for place in self._entries if server_id in (place[0], None)]:
             del self._entries[place]
-
-    def forget_all(self) -> None:
-        self._forgotten += 1
-        self._entries.clear()
 
     async def touch(self) -> None:
         """Note in the database when authorizations were last used; call it now and then."""

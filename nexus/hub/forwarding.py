@@ -18,7 +18,7 @@ from profiles.upstream import wire
 from profiles.upstream.answers import Answer
 from profiles.upstream.asking import CALL_TIMEOUT, Ask
 from profiles.upstream.discovery import sentence
-from profiles.upstream.errors import UpstreamError
+from profiles.upstream.errors import CredentialRefused, NotConnected, UpstreamError
 from profiles.upstream.wire import Members
 
 ROUNDS = 10  # times that a modern server may ask for more input in one call
@@ -82,6 +82,8 @@ class Forwarding:
             answer = await self._upstreams.ask(context, server, ask)
             if NEEDS_INPUT in answer.result:
                 answer = await self._needing_input(context, server, ask, answer)
+        except (NotConnected, CredentialRefused):
+            raise  # about this person, not about the server
         except UpstreamError as error:
             state.fail(sentence(server, error), error)
             raise
@@ -145,6 +147,8 @@ class Forwarding:
         if isinstance(problem, TimeoutError):
             return "The client did not answer in time what the server asked."
         assert isinstance(problem, UpstreamError)
+        if isinstance(problem, NotConnected | CredentialRefused):
+            return sentence(server, problem)
         when = since(self._upstreams.state(server).failing_since)
         return f"{sentence(server, problem)} It has failed{when}; the other servers of the toolkit are not affected."
 

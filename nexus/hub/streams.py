@@ -1,6 +1,7 @@
 """Streams that stay open: the session's own stream of the older eras, and subscriptions/listen of the modern one."""
 
 import asyncio
+import contextlib
 import time
 import uuid
 from collections import OrderedDict
@@ -136,10 +137,14 @@ class Streams:
         self, context: Context, wanted: Wanted | None, server: Server
     ) -> tuple[Any, Coroutine[Any, Any, None]] | None:
         """Return how to listen to the server now, and what tells that from other ways; None if there is nothing to."""
-        try:
-            leg = self._upstreams.state(server).leg
-        except UpstreamError:
-            return None
+        with contextlib.suppress(UpstreamError):
+            return await self._way_to_listen(context, wanted, server)
+        return None
+
+    async def _way_to_listen(
+        self, context: Context, wanted: Wanted | None, server: Server
+    ) -> tuple[Any, Coroutine[Any, Any, None]] | None:
+        leg = self._upstreams.state(server).leg
         if not leg.is_known:
             return None
         if leg.is_modern_for(context.principal):
@@ -148,11 +153,11 @@ class Streams:
             return content, self._listen_to_modern(context, wanted, server, content)
         if wanted is not None:
             return "own session", self._listen_to_older(context, wanted, server)
-        session = await leg.older.known(context.principal)
+        session = await self._upstreams.known_session(context, server)
         if session is None:
             return None
         take = self._taker(context, wanted, server)
-        return session.id, self._upstreams.listen(context, server, context.principal, take)
+        return session, self._upstreams.listen(context, server, context.principal, take)
 
     async def _listen_to_modern(self, context: Context, wanted: Wanted | None, server: Server, content: bytes) -> None:
         params = {"notifications": msgspec.Raw(content)}
@@ -167,15 +172,14 @@ class Streams:
     async def _listen_to_older(self, context: Context, wanted: Wanted, server: Server) -> None:
         """Listen in a session that is opened for this, subscribe to what the client named, and end it afterwards."""
         principal = Principal(f"listen:{context.authority.token_id}:{uuid.uuid4().hex}")
-        leg = self._upstreams.state(server).leg
         try:
             for uri in wanted.uris.get(server.pk, []):
                 params = {"uri": msgspec.Raw(wire.encode(uri))}
                 await self._upstreams.ask(context, server, Ask("resources/subscribe", params, principal=principal))
-            await leg.older.open(principal)
+            await self._upstreams.open(context, server, principal)
             await self._upstreams.listen(context, server, principal, self._taker(context, wanted, server))
         finally:
-            leg.older.end_soon(principal)
+            await self._upstreams.end_session(context, server, principal)
 
     def _taker(self, context: Context, wanted: Wanted | None, server: Server) -> OnMessage:
         passes_on = self._asked.passes_on(context, server)

@@ -46,7 +46,7 @@ class Tools:
         shown = [view.listing] if view.listing else []
         if offers_status(view):
             shown.append(STATUS_DEFINITION)
-        troubles = [state for state in self.states(view) if state["state"] != "ok"]
+        troubles = [state for state in self.states(context) if state["state"] != "ok"]
         meta: dict[str, Any] = {SERVERS_KEY: troubles} if troubles else {}
         if context.call.is_modern:
             end = MODERN_END % (TTL, wire.encode({**meta, protocol.SERVER_KEY: protocol.SERVER_INFO}))
@@ -88,9 +88,13 @@ class Tools:
             return reply
         return reply_of(context, answer)
 
-    def states(self, view: ToolkitView) -> list[dict[str, Any]]:
+    def states(self, context: Context) -> list[dict[str, Any]]:
+        """Return how each server of the toolkit is doing, for this client."""
         states = []
-        for server in view.servers.values():
+        for server in context.view.servers.values():
+            if reason := self._upstreams.trouble_of_sign_in(context, server):
+                states.append({"server": server.slug, "state": "not connected", "reason": reason})
+                continue
             state = self._upstreams.known_state(server)
             trouble = state.failure if state else server.failure
             since_when = state.failing_since if state else server.failed_at
@@ -103,7 +107,7 @@ class Tools:
     def _status(self, context: Context) -> dict[str, Any]:
         authority = context.authority
         ends = datetime.fromtimestamp(authority.ends_at, UTC)
-        states = self.states(context.view)
+        states = self.states(context)
         content = {
             "toolkit": context.view.alias,
             "servers": states,

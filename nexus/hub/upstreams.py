@@ -5,7 +5,7 @@ import contextlib
 import logging
 import time
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,12 +15,13 @@ from django.utils import timezone
 from nexus.hub.asked import Destination
 from nexus.hub.authority import Database
 from nexus.hub.context import Context
+from nexus.hub.credentials import Credential, Credentials
 from profiles.models import Server
 from profiles.upstream import wire
 from profiles.upstream.answers import Answer, OnMessage
-from profiles.upstream.asking import Ask, Principal
+from profiles.upstream.asking import PLAIN_ENVELOPE, Ask, Principal
 from profiles.upstream.discovery import all_tools, leg_to, sentence
-from profiles.upstream.errors import Unreachable, UpstreamError
+from profiles.upstream.errors import CredentialRefused, NotConnected, Unreachable, UpstreamError
 from profiles.upstream.leg import LIST_TIMEOUT, Leg
 from profiles.upstream.older import SessionStore
 
@@ -31,6 +32,7 @@ CLIENT_WAITS = 2.0  # seconds that a client waits for it
 ASK_AGAIN = 15.0  # seconds after which a server that failed is asked for its tools again
 BACK_OFF = 0.25  # seconds for which nobody tries a server that could not be reached; doubled each time
 BACK_OFF_LIMIT = 15.0
+LISTS = Principal("lists")
 
 
 class StillDown(Unreachable):
@@ -73,8 +75,9 @@ class State:
 
 
 class Upstreams:
-    def __init__(self, database: Database, store: SessionStore | None = None) -> None:
+    def __init__(self, database: Database, credentials: Credentials, store: SessionStore | None = None) -> None:
         self._database = database
+        self._credentials = credentials
         self._store = store
         self._states: dict[uuid.UUID, State] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -93,12 +96,59 @@ class Upstreams:
         return self._states.get(server.pk)
 
     async def ask(self, context: Context, server: Server, ask: Ask) -> Answer:
-        """Ask the server, signed in as the owner of the call; raise UpstreamError."""
-        return await self.state(server).leg.ask(ask)
+        """Ask the server, signed in as the owner of the call; raise UpstreamError.
+
+        A request that was refused for its credential did not run: with a renewed one it is sent once more.
+        """
+        leg = self.state(server).leg
+        credential = await self._credential(context, server)
+        if not credential.key:
+            return await leg.ask(ask)
+        try:
+            return await leg.ask(_signed(ask, credential))
+        except CredentialRefused as refusal:
+            is_renewed = await self._credentials.refused(
+                server, credential, status=refusal.status, challenge=refusal.challenge
+            )
+            credential = await self._credential(context, server)
+            if not is_renewed:
+                raise
+        return await leg.ask(_signed(ask, credential))
+
+    async def _credential(self, context: Context, server: Server) -> Credential:
+        """Return what signs in the owner of the call; raise NotConnected, with their link, if nothing does."""
+        authority = context.authority
+        place = (server, authority.owner_id, authority.account_id, authority.toolkit_id)
+        return self._credentials.known(*place) or await self._credentials.head(*place)
+
+    def trouble_of_sign_in(self, context: Context, server: Server) -> str:
+        """Return why the owner of the call is not signed in there, as far as this process knows."""
+        authority = context.authority
+        try:
+            self._credentials.known(server, authority.owner_id, authority.account_id, authority.toolkit_id)
+        except UpstreamError as error:
+            return str(error)
+        return ""
 
     async def listen(self, context: Context, server: Server, principal: Principal, on_message: OnMessage) -> None:
         """Hand on what an older server says beside its answers in this session."""
-        await self.state(server).leg.older.listen(principal, b"", on_message)
+        credential = await self._credential(context, server)
+        await self.state(server).leg.older.listen(_own(principal, credential), credential.head, on_message)
+
+    async def known_session(self, context: Context, server: Server) -> str | None:
+        """Return the id of the session that the client has open at an older server."""
+        credential = await self._credential(context, server)
+        session = await self.state(server).leg.older.known(_own(context.principal, credential))
+        return session.id if session else None
+
+    async def open(self, context: Context, server: Server, principal: Principal) -> None:
+        """Open the principal's session at an older server."""
+        credential = await self._credential(context, server)
+        await self.state(server).leg.older.open(_own(principal, credential), credential.head)
+
+    async def end_session(self, context: Context, server: Server, principal: Principal) -> None:
+        credential = await self._credential(context, server)
+        self.state(server).leg.older.end_soon(_own(principal, credential), credential.head)
 
     async def tell(self, context: Context, body: bytes) -> None:
         """Send this into every session that the client has open at servers of older eras."""
@@ -118,33 +168,41 @@ class Upstreams:
         with contextlib.suppress(UpstreamError):
             leg = self.state(server).leg
             if not leg.is_modern_for(context.principal):
-                await leg.older.send(context.principal, b"", body)
+                credential = await self._credential(context, server)
+                await leg.older.send(_own(context.principal, credential), credential.head, body)
 
     async def end(self, context: Context) -> None:
         """End every session that the client has open at servers of older eras."""
-        for state in list(self._states.values()):
-            state.leg.older.end_soon(context.principal)
+        for server in context.view.servers.values():
+            with contextlib.suppress(UpstreamError):
+                await self.end_session(context, server, context.principal)
 
     async def introduce(self, context: Context, server: Server) -> None:
         """Learn what the server offers, if this process does not know yet; raise UpstreamError."""
         leg = self.state(server).leg
         if not leg.is_known:
-            await leg.introduce(Principal("lists"))
+            credential = await self._credential(context, server)
+            await leg.introduce(_own(LISTS, credential), credential.head)
 
     async def is_modern(self, context: Context, server: Server) -> bool:
         with contextlib.suppress(UpstreamError):
-            await self.state(server).leg.meet(context.principal)
+            credential = await self._credential(context, server)
+            await self.state(server).leg.meet(_own(context.principal, credential), credential.head)
         return self.state(server).leg.is_modern_for(context.principal)
 
     def credential_key(self, context: Context, server: Server) -> str:
         """Return what tells apart those who may see different things at the server."""
+        authority = context.authority
+        with contextlib.suppress(UpstreamError):
+            known = self._credentials.known(server, authority.owner_id, authority.account_id, authority.toolkit_id)
+            return known.key if known else ""
         return ""
 
     async def refresh(self, context: Context, servers: list[Server]) -> None:
         """Ask those servers for their tools whose last list is old, all at once, within two seconds."""
         stale = [server for server in servers if self._wants_listing(server)]
         if stale:
-            tasks = [asyncio.create_task(self._list(server)) for server in stale]
+            tasks = [asyncio.create_task(self._list(context, server)) for server in stale]
             for task in tasks:
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
@@ -157,13 +215,19 @@ class Upstreams:
         except UpstreamError:
             return False
 
-    async def _list(self, server: Server) -> None:
-        """List the server's tools and store what has changed; what is asked too late still counts, later."""
+    async def _list(self, context: Context, server: Server) -> None:
+        """List the server's tools and store what has changed; what is asked too late still counts, later.
+
+        That somebody is not signed in there is no failure of the server.
+        """
         state = self.state(server)
         state.listed_at = time.monotonic()
         try:
             async with asyncio.timeout(LIST_TIMEOUT):
-                tools = await all_tools(state.leg)
+                tools = await all_tools(Lister(self, context, server))
+        except (NotConnected, CredentialRefused):
+            state.listed_at = 0.0
+            return
         except (UpstreamError, TimeoutError) as error:
             state.listed_at = 0.0
             text = sentence(server, error) if isinstance(error, UpstreamError) else f"“{server}” does not answer."
@@ -185,6 +249,29 @@ class Upstreams:
     def stop(self) -> None:
         for state in self._states.values():
             state.leg.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Lister:
+    """Asks a server for its lists, signed in as the owner of a call."""
+
+    upstreams: Upstreams
+    context: Context
+    server: Server
+
+    async def request(self, method: str, params: bytes, *, timeout: float) -> Answer:
+        members = wire.members_decoder.decode(params)
+        ask = Ask(method, members, principal=LISTS, envelope=PLAIN_ENVELOPE, timeout=timeout)
+        return await self.upstreams.ask(self.context, self.server, ask)
+
+
+def _own(principal: Principal, credential: Credential) -> Principal:
+    """Return the principal with this credential: sessions are never shared between two."""
+    return replace(principal, key=f"{principal.key}:{credential.key}") if credential.key else principal
+
+
+def _signed(ask: Ask, credential: Credential) -> Ask:
+    return replace(ask, principal=_own(ask.principal, credential), head=credential.head)
 
 
 def _remember(server: Server, tools: list[dict[str, Any]]) -> None:

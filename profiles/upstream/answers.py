@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import msgspec
 
 from profiles.upstream import sse, wire
-from profiles.upstream.errors import NoAnswer, CredentialRefused, Unreachable, UpstreamError
+from profiles.upstream.errors import CredentialRefused, NoAnswer, Unreachable, UpstreamError
 from profiles.upstream.http import Response
 from profiles.upstream.wire import Message
 

@@ -1,7 +1,7 @@
 """What a server offers, asked for from a page or a command."""
 
 import asyncio
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import msgspec
 from django.conf import settings
@@ -9,7 +9,7 @@ from django.conf import settings
 from profiles.models import Server
 from profiles.upstream import wire
 from profiles.upstream.errors import CredentialRefused, UpstreamError
-from profiles.upstream.leg import LIST_TIMEOUT, Leg
+from profiles.upstream.leg import LIST_TIMEOUT, Answer, Leg
 from profiles.upstream.older import SessionStore
 
 MAX_TOOLS = 1000
@@ -53,7 +53,11 @@ def sentence(server: object, error: UpstreamError) -> str:
     return text if text.endswith(".") else f"“{server}” cannot be used: {text}."
 
 
-async def all_tools(leg: Leg) -> list[dict[str, Any]]:
+class Asks(Protocol):
+    async def request(self, method: str, params: bytes, *, timeout: float) -> Answer: ...
+
+
+async def all_tools(leg: Asks) -> list[dict[str, Any]]:
     """Return every page of tools/list; raise UpstreamError for an answer that is not a list of tools."""
     tools: list[dict[str, Any]] = []
     cursor: str | None = None

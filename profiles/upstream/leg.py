@@ -20,7 +20,7 @@ from profiles.upstream.answers import (
     refuse_elsewhere,
 )
 from profiles.upstream.asking import CALL_TIMEOUT, LIST_TIMEOUT, PLAIN_ENVELOPE, PLAIN_META, Ask, Principal
-from profiles.upstream.errors import NoAnswer, CredentialRefused, Unreachable, UpstreamError
+from profiles.upstream.errors import CredentialRefused, NoAnswer, Unreachable, UpstreamError
 from profiles.upstream.heads import MODERN
 from profiles.upstream.http import Pool
 from profiles.upstream.older import OlderSessions, SessionStore

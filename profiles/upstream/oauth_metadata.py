@@ -14,7 +14,7 @@ from profiles.upstream.errors import AddressRefused, SignInFailed
 
 PARAMETER = re.compile(r'([a-zA-Z_]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))')
 HELLO = wire.request(
-    1, "initialize",
+    b"1", "initialize",
     wire.encode(
         {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "nexus", "version": "1"}}
     ),

@@ -163,9 +163,9 @@ class OlderSessions:
             await self._forget(principal, session)
             await self._delete(session, head)
 
-    def end_soon(self, principal: Principal) -> None:
+    def end_soon(self, principal: Principal, head: bytes = b"") -> None:
         """End the principal's session beside what goes on."""
-        self._spawn(self.end(principal))
+        self._spawn(self.end(principal, head))
 
     def reap(self) -> None:
         """End the sessions that nobody has used for long."""
