@@ -61,7 +61,9 @@ def decrypt(text: str, place: str) -> str:
     if version != VERSION or key is None:
         raise Unreadable(f"No key of NEXUS_FIELD_KEYS has the id {key_id[:8]}: an older key is missing there.")
     try:
-        sealed = base64.urlsafe_b64decode(encoded)
+        sealed = base64.b64decode(encoded, altchars=b"-_", validate=True)
+        if base64.urlsafe_b64encode(sealed).decode() != encoded:
+            raise ValueError("another spelling of the same bytes")
         return key.cipher.decrypt(sealed[:NONCE], sealed[NONCE:], place.encode()).decode()
     except (InvalidTag, ValueError):
         raise Unreadable("A stored secret was altered, or moved to another row.") from None
