@@ -90,35 +90,36 @@ class SignsIn(models.Model):
 
         An empty client secret keeps the one that is stored, as long as the client id stays. Raise ValidationError.
         """
-        kinds = self.Authentication
-        wanted = {
-            "authentication": authentication,
-            "header_name": header_name if authentication == kinds.HEADER else "",
-            "oauth_scopes": " ".join(oauth_scopes.split()) if authentication == kinds.OAUTH else "",
-            "oauth_client_id": oauth_client_id if authentication == kinds.OAUTH else "",
-        }
-        if authentication == kinds.HEADER:
-            refuse_bad_header_name(header_name)
-        if authentication != kinds.NONE and self.transport == "stdio":
-            raise ValidationError({"authentication": "A program on this machine is not signed in at."})
+        wanted = self._wanted(authentication, header_name, oauth_scopes, oauth_client_id)
+        client_secret = client_secret if wanted["oauth_client_id"] else ""
         with transaction.atomic():
             stored = type(self)._default_manager.select_for_update().get(pk=self.pk)
             before = {name: getattr(stored, name) for name in wanted if getattr(stored, name) != wanted[name]}
-            stored._keep_or_take(client_secret, is_other_client="oauth_client_id" in before)
-            if not before and stored.encrypted_oauth_client_secret == self.encrypted_oauth_client_secret:
+            changes = {name: wanted[name] for name in before}
+            if client_secret or "oauth_client_id" in before:
+                stored.oauth_client_secret = client_secret
+                changes["encrypted_oauth_client_secret"] = stored.encrypted_oauth_client_secret
+            if not changes:
                 return False
-            changes: dict[str, Any] = {
-                **{name: wanted[name] for name in before},
-                "encrypted_oauth_client_secret": stored.encrypted_oauth_client_secret,
-            }
             type(self)._default_manager.filter(pk=self.pk).update(**changes)
             self._note_sign_in(by, now, before, {name: wanted[name] for name in before})
         self.__dict__.update(changes)
         return True
 
-    def _keep_or_take(self, client_secret: str, *, is_other_client: bool) -> None:
-        if is_other_client or client_secret:
-            self.oauth_client_secret = client_secret
+    def _wanted(self, authentication: str, header_name: str, scopes: str, client_id: str) -> dict[str, str]:
+        """Return the fields as they are to be: what another way to sign in needs is left out."""
+        kinds = self.Authentication
+        if authentication == kinds.HEADER:
+            refuse_bad_header_name(header_name)
+        if authentication != kinds.NONE and self.transport == "stdio":
+            raise ValidationError({"authentication": "A program on this machine is not signed in at."})
+        is_oauth = authentication == kinds.OAUTH
+        return {
+            "authentication": authentication,
+            "header_name": header_name if authentication == kinds.HEADER else "",
+            "oauth_scopes": " ".join(scopes.split()) if is_oauth else "",
+            "oauth_client_id": client_id if is_oauth else "",
+        }
 
     def _note_sign_in(self, by: Actor, now: datetime, before: dict[str, Any], after: dict[str, Any]) -> None:
         after = after or {"client secret": "replaced"}
