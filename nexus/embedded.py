@@ -26,6 +26,7 @@ from nexus.celery import app as celery
 from nexus.process_tree import Program, WhenItEnds
 from profiles import first_run
 from profiles.models import User
+from profiles.upstream import stdio_host
 
 STDIO_PATIENCE = 15.0  # seconds that the stdio host may take to start
 GRACE = 2  # seconds that open answers get when the web process is told to end
@@ -111,7 +112,7 @@ def programs(listener: socket.socket, user: User) -> list[Program]:
 
 def wait_for_stdio_host() -> None:
     deadline = time.monotonic() + STDIO_PATIENCE
-    while readiness.stdio_host().state is not readiness.State.OK and time.monotonic() < deadline:
+    while stdio_host.status(settings.NEXUS_STDIO_SOCKET) is None and time.monotonic() < deadline:
         time.sleep(0.05)
 
 

@@ -1,6 +1,5 @@
 """What must be there for Nexus to work, looked at one by one: for /readyz and for `manage.py doctor`."""
 
-import socket
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -10,6 +9,8 @@ import redis
 from django.conf import settings
 from django.db import DatabaseError, connections
 from django.db.migrations.executor import MigrationExecutor
+
+from profiles.upstream import stdio_host as host
 
 OLDEST_WAITING = timedelta(minutes=2)  # a task that waits longer has no worker
 
@@ -94,9 +95,10 @@ def queued_at(file_name: str) -> datetime:
 
 def stdio_host() -> Finding:
     """Return a warning where it does not answer: servers with an address work without it."""
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.settimeout(1)
-        reached = connection.connect_ex(str(settings.NEXUS_STDIO_SOCKET)) == 0
-    if reached:
-        return Finding("stdio host", State.OK, "answers")
-    return Finding("stdio host", State.WARN, "It does not answer: stdio servers do not work. Run manage.py stdio_host.")
+    found = host.status(settings.NEXUS_STDIO_SOCKET)
+    if found is None:
+        detail = "It does not answer: stdio servers do not work. Run manage.py stdio_host."
+        return Finding("stdio host", State.WARN, detail)
+    if found.warning:
+        return Finding("stdio host", State.WARN, found.warning)
+    return Finding("stdio host", State.OK, f"answers, {found.running} running, confined by {found.confinement}")

@@ -1,5 +1,6 @@
 from typing import Any
 
+from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
@@ -15,7 +16,7 @@ from profiles.listing import list_again
 from profiles.models import Account, Attempts, Server, Tool, Toolkit
 from profiles.models.servers import refuse_bad_address
 from profiles.permissions import Act
-from profiles.upstream import discovery
+from profiles.upstream import discovery, stdio_host
 from profiles.upstream.errors import CredentialRefused, UpstreamError
 
 PROBES = 30  # addresses that a person may have looked at within ten minutes
@@ -48,6 +49,12 @@ def _toolkits_with(server: Server, account: Account) -> list[Toolkit]:
     return list(Toolkit.objects.living().filter(account=account, servers=server))
 
 
+def _confinement_warning(server: Server) -> str:
+    """Return what to know of a stdio server on a machine that cannot confine it."""
+    found = stdio_host.status(settings.NEXUS_STDIO_SOCKET) if server.transport == Server.Transport.STDIO else None
+    return found.warning if found else ""
+
+
 @require_safe
 def server(request: HttpRequest, pk: Any) -> HttpResponse:
     found = _visible(request, pk)
@@ -57,6 +64,7 @@ def server(request: HttpRequest, pk: Any) -> HttpResponse:
         "tools": Tool.objects.listed().filter(server=found),
         "toolkits": _toolkits_with(found, account),
         "may_change": may_change(request, found),
+        "unconfined": _confinement_warning(found),
         "may_list": may_change(request, found) or account.lets(signed_in(request), Act.MANAGE_TOOLKITS),
     }
     return render(request, "profiles/server.html", context)

@@ -51,7 +51,8 @@ def main() -> None:
     path: Path = options.socket
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     os.umask(0o077)  # the socket, and whatever the servers write, is for this user alone
-    logging.basicConfig(level=logging.DEBUG if options.debug else logging.WARNING)
+    logging.basicConfig(level=logging.WARNING)
+    logging.getLogger("nexus.stdio").setLevel(logging.DEBUG if options.debug else logging.WARNING)
     strays.adopt_orphans()
     found = asyncio.run(confinement.find(options.hide or path.parent, path.parent / "homes"))
     host = Host(found, Limits(options.own_processes, options.shared_idle, options.session_idle))

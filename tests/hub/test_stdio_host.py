@@ -1,48 +1,28 @@
-"""The stdio host as a process of its own, with real servers."""
+"""The stdio host as a process of its own: what it starts, ends and starts again, and how many."""
 
 import asyncio
+import contextlib
 import os
-import subprocess
+import signal
 import sys
-import time
 
 import pytest
 
+from profiles.upstream import stdio_host
 from profiles.upstream.discovery import all_tools
 from profiles.upstream.errors import UpstreamError
 from profiles.upstream.leg import Leg
-from tests.servers import end_with_parent
+from tests.hub.stdio import CAPABLE, SERVER, TIME, Talk, listener_at, running_host, speaking
+from tests.nexus.running import descendants, is_living
+from tests.upstreams import wait_for
 
-TIME = [sys.executable, "-m", "mcp_server_time"]
-SPY = """
-import json, os, sys
-for line in sys.stdin:
-    message = json.loads(line)
-    if message.get("method") == "initialize":
-        result = {"protocolVersion": "2025-11-25", "capabilities": {}, "serverInfo": {"name": "spy", "version": "1"}}
-    elif message.get("method") == "die":
-        sys.exit(3)
-    else:
-        result = {"environment": sorted(os.environ), "pid": os.getpid()}
-    if "id" in message:
-        print(json.dumps({"jsonrpc": "2.0", "id": message["id"], "result": result}), flush=True)
-"""
+pytestmark = pytest.mark.sqlite
 
 
 @pytest.fixture(scope="module")
 def socket(tmp_path_factory):
-    path = tmp_path_factory.mktemp("host") / "stdio.sock"
-    environment = {**os.environ, "NEXUS_SECRET_KEY": "must-not-be-inherited"}
-    command = [sys.executable, "-m", "nexus.hub.stdio_host", str(path)]
-    host = subprocess.Popen(command, env=environment, preexec_fn=end_with_parent)
-    deadline = time.monotonic() + 20
-    while not path.exists():
-        assert host.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    yield path
-    host.terminate()
-    assert host.wait(10) is not None
+    with running_host(tmp_path_factory.mktemp("host") / "var", "--own-processes", 2) as path:
+        yield path
 
 
 @pytest.fixture
@@ -73,12 +53,6 @@ async def test_a_real_server_lists_and_answers(leg_to):
     assert b"Europe/Berlin" in answer.result
 
 
-async def test_a_server_inherits_nothing_of_the_hub(leg_to):
-    answer = await leg_to([sys.executable, "-c", SPY]).request("look", b"{}")
-    assert b"NEXUS" not in answer.result
-    assert b"DATABASE_URL" not in answer.result
-
-
 async def test_concurrent_requests_get_their_own_answers(leg_to):
     leg = leg_to(TIME)
     zones = ["Europe/Berlin", "Asia/Tokyo", "America/New_York"] * 10
@@ -91,7 +65,7 @@ async def test_concurrent_requests_get_their_own_answers(leg_to):
 
 
 async def test_a_server_that_dies_costs_one_answer_and_is_started_again(leg_to):
-    leg = leg_to([sys.executable, "-c", SPY + "# dies"])
+    leg = leg_to([*SERVER, "dies"])
     before = (await leg.request("look", b"{}")).result
     with pytest.raises(UpstreamError, match="ended before it answered"):
         await leg.request("die", b"{}")
@@ -114,3 +88,66 @@ async def test_a_program_that_is_not_there_is_said(leg_to):
 async def test_a_host_that_is_not_running_is_said(tmp_path):
     with pytest.raises(UpstreamError):
         await Leg(f"unix:{tmp_path}/none.sock", command=TIME).request("look", b"{}")
+
+
+async def test_sessions_with_a_process_of_their_own_are_counted(socket):
+    async with speaking(socket) as http:
+        talks = [Talk(http, [*SERVER, "counted"]) for _ in range(3)]
+        for talk in talks[:2]:
+            await talk.open(CAPABLE)
+        hello = {"id": 0, "method": "initialize", "params": {"capabilities": CAPABLE}}
+        refused = await talks[2].post(hello)
+        assert refused.status_code == 503
+        assert "2 sessions have a server process of their own" in refused.json()["detail"]
+        await talks[0].end()
+        await talks[2].open(CAPABLE)
+        for talk in talks[1:]:
+            await talk.end()
+
+
+async def test_what_nobody_uses_is_ended_and_there_again_when_needed(tmp_path):
+    with running_host(tmp_path / "var", "--shared-idle", 0.2, "--session-idle", 2) as path:
+        async with speaking(path) as http:
+            shared, own = Talk(http, [*SERVER, "shared"]), Talk(http, [*SERVER, "own"])
+            await own.open(CAPABLE)
+            before = await shared.result("look")
+            wait_for(lambda: stdio_host.status(path).running == 0, "the end of both")
+            assert (await own.request("look")).status_code == 404
+            after = await shared.result("look")
+            assert before["started"] < after["started"]
+            assert before["environment"]["HOME"] == after["environment"]["HOME"]  # what it cached is there again
+
+
+async def test_a_server_that_somebody_waits_for_is_not_idle(tmp_path):
+    with running_host(tmp_path / "var", "--shared-idle", 0.05) as path:
+        async with speaking(path) as http:
+            busy, idle = Talk(http, [*SERVER, "busy"]), Talk(http, [*SERVER, "idle"])
+            waiting = asyncio.create_task(busy.request("wait"))
+            await idle.result("look")
+            wait_for(lambda: stdio_host.status(path).running <= 1, "the end of the idle one")
+            assert not waiting.done()
+            waiting.cancel()
+
+
+async def test_its_end_ends_streams_servers_and_homes(tmp_path):
+    async with contextlib.AsyncExitStack() as stack:
+        with running_host(tmp_path / "var") as path:
+            http = await stack.enter_async_context(speaking(path))
+            talk = Talk(http, [*SERVER, "ended"])
+            await talk.open(CAPABLE)
+            events = await stack.enter_async_context(talk.listening())
+            started = descendants(os.getpid()) - {os.getpid()}
+        assert await events.next() is None
+        wait_for(lambda: not any(map(is_living, started - descendants(os.getpid()))), "the end of its processes")
+        assert list((path.parent / "homes").iterdir()) == []
+
+
+async def test_nothing_outlives_a_host_that_is_killed(tmp_path):
+    with running_host(tmp_path / "var") as path:
+        async with speaking(path) as http:
+            left = (await Talk(http, [*SERVER, "orphaned"]).result("leave", {"seconds": "1000"}))["child"]
+        host = listener_at(path)
+        started = descendants(host)
+        assert len(started) >= 4, left
+        os.kill(host, signal.SIGKILL)
+        wait_for(lambda: not any(map(is_living, started)), "the end of all that it started")

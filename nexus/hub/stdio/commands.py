@@ -1,6 +1,7 @@
 """One command of the catalog: the process that clients without capabilities share, and when it may be started."""
 
 import asyncio
+import math
 import shutil
 import time
 from collections.abc import Iterable
@@ -39,7 +40,7 @@ class BackOff:
     def refuse(self, now: float) -> None:
         """Raise ServerDied while it may not be started."""
         if (wait := self._until - now) > 0:
-            raise ServerDied(f"Its program keeps ending; it is started again in {wait:.0f} s.")
+            raise ServerDied(f"Its program keeps ending; it is started again in {math.ceil(wait)} s.")
 
     def note_death(self, had_answered: bool, now: float) -> None:
         self._deaths = 0 if had_answered else self._deaths + 1

@@ -5,7 +5,7 @@ import os
 import secrets
 import shutil
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import nexus
@@ -49,26 +49,26 @@ class Confinement:
 
 async def find(hidden: Path, homes: Path) -> Confinement:
     """Find out what works here by trying it; the folder of homes is made anew."""
-    hidden = hidden.resolve()
     shutil.rmtree(homes, ignore_errors=True)
     homes.mkdir(mode=0o700, parents=True)
-    homes = homes.resolve()
-    has_landlock = landlock.version() > 0 and await _works(Confinement(hidden, homes, True, False))
-    has_namespaces = await _works(Confinement(hidden, homes, False, True))
-    return Confinement(hidden, homes, has_landlock, has_namespaces)
+    nothing = Confinement(hidden.resolve(), homes.resolve(), has_landlock=False, has_namespaces=False)
+    has_namespaces = await _works(replace(nothing, has_namespaces=True))
+    has_landlock = landlock.version() > 0 and await _works(replace(nothing, has_landlock=True))
+    return replace(nothing, has_landlock=has_landlock, has_namespaces=has_namespaces)
 
 
 async def _works(confinement: Confinement) -> bool:
     """Return True if a program starts so, and sees nothing in the hidden folder but its home."""
-    home = confinement.new_home()
-    seen = confinement.homes / "seen"
-    seen.touch()
-    looks = ["/bin/sh", "-c", f'cd "$HOME" && ! cat "{seen}"']
+    home, other = confinement.new_home(), confinement.new_home()
+    look = ["/bin/sh", "-c", f'ls "$HOME" && ! ls "{other}/tmp"']
     quiet = asyncio.subprocess.DEVNULL
     process = await asyncio.create_subprocess_exec(
-        *confinement.launch(looks, home), cwd=ROOT, env=environment(home), stdin=quiet, stdout=quiet, stderr=quiet
+        *confinement.launch(look, home), cwd=ROOT, env=environment(home), stdin=quiet, stdout=quiet, stderr=quiet
     )
-    return await process.wait() == 0
+    works = await process.wait() == 0
+    for folder in (home, other):
+        shutil.rmtree(folder, ignore_errors=True)
+    return works
 
 
 def environment(home: Path) -> dict[str, str]:
