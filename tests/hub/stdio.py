@@ -21,6 +21,13 @@ CAPABLE = {"sampling": {}, "elicitation": {}, "roots": {"listChanged": True}}
 CLIENT = {"name": "test", "version": "1", "title": "Kept as it is"}
 LIMIT = 30  # seconds
 
+# Programs that start another on a machine that offers less: most containers allow no user namespaces.
+WITHOUT_NAMESPACES = (
+    "unshare", "--user", "--map-current-user", "--keep-caps", "sh", "-c",
+    'echo 0 > /proc/sys/user/max_user_namespaces; exec "$@"', "sh",
+)  # fmt: skip
+WITHOUT_LANDLOCK = (sys.executable, str(pathlib.Path(__file__).with_name("without_landlock.py")))
+
 
 @contextlib.contextmanager
 def running_host(folder: pathlib.Path, *options: object, prefix: tuple[str, ...] = ()) -> Iterator[pathlib.Path]:

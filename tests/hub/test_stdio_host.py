@@ -8,11 +8,22 @@ import sys
 
 import pytest
 
+from profiles.first_run import make_demo_repository
 from profiles.upstream import stdio_host
 from profiles.upstream.discovery import all_tools
 from profiles.upstream.errors import UpstreamError
 from profiles.upstream.leg import Leg
-from tests.hub.stdio import CAPABLE, SERVER, TIME, Talk, listener_at, running_host, speaking
+from tests.hub.stdio import (
+    CAPABLE,
+    SERVER,
+    TIME,
+    WITHOUT_LANDLOCK,
+    WITHOUT_NAMESPACES,
+    Talk,
+    listener_at,
+    running_host,
+    speaking,
+)
 from tests.nexus.running import descendants, is_living
 from tests.upstreams import wait_for
 
@@ -151,3 +162,31 @@ async def test_nothing_outlives_a_host_that_is_killed(tmp_path):
         assert len(started) >= 4, left
         os.kill(host, signal.SIGKILL)
         wait_for(lambda: not any(map(is_living, started)), "the end of all that it started")
+
+
+@pytest.mark.parametrize(
+    ("prefix", "confinement"),
+    [
+        ((), "landlock"),
+        (WITHOUT_NAMESPACES, "landlock"),
+        (WITHOUT_LANDLOCK, "namespace"),
+        (WITHOUT_NAMESPACES + WITHOUT_LANDLOCK, "none"),
+    ],
+)
+async def test_it_says_what_confines_its_servers(tmp_path, prefix, confinement):
+    with running_host(tmp_path / "var", prefix=prefix) as path:
+        assert stdio_host.status(path) == stdio_host.Status(running=0, confinement=confinement)
+        async with speaking(path) as http:
+            assert await Talk(http, SERVER).result("look")
+        assert stdio_host.status(path).running == 1
+
+
+async def test_a_real_server_reads_the_repository_that_its_command_names(tmp_path):
+    with running_host(tmp_path / "var") as path:
+        make_demo_repository(tmp_path / "var" / "demo-repo")
+        repository = str(tmp_path / "var" / "demo-repo")
+        async with speaking(path) as http:
+            talk = Talk(http, [sys.executable, "-m", "mcp_server_git", "--repository", repository])
+            await talk.open()
+            answer = await talk.result("tools/call", {"name": "git_log", "arguments": {"repo_path": repository}})
+            assert "Commit:" in answer["content"][0]["text"]
