@@ -54,6 +54,12 @@ def ask_later(params, number):
     write({"id": "s-2", "method": params["method"], "params": {}})
 
 
+def ask_often(params, number):
+    write({"id": number, "result": {}})
+    for turn in range(params["times"]):
+        write({"id": f"often-{turn}", "method": "roots/list"})
+
+
 def announce(params, number):
     write({"method": params["method"], "params": params.get("params", {})})
     return {}
