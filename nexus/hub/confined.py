@@ -21,7 +21,7 @@ RESERVED_PIDS = 300  # the kernel hands these numbers out once, and never again
 CANNOT_CONFINE = 125  # exit codes, as env(1) and timeout(1) have them
 CANNOT_RUN = 126
 LIMITS = {
-    resource.RLIMIT_DATA: 2048 * MEGABYTE,  # what a process writes to; runtimes reserve far more than they use
+    resource.RLIMIT_DATA: 4096 * MEGABYTE,  # what a process writes to; Node reserves half a GB for each of its workers
     resource.RLIMIT_FSIZE: 1024 * MEGABYTE,
     resource.RLIMIT_NOFILE: 1024,
     resource.RLIMIT_CORE: 0,
