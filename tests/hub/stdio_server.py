@@ -121,6 +121,14 @@ def flood_errors(params, number):
     return {}
 
 
+def say(params, number):
+    """Write bytes as they are, in which %d is the number of this request; then answer if it still waits."""
+    line = params["line"].encode("latin-1").replace(b"%d", str(number).encode())
+    sys.stdout.buffer.write(line + b"\n")
+    sys.stdout.buffer.flush()
+    return {}
+
+
 def initialize(params, number):
     capabilities = {"tools": {"listChanged": True}, "resources": {"subscribe": True}}
     server = {"name": "talker", "version": "1"}

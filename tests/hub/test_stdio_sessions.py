@@ -305,3 +305,40 @@ async def test_what_is_not_a_command_is_refused(http, command):
 async def test_other_methods_are_refused(http):
     answer = await http.put("/", headers={"nexus-command": '["x"]'})
     assert answer.status_code == 405
+
+
+GARBAGE = [
+    "", "nonsense", "{", "[]", "null", "1", '"text"', "[" * 100_000, '{"jsonrpc":"2.0"}', '{"id":{"a":[]},"result":{}}',
+    '{"id":true,"result":{}}', '{"id":999999,"result":{}}', '{"method":5}', '{"method":"notifications/progress"}',
+    '{"method":"notifications/progress","params":[]}', '{"method":"roots/list","id":[1]}', "\xff\xfe", '{"method":"\xff"}',
+    '{"method":"notifications/progress","params":{"progressToken":{"a":1}}}',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("capabilities", [{}, CAPABLE])
+async def test_garbage_from_a_server_costs_nothing(talk, capabilities):
+    one = await talk(capabilities)
+    for line in GARBAGE:
+        async with one.streaming("say", {"line": line}, number=line[:20]) as events:
+            assert events.response.status_code == 200
+            while (message := await events.next()) and "result" not in message:
+                assert "method" in message
+            if message:
+                assert message["id"] == line[:20]
+    assert await one.result("look")
+
+
+@pytest.mark.parametrize("capabilities", [{}, CAPABLE])
+async def test_an_answer_that_turns_out_to_be_garbage_is_an_error(talk, capabilities):
+    one = await talk(capabilities)
+    answer = await one.request("say", {"line": '{"jsonrpc":"2.0","id":%d,"result":{},"\xff":1}'})
+    assert answer.status_code == 200
+    assert ("error" in answer.json()) or ("result" in answer.json())
+    assert await one.result("look")
+
+
+@pytest.mark.parametrize("params", [[], {"requestId": None}, {"requestId": {"a": 1}}, {}, {"requestId": "unknown"}])
+async def test_a_cancellation_of_nothing_is_taken(talk, params):
+    one = await talk(CAPABLE)
+    assert (await one.post({"method": "notifications/cancelled", "params": params})).status_code == 202
+    assert await one.result("look")

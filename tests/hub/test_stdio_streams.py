@@ -89,4 +89,4 @@ def test_a_line_that_does_not_end_is_a_flood():
 
 
 def test_a_message_is_written_on_one_line():
-    assert on_one_line(b'{\r\n"a":\n"\\n"}') == b'{  "a": "\\n"}\n'
+    assert on_one_line(b'{\r\n"a":\n"\\n"}') == b'{  "a": "\\n"}'

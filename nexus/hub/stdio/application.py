@@ -14,7 +14,7 @@ import msgspec
 from nexus.hub.stdio import messages
 from nexus.hub.stdio.commands import Command
 from nexus.hub.stdio.host import Host, TooMany
-from nexus.hub.stdio.program import LINE_LIMIT, ServerDied
+from nexus.hub.stdio.program import LINE_LIMIT, ServerDied, on_one_line
 from nexus.hub.stdio.server import Exchange
 from nexus.hub.stdio.sessions import Session
 from nexus.hub.stdio.streams import Stream
@@ -161,7 +161,7 @@ class Call:
         await self._send({"type": "http.response.start", "status": 200, "headers": list(EVENTS)})
         message = first or await self._opened(stream)
         while message is not None:
-            event = b"event: message\ndata: %b\n\n" % message.replace(b"\r", b" ")
+            event = b"event: message\ndata: %b\n\n" % on_one_line(message)
             await self._send({"type": "http.response.body", "body": event, "more_body": True})
             message = await stream.next()
         await self._send({"type": "http.response.body", "body": b""})

@@ -60,7 +60,7 @@ async def find(hidden: Path, homes: Path) -> Confinement:
 async def _works(confinement: Confinement) -> bool:
     """Return True if a program starts so, and sees nothing in the hidden folder but its home."""
     home, other = confinement.new_home(), confinement.new_home()
-    look = ["/bin/sh", "-c", f'ls "$HOME" && ! ls "{other}/tmp"']
+    look = ["/bin/sh", "-c", f'ls "$HOME" && ! ls "{other}"']
     quiet = asyncio.subprocess.DEVNULL
     process = await asyncio.create_subprocess_exec(
         *confinement.launch(look, home), cwd=ROOT, env=environment(home), stdin=quiet, stdout=quiet, stderr=quiet

@@ -5,6 +5,7 @@ Landlock only grants, so that hiding one folder means to grant what lies beside 
 
 import ctypes
 import os
+import stat
 import struct
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -63,7 +64,7 @@ def _create(rights: int) -> int:
 def _grant(ruleset: int, path: Path, rights: int) -> None:
     opened = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
-        allowed = rights if path.is_dir() else rights & OF_FILES
+        allowed = rights if stat.S_ISDIR(os.fstat(opened).st_mode) else rights & OF_FILES
         rule = struct.pack("=Qi", allowed, opened)
         kernel.call(ADD_RULE, ctypes.c_int(ruleset), ctypes.c_int(PATH_BENEATH), rule, ctypes.c_uint32(0))
     finally:

@@ -1,5 +1,7 @@
 """Parts of JSON-RPC messages; what is not looked into keeps its bytes."""
 
+from typing import Any
+
 import msgspec
 
 from profiles.upstream import wire
@@ -28,6 +30,14 @@ def members_in(raw: bytes | msgspec.Raw) -> Members:
         return dict(wire.members_decoder.decode(raw)) if raw else {}
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return {}
+
+
+def with_members(raw: bytes, **members: Any) -> bytes | None:
+    """Return the JSON object with these members set; None if it is not one after all, further in than was looked."""
+    try:
+        return wire.with_members(raw, **members)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 def key_of(rpc_id: bytes | msgspec.Raw) -> Key | None:

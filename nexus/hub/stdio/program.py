@@ -92,11 +92,13 @@ class Program:
             self._complaints.cancel()
             Program.running.discard(self)
             Program.end_strays()
-        flood = reading.exception() if reading.done() and not reading.cancelled() else None
-        return str(flood) if flood else ENDINGS.get(await ending, f"exit code {ending.result()}")
+        with contextlib.suppress(asyncio.CancelledError):
+            if flood := await reading:
+                return str(flood)
+        return ENDINGS.get(await ending, f"exit code {ending.result()}")
 
-    async def _read(self, take: Callable[[bytes], None]) -> None:
-        """Raise Flood."""
+    async def _read(self, take: Callable[[bytes], None]) -> Flood | None:
+        """Read until it closes its output, or writes too much."""
         assert self._process.stdout
         lines = Lines()
         try:
@@ -106,14 +108,15 @@ class Program:
         except Flood as flood:
             logger.warning("%s is ended: %s", self.name, flood)
             self.kill()
-            raise
+            return flood
+        return None
 
     async def write(self, line: bytes) -> None:
         """Write a message when it is its turn; raise ServerDied."""
         assert self._process.stdin
         async with self._writing:
             try:
-                self._process.stdin.write(on_one_line(line))
+                self._process.stdin.write(on_one_line(line) + b"\n")
                 await self._process.stdin.drain()
             except (OSError, RuntimeError) as error:
                 raise ServerDied("Its program ended before it answered.") from error
@@ -122,7 +125,7 @@ class Program:
         """Write at once what may be lost if the program does not read."""
         stdin = self._process.stdin
         if stdin and not stdin.is_closing() and stdin.transport.get_write_buffer_size() < UNREAD_LIMIT:
-            stdin.write(on_one_line(line))
+            stdin.write(on_one_line(line) + b"\n")
 
     async def stop(self) -> None:
         """Close its input, which tells a server to end, and kill it with all that it started if it does not."""
@@ -155,4 +158,4 @@ class Program:
 
 def on_one_line(message: bytes) -> bytes:
     """Line breaks between the parts of JSON become spaces; within its strings there are none."""
-    return message.replace(b"\r", b" ").replace(b"\n", b" ") + b"\n"
+    return message.replace(b"\r", b" ").replace(b"\n", b" ")

@@ -14,7 +14,6 @@ from nexus.hub.stdio.confinement import Confinement
 from nexus.hub.stdio.messages import Key, key_of, members_in
 from nexus.hub.stdio.program import Flood, Program, ServerDied
 from nexus.hub.stdio.streams import Stream
-from profiles.upstream import wire
 from profiles.upstream.wire import Message
 
 START_TIMEOUT = 20.0  # seconds
@@ -123,7 +122,7 @@ class Server:
 
     def cancel(self, exchange: Exchange, params: bytes) -> None:
         """Pass on, under our number, that the answer is no longer wanted."""
-        content = wire.with_members(params, requestId=exchange.number)
+        content = messages.with_members(params, requestId=exchange.number) or b"{}"
         self._program.mention(messages.notification("notifications/cancelled", content))
 
     def refuse(self, message: Message, code: int, reason: str) -> None:
@@ -150,7 +149,13 @@ class Server:
         return bytes(answer.result)
 
     async def _live(self) -> None:
-        reason = await self._program.run(self._take)
+        reason = "Nexus could not read it"
+        try:
+            reason = await self._program.run(self._take)
+        finally:
+            self._end(reason)
+
+    def _end(self, reason: str) -> None:
         self.is_over = True
         what = "ended before it answered" if self.introduction else "does not run"
         self._reason = f"Its program {what} ({reason})."
@@ -181,14 +186,17 @@ class Server:
         if exchange is None:
             return False
         self.has_answered = True
-        exchange.stream.finish(wire.with_members(line, id=msgspec.Raw(exchange.id)))
+        answer = messages.with_members(line, id=msgspec.Raw(exchange.id))
+        exchange.stream.finish(answer or messages.error(exchange.id, messages.INTERNAL_ERROR, "It answered garbage."))
         return True
 
     def _take_progress(self, message: Message, line: bytes) -> None:
         params = members_in(message.params)
         exchange = self._waiting.get(key_of(params.get("progressToken", b"")))
         if exchange and exchange.token:
-            exchange.stream.put(wire.with_members(line, params=params | {"progressToken": msgspec.Raw(exchange.token)}))
+            content = {**params, "progressToken": msgspec.Raw(exchange.token)}
+            if told := messages.with_members(line, params=content):
+                exchange.stream.put(told)
 
 
 def _with_own_token(exchange: Exchange, params: bytes) -> bytes:
@@ -197,4 +205,5 @@ def _with_own_token(exchange: Exchange, params: bytes) -> bytes:
         return params
     meta = members_in(members_in(params).get("_meta", b""))
     exchange.token = bytes(meta.get("progressToken", b""))
-    return wire.with_members(params, _meta={**meta, "progressToken": exchange.number}) if exchange.token else params
+    content = {**meta, "progressToken": exchange.number}
+    return messages.with_members(params, _meta=content) or params if exchange.token else params

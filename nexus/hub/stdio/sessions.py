@@ -147,5 +147,5 @@ def _cancel(server: Server, session: Session, message: Message) -> None:
     params = members_in(message.params)
     wanted = key_of(params.get("requestId", b""))
     for exchange in server.exchanges_of(session):
-        if key_of(exchange.id) == wanted:
+        if wanted is not None and key_of(exchange.id) == wanted:
             server.cancel(exchange, bytes(message.params))
