@@ -204,7 +204,8 @@ class ServerAdmin(ConfirmedAdmin):
             ("How it is reached", {"fields": how, "description": explained}),
         ]
         seen = ("place", "tool_names", "listed_at", "failed_at", "failure", "created_at", "removed_at")
-        return [*parts, ("Seen", {"fields": seen})] if obj else parts
+        limits = ("Limits", {"fields": ("timeout_s", "max_concurrent")})
+        return [*parts, limits, ("Seen", {"fields": seen})] if obj else parts
 
     def get_readonly_fields(self, request: HttpRequest, obj: Server | None = None) -> Any:
         return ("transport", "slug", *self.readonly_fields) if obj else ()

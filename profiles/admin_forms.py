@@ -103,9 +103,9 @@ class ServerForm(forms.ModelForm):  # type: ignore[type-arg]
 
     class Meta:
         model = Server
-        fields = ["transport", "name", "slug", "description", "url", "command"]
+        fields = ["transport", "name", "slug", "description", "url", "command", "timeout_s", "max_concurrent"]
 
-    tools: list[dict[str, Any]] | None = None
+    tools: list[bytes] | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -35,6 +35,7 @@ class Action(models.TextChoices):
     AUTHORIZATION_CHANGED = "authorization.changed", "changed an authorization"
     AUTHORIZATION_ENDED = "authorization.ended", "ended an authorization"
     AUTHORIZATION_DIED = "authorization.died", "authorization no longer taken"
+    TOOLS_ALTERED = "toolkit.tools_altered", "altered tools of a toolkit"
     TOKEN_ISSUED = "token.issued", "issued a token"
     TOKEN_REVOKED = "token.revoked", "revoked a token"
     TOKEN_EXPIRED = "token.expired", "token expired"

@@ -9,7 +9,8 @@ from django.core.validators import RegexValidator
 from django.http import HttpRequest
 
 from profiles.models import Account, Server, Toolkit, User
-from profiles.models.servers import SLUG
+from profiles.models.entries import MAX_DESCRIPTION, MAX_TITLE
+from profiles.models.servers import MAX_CONCURRENT, MAX_TIMEOUT, SLUG
 from profiles.models.toolkits import ALIAS
 
 PLAIN_LINE = RegexValidator(
@@ -78,6 +79,18 @@ class ToolkitSettingsForm(ToolkitForm):
         required=False,
         help_text="When a server offers a tool it did not offer before. Otherwise it waits here, marked as new.",
     )
+    is_read_only = forms.BooleanField(
+        label="Read-only",
+        required=False,
+        help_text="Clients get only the tools that somebody marked here as only reading. What servers say of their "
+        "tools is a proposal, and a mark ends when the tool changes.",
+    )
+    holds_changed_tools = forms.BooleanField(
+        label="Hold changed tools back",
+        required=False,
+        help_text="A tool whose description or arguments its server changes is not offered until somebody has "
+        "approved the change. Otherwise it stays, and the change is shown here.",
+    )
     offers_status_tool = forms.BooleanField(
         label="Offer the tool nexus_status",
         required=False,
@@ -112,11 +125,27 @@ class AddServerToToolkitForm(forms.Form):
 
     server = forms.ModelChoiceField(queryset=Server.objects.none(), label="Server", empty_label="Choose a server")
 
+    offers_resources = forms.BooleanField(label="Offer its resources", required=False)
+    offers_prompts = forms.BooleanField(label="Offer its prompts", required=False)
+
     def __init__(self, *args: Any, toolkit: Toolkit, account: Account, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         field = self.fields["server"]
         assert isinstance(field, forms.ModelChoiceField)
         field.queryset = Server.objects.visible_in(account).exclude(places__toolkit=toolkit).order_by("name")
+
+
+class ToolWordsForm(forms.Form):
+    """What clients read of a tool instead of its server's own words."""
+
+    title = forms.CharField(
+        label="Title", max_length=MAX_TITLE, required=False, validators=[PLAIN_LINE],
+        help_text="Shown to people. Left empty, it is the server’s.",
+    )  # fmt: skip
+    description = forms.CharField(
+        label="Description", max_length=MAX_DESCRIPTION, required=False, widget=forms.Textarea(attrs={"rows": 6}),
+        help_text="Read by the model that chooses tools. Left empty, it is the server’s, and changes with it.",
+    )  # fmt: skip
 
 
 class ServerForm(forms.Form):
@@ -135,6 +164,22 @@ class ServerForm(forms.Form):
         label="Prefix of its tools", max_length=16, required=False, validators=[SLUG],
         help_text="Clients see its tools as prefix__tool. Left empty, it is made of the name.",
         widget=forms.TextInput(attrs={"data-slug-from": "id_name", "spellcheck": "false", "autocapitalize": "none"}),
+    )  # fmt: skip
+
+
+class ServerSettingsForm(forms.Form):
+    name = forms.CharField(label="Name", max_length=80, validators=[PLAIN_LINE], help_text="What people call it.")
+    description = forms.CharField(
+        label="Description", required=False, max_length=500, widget=forms.Textarea(attrs={"rows": 3}),
+        help_text="What it is for.",
+    )  # fmt: skip
+    timeout_s = forms.IntegerField(
+        label="Timeout", min_value=1, max_value=MAX_TIMEOUT,
+        help_text=f"Seconds after which a call that it has not answered is given up: 1 to {MAX_TIMEOUT}.",
+    )  # fmt: skip
+    max_concurrent = forms.IntegerField(
+        label="Calls at a time", min_value=1, max_value=MAX_CONCURRENT,
+        help_text=f"How many it has to answer at once: 1 to {MAX_CONCURRENT}. More wait their turn.",
     )  # fmt: skip
 
 

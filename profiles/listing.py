@@ -1,5 +1,4 @@
 from datetime import datetime
-from typing import Any
 
 from profiles import connecting
 from profiles.models import Account, Authorization, Server, User
@@ -22,7 +21,7 @@ def list_again(server: Server, *, now: datetime, account: Account | None = None,
     return ""
 
 
-def listed_with(authorization: Authorization | None, server: Server, *, now: datetime) -> list[dict[str, Any]]:
+def listed_with(authorization: Authorization | None, server: Server, *, now: datetime) -> list[bytes]:
     """Return what the server lists to this authorization, renewed once if it is refused; raise UpstreamError."""
     if authorization is None:
         return discovery.list_tools(server)

@@ -1,10 +1,10 @@
 """What a toolkit offers: the one map that listing and calling read."""
 
-import json
 import uuid
 from dataclasses import dataclass, field
 
-from profiles.models import Server, Toolkit
+from profiles import definitions
+from profiles.models import Server, Toolkit, ToolkitTool
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,9 +14,9 @@ class Route:
     exposed_name: str
     upstream_name: str
     server_id: uuid.UUID
-    listing: bytes
-    timeout: float = 120.0
-    mirrored: tuple[tuple[str, str], ...] = ()
+    listing: bytes  # the entry of tools/list: as the server last listed it, under this name
+    timeout: float  # seconds that the server has for an answer
+    mirrored: tuple[tuple[str, str], ...]  # ends of headers Mcp-Param-…, and the arguments that they repeat
 
 
 @dataclass(slots=True, eq=False)
@@ -29,12 +29,12 @@ class ToolkitView:
     name: str
     former_aliases: frozenset[str]
     offers_status_tool: bool
+    is_plain: bool  # names are the servers' own
     servers: dict[uuid.UUID, Server]
+    resource_servers: tuple[uuid.UUID, ...]
+    prompt_servers: tuple[uuid.UUID, ...]
     routes: dict[str, Route]  # in the order in which they are listed
-    resource_servers: tuple[uuid.UUID, ...] = ()
-    prompt_servers: tuple[uuid.UUID, ...] = ()
-    is_plain: bool = False
-    listing: bytes = b""
+    listing: bytes  # the entries of all routes, with commas between them
     is_current: bool = field(default=True)
 
     def goes_by(self, name: str) -> bool:
@@ -47,19 +47,9 @@ def view_of(toolkit_id: uuid.UUID) -> ToolkitView | None:
     toolkit = Toolkit.objects.living().prefetch_related("former_aliases").filter(pk=toolkit_id).first()
     if toolkit is None:
         return None
-    places = toolkit.servers.through.objects.filter(toolkit=toolkit, server__removed_at=None).select_related("server")
+    places = list(toolkit.places.filter(server__removed_at=None).select_related("server"))
     servers = {place.server_id: place.server for place in places}
-    order = {server_id: position for position, server_id in enumerate(servers)}
-    entries = toolkit.allowed_entries().select_related("tool")
-    routes = [
-        Route(
-            entry.exposed_name,
-            entry.tool.name,
-            entry.tool.server_id,
-            json.dumps({**entry.tool.definition, "name": entry.exposed_name}).encode(),
-        )
-        for entry in sorted(entries, key=lambda entry: (order[entry.tool.server_id], entry.tool_id))
-    ]
+    routes = _routes(toolkit, servers)
     return ToolkitView(
         toolkit_id=toolkit.pk,
         account_id=toolkit.account_id,
@@ -67,12 +57,31 @@ def view_of(toolkit_id: uuid.UUID) -> ToolkitView | None:
         name=toolkit.name,
         former_aliases=frozenset(former.alias for former in toolkit.former_aliases.all()),
         offers_status_tool=toolkit.offers_status_tool,
-        servers=servers,
-        routes={route.exposed_name: route for route in routes},
-        resource_servers=tuple(servers),
-        prompt_servers=tuple(servers),
         is_plain=toolkit.naming == Toolkit.Naming.PLAIN,
+        servers=servers,
+        resource_servers=tuple(place.server_id for place in places if place.offers_resources),
+        prompt_servers=tuple(place.server_id for place in places if place.offers_prompts),
+        routes={route.exposed_name: route for route in routes},
         listing=b",".join(route.listing for route in routes),
+    )
+
+
+def _routes(toolkit: Toolkit, servers: dict[uuid.UUID, Server]) -> list[Route]:
+    """Return the tools in the order of the servers' places, and of a server in the order in which it named them."""
+    order = {server_id: position for position, server_id in enumerate(servers)}
+    entries = [entry for entry in toolkit.allowed_entries().select_related("tool") if entry.tool.server_id in servers]
+    entries.sort(key=lambda entry: (order[entry.tool.server_id], entry.tool_id))
+    return [_route(entry, servers[entry.tool.server_id]) for entry in entries]
+
+
+def _route(entry: ToolkitTool, server: Server) -> Route:
+    return Route(
+        exposed_name=entry.exposed_name,
+        upstream_name=entry.tool.name,
+        server_id=server.pk,
+        listing=entry.listing,
+        timeout=float(server.timeout_s),
+        mirrored=definitions.mirrored(entry.tool.definition),
     )
 
 

@@ -8,7 +8,7 @@ authority_changed = Signal()
 # A toolkit was deleted. Arguments: toolkit, by (Actor), now.
 toolkit_deleted = Signal()
 
-# A server lists other tools than before. Arguments: server, now.
+# A server lists other tools than before. Arguments: server, altered (what it defines otherwise), now.
 tools_listed = Signal()
 
 # A person lost their access, to one account or, where account is None, to all. Arguments: user, account, by, now.

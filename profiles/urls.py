@@ -8,6 +8,7 @@ from profiles import (
     views_settings,
     views_sign_in,
     views_toolkits,
+    views_tools,
 )
 
 urlpatterns = [
@@ -17,7 +18,9 @@ urlpatterns = [
     path("toolkits/<uuid:pk>/edit/", views_toolkits.toolkit_edit, name="toolkit_edit"),
     path("toolkits/<uuid:pk>/delete/", views_toolkits.toolkit_delete, name="toolkit_delete"),
     path("toolkits/<uuid:pk>/servers/", views_toolkits.toolkit_server_add, name="toolkit_server_add"),
-    path("toolkits/<uuid:pk>/servers/<uuid:server_pk>/tools/", views_toolkits.toolkit_tools, name="toolkit_tools"),
+    path("toolkits/<uuid:pk>/servers/<uuid:server_pk>/tools/", views_tools.toolkit_tools, name="toolkit_tools"),
+    path("toolkits/<uuid:pk>/tools/<int:entry_pk>/", views_tools.toolkit_tool, name="toolkit_tool"),
+    path("toolkits/<uuid:pk>/approve/", views_tools.toolkit_approve, name="toolkit_approve"),
     path(
         "toolkits/<uuid:pk>/servers/<uuid:server_pk>/remove/",
         views_toolkits.toolkit_server_remove,
@@ -27,6 +30,7 @@ urlpatterns = [
     path("servers/add/", views_servers.server_add, name="server_add"),
     path("servers/<uuid:pk>/", views_servers.server, name="server"),
     path("servers/<uuid:pk>/list/", views_servers.server_list, name="server_list"),
+    path("servers/<uuid:pk>/edit/", views_servers.server_edit, name="server_edit"),
     path("servers/<uuid:pk>/remove/", views_servers.server_remove, name="server_remove"),
     path("servers/<uuid:pk>/sign-in/", views_authorizations.server_sign_in, name="server_sign_in"),
     path("authorizations/", views_authorizations.authorizations, name="authorizations"),

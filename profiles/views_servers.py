@@ -10,8 +10,9 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from profiles.access import current_account, managed_account, signed_in
+from profiles.definitions import name_in
 from profiles.events import Actor
-from profiles.forms import ServerForm, note_errors
+from profiles.forms import ServerForm, ServerSettingsForm, note_errors
 from profiles.listing import list_again
 from profiles.models import Account, Attempts, Server, Tool, Toolkit
 from profiles.models.servers import refuse_bad_address
@@ -84,7 +85,7 @@ def server_add(request: HttpRequest) -> HttpResponse:
             if request.POST.get("save") == ("unseen" if wants_sign_in else "1"):
                 return _save(request, account, form, found)
             if not isinstance(found, CredentialRefused):
-                tools = [Tool(name=str(definition["name"]), definition=definition) for definition in found]
+                tools = [Tool(name=name_in(raw), definition=raw.decode()) for raw in found]
         except ValidationError as error:
             note_errors(form, error)
         except UpstreamError as error:
@@ -94,7 +95,7 @@ def server_add(request: HttpRequest) -> HttpResponse:
     return render(request, "profiles/server_add.html", context, status=422 if form.errors else 200)
 
 
-def _probe(request: HttpRequest, url: str, name: str) -> list[dict[str, Any]] | CredentialRefused:
+def _probe(request: HttpRequest, url: str, name: str) -> list[bytes] | CredentialRefused:
     """Return what the server lists, or that it lists nothing without a sign-in; raise UpstreamError."""
     refuse_bad_address(url)
     if not Attempts.objects.take(f"probe:{signed_in(request).pk}", PROBES, now=timezone.now()):
@@ -106,7 +107,7 @@ def _probe(request: HttpRequest, url: str, name: str) -> list[dict[str, Any]] | 
 
 
 def _save(
-    request: HttpRequest, account: Account, form: ServerForm, found: list[dict[str, Any]] | CredentialRefused
+    request: HttpRequest, account: Account, form: ServerForm, found: list[bytes] | CredentialRefused
 ) -> HttpResponse:
     """Save the server; of one that shows its tools only to who signs in, ask next how that is done."""
     refusal = found if isinstance(found, CredentialRefused) else None
@@ -135,6 +136,19 @@ def server_list(request: HttpRequest, pk: Any) -> HttpResponse:
             request, f"“{found}” listed {Tool.objects.listed().filter(server=found).count()} tools just now."
         )
     return redirect("server", found.pk)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def server_edit(request: HttpRequest, pk: Any) -> HttpResponse:
+    found = get_object_or_404(Server.objects.living().filter(account=managed_account(request)), pk=pk)
+    initial = {name: getattr(found, name) for name in ServerSettingsForm.base_fields}
+    form = ServerSettingsForm(request.POST or None, initial=initial)
+    if request.method == "POST" and form.is_valid():
+        changed = found.change(tools=None, by=Actor.from_request(request), now=timezone.now(), **form.cleaned_data)
+        messages.success(request, "Saved." if changed else "Nothing was different, so nothing was changed.")
+        return redirect("server", found.pk)
+    context = {"form": form, "server": found}
+    return render(request, "profiles/server_edit.html", context, status=422 if form.errors else 200)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

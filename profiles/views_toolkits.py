@@ -1,5 +1,4 @@
 from collections.abc import Iterable
-from itertools import groupby
 from typing import Any
 
 from django.contrib import messages
@@ -10,6 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from profiles import names
 from profiles.access import current_account, managed_account, signed_in
 from profiles.events import Actor
 from profiles.forms import AddServerToToolkitForm, DeleteToolkitForm, ToolkitForm, ToolkitSettingsForm, note_errors
@@ -18,6 +18,7 @@ from profiles.models import Server, Toolkit, ToolkitTool
 from profiles.permissions import Act
 
 READ_AND_WRITE = ["GET", "HEAD", "POST"]
+SHOWN_CHANGES = 20
 
 
 @require_safe
@@ -48,7 +49,7 @@ def _usable(request: HttpRequest, pk: Any) -> Toolkit:
     return get_object_or_404(Toolkit.objects.usable_by(signed_in(request)).select_related("account"), pk=pk)
 
 
-def _managed(request: HttpRequest, pk: Any) -> Toolkit:
+def managed_toolkit(request: HttpRequest, pk: Any) -> Toolkit:
     return get_object_or_404(Toolkit.objects.managed_by(signed_in(request)).select_related("account"), pk=pk)
 
 
@@ -56,17 +57,18 @@ def _managed(request: HttpRequest, pk: Any) -> Toolkit:
 def toolkit(request: HttpRequest, pk: Any) -> HttpResponse:
     """Show the toolkit; who manages it chooses its tools here."""
     found = _usable(request, pk)
-    servers = Server.objects.living().filter(places__toolkit=found).order_by("places__added_at", "name")
-    entries = (
-        ToolkitTool.objects.offered()
-        .filter(toolkit=found)
-        .select_related("tool")
-        .order_by("tool__server_id", "tool_id")
-    )
-    by_server = {server: list(rows) for server, rows in groupby(entries, key=lambda entry: entry.tool.server_id)}
+    places = found.places.filter(server__removed_at=None).select_related("server")
+    entries = _entries_of(found)
+    changed = [entry for entry in entries if entry.has_changed]
     context = {
         "toolkit": found,
-        "groups": [(server, _chosen(by_server.get(server.pk, []))) for server in servers],
+        "groups": [
+            (place, _chosen(entry for entry in entries if entry.tool.server_id == place.server_id)) for place in places
+        ],
+        "changed": changed[:SHOWN_CHANGES],
+        "changed_count": len(changed),
+        "unmarked_count": sum(entry.lacks_mark for entry in entries),
+        "gave_way": _gave_way(found, entries),
         "may_manage": found.account.lets(signed_in(request), Act.MANAGE_TOOLKITS),
         "former_aliases": found.former_aliases.values_list("alias", flat=True),
         "add_form": AddServerToToolkitForm(toolkit=found, account=found.account),
@@ -74,15 +76,34 @@ def toolkit(request: HttpRequest, pk: Any) -> HttpResponse:
     return render(request, "profiles/toolkit.html", context)
 
 
+def _entries_of(found: Toolkit) -> list[ToolkitTool]:
+    entries = list(ToolkitTool.objects.offered().filter(toolkit=found).select_related("tool").order_by("tool_id"))
+    for entry in entries:
+        entry.toolkit = found
+    return entries
+
+
 def _chosen(entries: Iterable[ToolkitTool]) -> dict[str, Any]:
     rows = list(entries)
-    allowed = sum(entry.is_allowed for entry in rows)
-    return {"entries": rows, "allowed": allowed, "new": sum(entry.is_new for entry in rows)}
+    return {
+        "entries": rows,
+        "allowed": sum(entry.is_allowed for entry in rows),
+        "visible": sum(entry.is_visible for entry in rows),
+        "new": sum(entry.is_new for entry in rows),
+    }
+
+
+def _gave_way(found: Toolkit, entries: list[ToolkitTool]) -> set[int]:
+    """Return the entries, by id, that show a prefix because another tool has the name they would go by."""
+    if found.naming != Toolkit.Naming.PLAIN:
+        return set()
+    taken = {*names.RESERVED, *(entry.exposed_name for entry in entries)}
+    return {entry.pk for entry in entries if entry.exposed_name != entry.tool.name and entry.tool.name in taken}
 
 
 @require_http_methods(READ_AND_WRITE)
 def toolkit_edit(request: HttpRequest, pk: Any) -> HttpResponse:
-    found = _managed(request, pk)
+    found = managed_toolkit(request, pk)
     initial = {name: getattr(found, name) for name in ToolkitSettingsForm.base_fields}
     form = ToolkitSettingsForm(request.POST or None, initial=initial)
     if request.method == "POST" and form.is_valid():
@@ -99,7 +120,7 @@ def toolkit_edit(request: HttpRequest, pk: Any) -> HttpResponse:
 
 @require_http_methods(READ_AND_WRITE)
 def toolkit_delete(request: HttpRequest, pk: Any) -> HttpResponse:
-    found = _managed(request, pk)
+    found = managed_toolkit(request, pk)
     form = DeleteToolkitForm(request.POST or None, toolkit=found)
     if request.method == "POST" and form.is_valid():
         if found.delete_for_good(by=Actor.from_request(request), now=timezone.now()):
@@ -114,7 +135,7 @@ def toolkit_delete(request: HttpRequest, pk: Any) -> HttpResponse:
 @require_POST
 def toolkit_server_add(request: HttpRequest, pk: Any) -> HttpResponse:
     """Add a server with nothing allowed; the person chooses next."""
-    found = _managed(request, pk)
+    found = managed_toolkit(request, pk)
     form = AddServerToToolkitForm(request.POST, toolkit=found, account=found.account)
     if not form.is_valid():
         messages.error(request, "This server cannot be added: it is in the toolkit already, or it was removed.")
@@ -124,7 +145,7 @@ def toolkit_server_add(request: HttpRequest, pk: Any) -> HttpResponse:
     if server.listed_at is None:
         failure = list_again(server, now=now, account=found.account, user=signed_in(request))
     try:
-        found.add_server(server, allowed=[], by=Actor.from_request(request), now=now)
+        found.add_server(**form.cleaned_data, allowed=[], by=Actor.from_request(request), now=now)
     except ValidationError as refusal:
         messages.error(request, " ".join(refusal.messages))
         return redirect("toolkit", found.pk)
@@ -132,32 +153,17 @@ def toolkit_server_add(request: HttpRequest, pk: Any) -> HttpResponse:
         messages.warning(request, f"“{server}” is in the toolkit, but its tools could not be listed. {failure}")
     else:
         messages.success(request, f"“{server}” is in the toolkit. Choose which of its tools are allowed.")
-    return _back_to(found, server)
-
-
-@require_POST
-def toolkit_tools(request: HttpRequest, pk: Any, server_pk: Any) -> HttpResponse:
-    """Allow exactly the ticked tools of one server."""
-    found = _managed(request, pk)
-    server = get_object_or_404(Server.objects.living().filter(places__toolkit=found), pk=server_pk)
-    wanted = [
-        int(text) for text in request.POST.getlist("tool") if text.isascii() and text.isdigit() and len(text) < 19
-    ]
-    if found.choose_tools(server, wanted, by=Actor.from_request(request), now=timezone.now()):
-        messages.success(request, f"Saved what the toolkit allows of “{server}”. It holds from the next call on.")
-    else:
-        messages.info(request, f"Nothing changed: the same tools of “{server}” are allowed as before.")
-    return _back_to(found, server)
+    return back_to(found, server)
 
 
 @require_POST
 def toolkit_server_remove(request: HttpRequest, pk: Any, server_pk: Any) -> HttpResponse:
-    found = _managed(request, pk)
+    found = managed_toolkit(request, pk)
     server = get_object_or_404(found.servers, pk=server_pk)
     found.remove_server(server, by=Actor.from_request(request), now=timezone.now())
     messages.success(request, f"“{server}” is no longer in the toolkit; its tools stop at the next call.")
     return redirect("toolkit", found.pk)
 
 
-def _back_to(found: Toolkit, server: Server) -> HttpResponse:
+def back_to(found: Toolkit, server: Server) -> HttpResponse:
     return redirect(f"{reverse('toolkit', args=[found.pk])}#server-{server.pk}")

@@ -1,5 +1,6 @@
 """The fixed cast: Alice owns, Bob shares, Charlie must see nothing. Plain functions that make what a test needs."""
 
+import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -31,6 +32,11 @@ def definition(name: str, **fields: Any) -> dict[str, Any]:
     return {"name": name, "description": f"Does {name}", "inputSchema": {"type": "object"}, **fields}
 
 
+def raw(*entries: dict[str, Any]) -> list[bytes]:
+    """Return entries of tools/list as the bytes that a server sends."""
+    return [json.dumps(entry).encode() for entry in entries]
+
+
 def make_server(
     slug: str = "echo",
     tools: Sequence[str] = ("echo", "add"),
@@ -39,7 +45,7 @@ def make_server(
     now: datetime | None = None,
 ) -> Server:
     server = Server.objects.create(slug=slug, name=slug.title(), transport="http", url=url, account=account)
-    server.remember_tools([definition(tool) for tool in tools], now=now or timezone.now())
+    server.remember_tools(raw(*map(definition, tools)), now=now or timezone.now())
     return server
 
 

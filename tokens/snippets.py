@@ -114,7 +114,7 @@ def easiest(entries: Iterable[ToolkitTool]) -> ToolkitTool | None:
 
 
 def _effort(entry: ToolkitTool) -> tuple[bool, int, bool, int]:
-    definition = entry.tool.definition
+    definition = entry.tool.parsed
     annotations = definition.get("annotations")
     destroys = isinstance(annotations, dict) and annotations.get("destructiveHint") is True
     schema = definition.get("inputSchema")
@@ -123,7 +123,7 @@ def _effort(entry: ToolkitTool) -> tuple[bool, int, bool, int]:
 
 
 def _arguments(entry: ToolkitTool | None) -> Any:
-    return example(entry.tool.definition.get("inputSchema")) if entry else {}
+    return example(entry.tool.parsed.get("inputSchema")) if entry else {}
 
 
 def example(schema: Any, name: str = "", depth: int = 0) -> Any:

@@ -149,8 +149,7 @@ class Methods:
         return offered
 
     def _declared(self, context: Context, servers: Iterable[Any]) -> set[str]:
-        states = (self._upstreams.known_state(context.view.servers[pk]) for pk in servers)
-        return {name for state in states if state for name in state.leg.capabilities}
+        return {name for pk in servers for name in self._upstreams.capabilities(context.view.servers[pk])}
 
     def _instructions(self, context: Context) -> str:
         view, authority = context.view, context.authority
@@ -159,8 +158,7 @@ class Methods:
             f"Tools of the toolkit “{view.name}”, from {len(view.servers)} server(s), through Nexus. "
             f"Access ends {ends:%d %b %Y, %H:%M} UTC."
         )
-        states = [(server, self._upstreams.known_state(server)) for server in view.servers.values()]
-        said = [(server.name, state.leg.instructions) for server, state in states if state]
+        said = [(server.name, self._upstreams.instructions(server)) for server in view.servers.values()]
         return "\n\n".join([text, *(f"{name}: {own}" for name, own in said if own)])[:MAX_INSTRUCTIONS]
 
 

@@ -5,6 +5,7 @@ import contextlib
 import logging
 import time
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -94,6 +95,15 @@ class Upstreams:
     def known_state(self, server: Server) -> State | None:
         """Return how the server has been doing, or None if this process has not asked it yet."""
         return self._states.get(server.pk)
+
+    def capabilities(self, server: Server) -> Iterable[str]:
+        """Return what the server offers: as it told this process, else as it last told any."""
+        state = self._states.get(server.pk)
+        return state.leg.capabilities if state and state.leg.is_known else server.capabilities
+
+    def instructions(self, server: Server) -> str:
+        state = self._states.get(server.pk)
+        return state.leg.instructions if state and state.leg.is_known else server.instructions
 
     async def ask(self, context: Context, server: Server, ask: Ask) -> Answer:
         """Ask the server, signed in as the owner of the call; raise UpstreamError.
@@ -235,7 +245,8 @@ class Upstreams:
             await self._database.run(_remember_failure, server, state.failure)
             return
         state.recover()
-        await self._database.run(_remember, server, tools)
+        said = {name: msgspec.json.decode(raw) for name, raw in state.leg.capabilities.items()}
+        await self._database.run(_remember, server, tools, said, state.leg.instructions)
 
     def forget_lists(self, server: Server) -> None:
         """Ask the server anew for what it lists when somebody wants to know."""
@@ -274,8 +285,8 @@ def _signed(ask: Ask, credential: Credential) -> Ask:
     return replace(ask, principal=_own(ask.principal, credential), head=credential.head)
 
 
-def _remember(server: Server, tools: list[dict[str, Any]]) -> None:
-    server.remember_tools(tools, now=timezone.now())
+def _remember(server: Server, tools: list[bytes], capabilities: dict[str, Any], instructions: str) -> None:
+    server.remember_tools(tools, now=timezone.now(), capabilities=capabilities, instructions=instructions)
 
 
 def _remember_failure(server: Server, failure: str) -> None:

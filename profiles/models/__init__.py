@@ -1,11 +1,13 @@
 from profiles.events import Event
 from profiles.models.attempts import Attempts
 from profiles.models.authorizations import Authorization, Grant
+from profiles.models.entries import ToolkitServer, ToolkitTool
 from profiles.models.people import Account, Member, User
 from profiles.models.registrations import Registration
-from profiles.models.servers import Server, Tool
+from profiles.models.servers import Server
 from profiles.models.sign_in import SignInLink
-from profiles.models.toolkits import FormerAlias, Toolkit, ToolkitServer, ToolkitTool
+from profiles.models.toolkits import FormerAlias, Toolkit
+from profiles.models.tools import Tool
 
 __all__ = [
     "Account",

@@ -11,9 +11,10 @@ from django.db.models import Case, Exists, F, OuterRef, Q, Value, When
 
 from profiles.encryption import Secret
 from profiles.events import Action, Actor, Event
+from profiles.models.entries import ToolkitServer
 from profiles.models.people import Account, User
 from profiles.models.servers import Server
-from profiles.models.toolkits import Toolkit, ToolkitServer
+from profiles.models.toolkits import Toolkit
 from profiles.permissions import Act, Reach, roles_with
 from profiles.signals import authority_changed
 

@@ -1,12 +1,13 @@
 import itertools
 import json
 import uuid
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 from urllib.parse import urlsplit
 
 from django.core.exceptions import ValidationError
-from django.core.validators import RegexValidator
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models, transaction
 from django.db.models import Count, F, Q
 from django.utils.text import slugify
@@ -14,6 +15,7 @@ from django.utils.text import slugify
 from profiles.events import Action, Actor, Event
 from profiles.models.people import Account
 from profiles.models.signing_in import SignsIn
+from profiles.models.tools import Tool
 from profiles.signals import authority_changed, tools_listed
 
 if TYPE_CHECKING:
@@ -25,7 +27,10 @@ SLUG = RegexValidator(r"^[a-z][a-z0-9-]{0,15}$", "Up to 16 lower-case letters, d
 MAX_ARGUMENTS = 50
 MAX_ARGUMENT = 1000  # characters
 
-ToolDefinition = dict[str, Any]  # one entry of an upstream's tools/list, exactly as it came
+MAX_TIMEOUT = 600  # seconds
+MAX_CONCURRENT = 1000  # calls at a time
+MAX_INSTRUCTIONS = 20_000  # characters
+MAX_CAPABILITIES = 20_000  # characters of JSON
 
 
 class ServerQuerySet(models.QuerySet["Server"]):
@@ -46,7 +51,7 @@ class ServerManager(models.Manager.from_queryset(ServerQuerySet)):  # type: igno
         account: Account | None,
         *,
         name: str,
-        tools: list[ToolDefinition],
+        tools: Sequence[bytes],
         by: Actor,
         now: datetime,
         url: str = "",
@@ -126,6 +131,7 @@ class Server(SignsIn):
 
     class Transport(models.TextChoices):
         HTTP = "http", "streamable HTTP"
+        SSE = "sse", "HTTP with SSE, of 2024"
         STDIO = "stdio", "stdio"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -138,6 +144,16 @@ class Server(SignsIn):
     command = models.JSONField(
         default=list, blank=True, help_text="Of a stdio server: program and arguments; staff only."
     )
+    timeout_s = models.PositiveSmallIntegerField(
+        "timeout", default=120, validators=[MinValueValidator(1), MaxValueValidator(MAX_TIMEOUT)],
+        help_text="Seconds after which a call that it has not answered is given up.",
+    )  # fmt: skip
+    max_concurrent = models.PositiveSmallIntegerField(
+        "calls at a time", default=512, validators=[MinValueValidator(1), MaxValueValidator(MAX_CONCURRENT)],
+        help_text="How many calls of one hub process it has to answer at once; more wait their turn.",
+    )  # fmt: skip
+    capabilities = models.JSONField(default=dict, blank=True, help_text="What it declared last.")
+    instructions = models.TextField(blank=True, help_text="What it told clients last, of how to use it.")
     listed_at = models.DateTimeField(null=True, blank=True, help_text="When its tools were last listed.")
     failed_at = models.DateTimeField(null=True, blank=True, help_text="Since when listing its tools fails.")
     failure = models.CharField(max_length=300, blank=True)
@@ -156,11 +172,19 @@ class Server(SignsIn):
                 fields=["slug"], condition=Q(removed_at=None, account=None), name="server_slug_once_in_catalog"
             ),
             models.CheckConstraint(
-                condition=(Q(transport="http") & ~Q(url="")) | (Q(transport="stdio", url="") & ~Q(command=[])),
+                condition=(Q(transport__in=["http", "sse"]) & ~Q(url=""))
+                | (Q(transport="stdio", url="") & ~Q(command=[])),
                 name="server_has_the_address_its_transport_needs",
             ),
             models.CheckConstraint(
-                condition=Q(transport="http") | Q(account=None), name="server_stdio_only_in_the_catalog"
+                condition=~Q(transport="stdio") | Q(account=None), name="server_stdio_only_in_the_catalog"
+            ),
+            models.CheckConstraint(
+                condition=Q(timeout_s__gte=1, timeout_s__lte=MAX_TIMEOUT), name="server_timeout_in_bounds"
+            ),
+            models.CheckConstraint(
+                condition=Q(max_concurrent__gte=1, max_concurrent__lte=MAX_CONCURRENT),
+                name="server_max_concurrent_in_bounds",
             ),
             models.CheckConstraint(
                 condition=~Q(transport="stdio") | Q(authentication="none"), name="server_stdio_is_not_signed_in_at"
@@ -175,37 +199,45 @@ class Server(SignsIn):
 
     @property
     def address(self) -> str:
-        return self.url if self.transport == self.Transport.HTTP else " ".join(self.command)
+        return " ".join(self.command) if self.transport == self.Transport.STDIO else self.url
 
-    def remember_tools(self, definitions: list[ToolDefinition], *, now: datetime) -> bool:
-        """Store what the server lists now; return True if that is not what it listed before.
+    def remember_tools(
+        self,
+        tools: Sequence[bytes],
+        *,
+        now: datetime,
+        capabilities: dict[str, Any] | None = None,
+        instructions: str | None = None,
+    ) -> bool:
+        """Store what the server lists now, and says of itself where that is given; return True if it is news.
 
         A tool that is new gets its place in every toolkit of the server, off unless the toolkit wants new ones. One
         that is no longer listed is offered nowhere, and finds its place again when it comes back.
         """
-        listed = {str(definition["name"]): definition for definition in definitions}
         with transaction.atomic():
-            before = Server.objects.select_for_update().get(pk=self.pk).listed_at
-            offered = set(self.tools.filter(last_seen_at=before).values_list("name", flat=True))
-            known = {tool.name: tool for tool in self.tools.all()}
-            Tool.objects.bulk_create(
-                Tool(server=self, name=name, definition=definition, first_seen_at=now, last_seen_at=now)
-                for name, definition in listed.items()
-                if name not in known
-            )
-            altered = [tool for name, tool in known.items() if name in listed and tool.definition != listed[name]]
-            for tool in altered:
-                Tool.objects.filter(pk=tool.pk).update(definition=listed[tool.name])
-            self.tools.filter(name__in=listed).update(last_seen_at=now)
-            Server.objects.filter(pk=self.pk).update(listed_at=now, failed_at=None, failure="")
-            has_changed = bool(altered or offered != set(listed))
+            stored = Server.objects.select_for_update().get(pk=self.pk)
+            said = stored._news_of_itself(capabilities, instructions)
+            is_other, altered = Tool.objects.meet(stored, tools, now=now)
+            state = {"listed_at": now, "failed_at": None, "failure": "", **said}
+            Server.objects.filter(pk=self.pk).update(**state)
+            has_changed = is_other or bool(said)
             if has_changed:
-                tools_listed.send(Server, server=self, now=now)
+                tools_listed.send(Server, server=self, altered=altered, now=now)
                 authority_changed.send(Server, scope="server", subject=str(self.pk))
-        self.listed_at, self.failed_at, self.failure = now, None, ""
+        self.__dict__.update(state)
         return has_changed
 
-    def change(self, *, tools: list[ToolDefinition] | None, by: Actor, now: datetime, **changes: Any) -> bool:
+    def _news_of_itself(self, capabilities: dict[str, Any] | None, instructions: str | None) -> dict[str, Any]:
+        """Return what differs from what is stored, in a form that every store takes."""
+        said: dict[str, Any] = {}
+        if instructions is not None:
+            said["instructions"] = instructions.replace("\0", "\ufffd")[:MAX_INSTRUCTIONS]
+        if capabilities is not None:
+            text = json.dumps(capabilities)
+            said["capabilities"] = capabilities if len(text) < MAX_CAPABILITIES and "\\u0000" not in text else {}
+        return {name: value for name, value in said.items() if value != getattr(self, name)}
+
+    def change(self, *, tools: Sequence[bytes] | None, by: Actor, now: datetime, **changes: Any) -> bool:
         """Change fields, and store what the server lists at a new address; return False if nothing changed."""
         with transaction.atomic():
             stored = Server.objects.select_for_update().get(pk=self.pk)
@@ -237,48 +269,3 @@ class Server(SignsIn):
             Event.record(Action.SERVER_REMOVED, by=by, now=now, account=self.account, subject=self)
             authority_changed.send(Server, scope="server", subject=str(self.pk))
         return True
-
-
-class ToolQuerySet(models.QuerySet["Tool"]):
-    def listed(self) -> Self:
-        """Return the tools that their server named when it was last asked."""
-        return self.filter(last_seen_at=F("server__listed_at"))
-
-
-class Tool(models.Model):
-    """A tool as its server lists it."""
-
-    server = models.ForeignKey(Server, on_delete=models.CASCADE, related_name="tools")
-    name = models.CharField(max_length=200)
-    definition = models.JSONField(help_text="The entry of tools/list, as it came.")
-    first_seen_at = models.DateTimeField()
-    last_seen_at = models.DateTimeField()
-
-    objects = ToolQuerySet.as_manager()
-
-    class Meta:
-        ordering = ["id"]
-        constraints = [models.UniqueConstraint(fields=["server", "name"], name="tool_once_per_server")]
-
-    def __str__(self) -> str:
-        return self.name
-
-    @property
-    def title(self) -> str:
-        annotations = self.definition.get("annotations") or {}
-        return str(self.definition.get("title") or annotations.get("title") or self.name)
-
-    @property
-    def description(self) -> str:
-        return str(self.definition.get("description") or "")
-
-    @property
-    def is_read_only(self) -> bool:
-        """Return what the server claims about the tool; it proves nothing."""
-        annotations = self.definition.get("annotations")
-        return isinstance(annotations, dict) and annotations.get("readOnlyHint") is True
-
-    @property
-    def size(self) -> int:
-        """Return how many characters the tool takes in a model's context."""
-        return len(json.dumps(self.definition))

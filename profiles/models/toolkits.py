@@ -1,5 +1,5 @@
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 from urllib.parse import urlencode
@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import models, transaction
-from django.db.models import Count, F, OuterRef, Q, Subquery
+from django.db.models import Count, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce, Lower
 from django.db.models.signals import post_save
 from django.dispatch import receiver
@@ -17,8 +17,10 @@ from django.utils import timezone
 
 from profiles import names
 from profiles.events import Action, Actor, Event
+from profiles.models.entries import Choice, ToolkitServer, ToolkitTool
 from profiles.models.people import Account, Member, User
-from profiles.models.servers import Server, Tool
+from profiles.models.servers import Server
+from profiles.models.tools import Altered, Tool
 from profiles.permissions import Act, Reach, roles_with
 from profiles.signals import authority_changed, toolkit_deleted, tools_listed
 
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 ALIAS = RegexValidator(
     r"^[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?$", "Up to 40 lower-case letters, digits and hyphens, as in “team-support”."
 )
+
+MAX_NAMED = 100  # tools that one event names
 
 
 class ToolkitQuerySet(models.QuerySet["Toolkit"]):
@@ -49,12 +53,14 @@ class ToolkitQuerySet(models.QuerySet["Toolkit"]):
         )
 
     def with_counts(self) -> Self:
-        """Add how many tools are allowed, how many are new, how many servers there are, and how many of them fail."""
+        """Add how many tools clients get, are new, or have changed; how many servers there are, and how many fail."""
         entries = ToolkitTool.objects.offered().filter(toolkit=OuterRef("pk"))
+        visible = ToolkitTool.objects.visible().filter(toolkit=OuterRef("pk"))
         places = ToolkitServer.objects.filter(toolkit=OuterRef("pk"), server__removed_at=None)
         return self.annotate(
-            allowed_count=count_of(entries.filter(is_allowed=True)),
+            allowed_count=count_of(visible),
             new_count=count_of(entries.filter(is_new=True)),
+            changed_count=count_of(entries.changed()),
             server_count=count_of(places),
             failing_count=count_of(places.exclude(server__failed_at=None)),
         )
@@ -127,6 +133,13 @@ class Toolkit(models.Model):
     naming = models.CharField(max_length=10, choices=Naming.choices, default=Naming.PREFIXED)
     includes_new_tools = models.BooleanField("include new tools", default=False)
     offers_status_tool = models.BooleanField("offer the tool nexus_status", default=True)
+    is_read_only = models.BooleanField(
+        "read-only", default=False, help_text="Offers only the tools that are marked here as only reading."
+    )
+    holds_changed_tools = models.BooleanField(
+        "hold changed tools back", default=False,
+        help_text="A tool that its server altered is not offered until somebody has approved it.",
+    )  # fmt: skip
     servers = models.ManyToManyField(Server, through="ToolkitServer", related_name="toolkits")
     assigned_members = models.ManyToManyField(
         Member, blank=True, related_name="assigned_toolkits", help_text="The end users who may use it."
@@ -141,6 +154,7 @@ class Toolkit(models.Model):
     # Only after with_counts():
     allowed_count: int
     new_count: int
+    changed_count: int
     server_count: int
     failing_count: int
 
@@ -178,8 +192,8 @@ class Toolkit(models.Model):
             )
 
     def allowed_entries(self) -> "models.QuerySet[ToolkitTool]":
-        """Return the tools that a client of this toolkit sees."""
-        return ToolkitTool.objects.offered().filter(toolkit=self, is_allowed=True)
+        """Return the tools that a client of this toolkit sees, and may call."""
+        return ToolkitTool.objects.visible().filter(toolkit=self)
 
     def change(self, *, by: Actor, now: datetime, **changes: Any) -> bool:
         """Change fields; an old alias keeps leading here. Raise ValidationError for what cannot be."""
@@ -197,19 +211,31 @@ class Toolkit(models.Model):
             self._note_change(by, now, before, {field: changes[field] for field in before})
         return True
 
-    def add_server(self, server: Server, *, allowed: Iterable[str], by: Actor, now: datetime) -> None:
+    def add_server(
+        self,
+        server: Server,
+        *,
+        allowed: Iterable[str],
+        by: Actor,
+        now: datetime,
+        offers_resources: bool = False,
+        offers_prompts: bool = False,
+    ) -> None:
         """Add a server with the tools of these upstream names allowed; the others are there, and off.
 
         Raise ValidationError if the toolkit shows names as they are, and two tools would have the same.
         """
+        offers = {"offers_resources": offers_resources, "offers_prompts": offers_prompts}
         allowed_names = set(allowed)
         self._refuse_collision(server)
         with transaction.atomic():
-            ToolkitServer.objects.get_or_create(toolkit=self, server=server, defaults={"added_at": now})
+            Server.objects.select_for_update().get(pk=server.pk)
+            ToolkitServer.objects.get_or_create(toolkit=self, server=server, defaults={"added_at": now, **offers})
             self.take_in_tools(server, now=now)
-            self.entries.filter(tool__server=server).update(is_new=False)
-            self.entries.filter(tool__server=server, tool__name__in=allowed_names).update(is_allowed=True)
-            self._note_change(by, now, {}, {"server": server.slug, "allowed": sorted(allowed_names)})
+            entries = ToolkitTool.objects.filter(toolkit=self, tool__server=server)
+            entries.update(is_new=False)
+            entries.filter(tool__name__in=allowed_names, is_allowed=False).allow()
+            self._note_change(by, now, {}, {"server": server.slug, "allowed": sorted(allowed_names), **offers})
 
     def _refuse_collision(self, server: Server) -> None:
         if self.naming != self.Naming.PLAIN:
@@ -223,6 +249,7 @@ class Toolkit(models.Model):
 
     def remove_server(self, server: Server, *, by: Actor, now: datetime) -> bool:
         with transaction.atomic():
+            Server.objects.select_for_update().get(pk=server.pk)
             if not ToolkitServer.objects.filter(toolkit=self, server=server).delete()[0]:
                 return False
             self.entries.filter(tool__server=server).delete()
@@ -231,37 +258,86 @@ class Toolkit(models.Model):
 
     def take_in_tools(self, server: Server, *, now: datetime) -> int:
         """Give every tool of the server a name here; those that appeared later are off, unless new ones are wanted."""
-        entries = set(self.entries.values_list("exposed_name", flat=True))
-        missing = server.tools.exclude(entries__toolkit=self)
-        for tool in missing:
-            exposed = self._exposed_name(server, tool, entries)
-            entries.add(exposed)
-            self.entries.create(tool=tool, exposed_name=exposed, is_allowed=self.includes_new_tools, is_new=True)
-        return len(missing)
+        taken = {*names.RESERVED, *self.entries.values_list("exposed_name", flat=True)}
+        entries = []
+        for tool in server.tools.exclude(entries__toolkit=self):
+            exposed = self._exposed_name(server, tool, taken)
+            taken.add(exposed)
+            entries.append(ToolkitTool(toolkit=self, tool=tool, exposed_name=exposed, is_new=True))
+        self.entries.bulk_create(entries)
+        if self.includes_new_tools:
+            ToolkitTool.objects.filter(pk__in=[entry.pk for entry in entries]).allow()
+        return len(entries)
 
     def _exposed_name(self, server: Server, tool: Tool, taken: set[str]) -> str:
         if self.naming == self.Naming.PLAIN and tool.name not in taken:
             return tool.name
-        return names.prefixed(server.slug, tool.name)
+        return names.distinct(names.prefixed(server.slug, tool.name), taken)
 
-    def choose_tools(self, server: Server, allowed: Iterable[int], *, by: Actor, now: datetime) -> bool:
-        """Allow exactly these tools (their ids) of the server; return False if nothing changed."""
-        of_server = self.entries.filter(tool__server=server)
-        before = set(of_server.filter(is_allowed=True).values_list("tool_id", "tool__name"))
-        wanted = set(allowed)
+    def choose(self, server: Server, choice: Choice, *, by: Actor, now: datetime) -> bool:
+        """Allow exactly what is chosen of the server; return False if nothing changed."""
         with transaction.atomic():
-            of_server.update(is_new=False)
-            of_server.exclude(tool_id__in=wanted).update(is_allowed=False)
-            of_server.filter(tool_id__in=wanted).update(is_allowed=True)
-            after = set(of_server.filter(is_allowed=True).values_list("tool_id", "tool__name"))
+            Server.objects.select_for_update().get(pk=server.pk)
+            place = ToolkitServer.objects.get(toolkit=self, server=server)
+            before = place.chosen()
+            place.choose(choice)
+            after = place.chosen()
             if after == before:
                 return False
-            self._note_change(
-                by, now,
-                {"server": server.slug, "allowed": sorted(name for _, name in before)},
-                {"server": server.slug, "allowed": sorted(name for _, name in after)},
-            )  # fmt: skip
+            self._note_change(by, now, {"server": server.slug, **before}, {"server": server.slug, **after})
         return True
+
+    def approve(self, seen: dict[int, str], *, by: Actor, now: datetime) -> list[str]:
+        """Approve tools that were altered, entries by their ids, each as it was seen (its digest); return their names.
+
+        What was altered once more since it was seen stays unapproved.
+        """
+        with transaction.atomic():
+            list(Server.objects.filter(places__toolkit=self).order_by("pk").select_for_update(of=("self",)))
+            changed = ToolkitTool.objects.changed().filter(toolkit=self, pk__in=seen).select_related("tool")
+            approved = [entry for entry in changed if seen[entry.pk] == entry.tool.digest]
+            if approved:
+                ToolkitTool.objects.filter(pk__in=[entry.pk for entry in approved]).allow()
+                self._note_change(by, now, {}, {"approved": [entry.exposed_name for entry in approved[:MAX_NAMED]]})
+        return [entry.exposed_name for entry in approved]
+
+    def describe(self, entry: ToolkitTool, *, title: str, description: str, by: Actor, now: datetime) -> bool:
+        """Say to clients something else of a tool than its server does; empty is what the server says.
+
+        Raise ValidationError for words that are too many.
+        """
+        wanted = {"title_override": title, "description_override": description}
+        before = {name: getattr(entry, name) for name, value in wanted.items() if getattr(entry, name) != value}
+        if not before:
+            return False
+        for name in before:
+            setattr(entry, name, wanted[name])
+        with transaction.atomic():
+            entry.clean_fields()
+            entry.save(update_fields=list(before))
+            shown = {"tool": entry.exposed_name}
+            self._note_change(by, now, shown | before, shown | {name: wanted[name] for name in before})
+        return True
+
+    def meet_alterations(self, server: Server, altered: Sequence[Altered], *, now: datetime) -> None:
+        """Keep what was approved of tools that their server altered, and write down what that means here."""
+        by_tool = {each.tool.pk: each for each in altered if each.has_another_meaning}
+        met = [
+            entry.meet(by_tool[entry.tool_id]) for entry in self.entries.filter(tool__in=by_tool).select_related("tool")
+        ]
+        ToolkitTool.objects.bulk_update([each.entry for each in met], ToolkitTool.MET_BY, batch_size=200)
+        if news := [each for each in met if each.concerns_clients]:
+            Event.record(
+                Action.TOOLS_ALTERED, by=Actor.system(f"server {server.slug}"), now=now, account=self.account,
+                subject=self,
+                after={
+                    "server": server.slug,
+                    "tools": {each.entry.exposed_name: each.changed for each in news[:MAX_NAMED]},
+                    "number": len(news),
+                    "marks_cleared": [e.entry.exposed_name for e in news[:MAX_NAMED] if e.has_lost_its_mark],
+                    "held_back": self.holds_changed_tools,
+                },
+            )  # fmt: skip
 
     def delete_for_good(self, *, by: Actor, now: datetime) -> bool:
         """Delete the toolkit; its tokens end with it. The default toolkit stays."""
@@ -296,49 +372,6 @@ class FormerAlias(models.Model):
         return self.alias
 
 
-class ToolkitServer(models.Model):
-    toolkit = models.ForeignKey(Toolkit, on_delete=models.CASCADE, related_name="places")
-    server = models.ForeignKey(Server, on_delete=models.CASCADE, related_name="places")
-    added_at = models.DateTimeField()
-
-    class Meta:
-        ordering = ["id"]
-        constraints = [models.UniqueConstraint(fields=["toolkit", "server"], name="server_once_per_toolkit")]
-
-    def __str__(self) -> str:
-        return f"{self.server} in {self.toolkit}"
-
-
-class ToolkitToolQuerySet(models.QuerySet["ToolkitTool"]):
-    def offered(self) -> Self:
-        """Return those whose server is there, and named the tool when it was last asked."""
-        return self.filter(tool__server__removed_at=None, tool__last_seen_at=F("tool__server__listed_at"))
-
-
-class ToolkitTool(models.Model):
-    """A tool's name in a toolkit, and whether it is allowed; the one map that listing and calling read."""
-
-    toolkit = models.ForeignKey(Toolkit, on_delete=models.CASCADE, related_name="entries")
-    tool = models.ForeignKey(Tool, on_delete=models.CASCADE, related_name="entries")
-    exposed_name = models.CharField(max_length=200)
-    is_allowed = models.BooleanField(default=False)
-    is_new = models.BooleanField(
-        default=False, help_text="Appeared after the server was added; nobody has decided yet."
-    )
-
-    objects = ToolkitToolQuerySet.as_manager()
-
-    class Meta:
-        ordering = ["tool_id"]
-        constraints = [
-            models.UniqueConstraint(fields=["toolkit", "exposed_name"], name="exposed_name_once_per_toolkit"),
-            models.UniqueConstraint(fields=["toolkit", "tool"], name="tool_once_per_toolkit"),
-        ]
-
-    def __str__(self) -> str:
-        return self.exposed_name
-
-
 @receiver(post_save, sender=Account)
 def give_it_a_default_toolkit(instance: Account, created: bool, **kwargs: Any) -> None:
     if created:
@@ -346,6 +379,7 @@ def give_it_a_default_toolkit(instance: Account, created: bool, **kwargs: Any) -
 
 
 @receiver(tools_listed)
-def take_in_new_tools(server: Server, now: datetime, **kwargs: Any) -> None:
-    for toolkit in Toolkit.objects.living().filter(servers=server):
+def take_in_new_tools(server: Server, altered: Sequence[Altered], now: datetime, **kwargs: Any) -> None:
+    for toolkit in Toolkit.objects.living().filter(servers=server).select_related("account"):
         toolkit.take_in_tools(server, now=now)
+        toolkit.meet_alterations(server, altered, now=now)

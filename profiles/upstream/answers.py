@@ -96,7 +96,7 @@ async def first_message(response: Response) -> bytes:
 
 def _not_mcp(response: Response, body: bytes) -> UpstreamError:
     if response.status in (502, 503) and (detail := _detail(body)):
-        return Unreachable(detail)
+        return NoAnswer(detail) if "before it answered" in detail else Unreachable(detail)
     return UpstreamError(f"it answered HTTP {response.status} with something that is not MCP")
 
 

@@ -1,11 +1,12 @@
 """What a server offers, asked for from a page or a command."""
 
 import asyncio
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 import msgspec
 from django.conf import settings
 
+from profiles import definitions
 from profiles.models import Server
 from profiles.upstream import wire
 from profiles.upstream.errors import CredentialRefused, UpstreamError
@@ -15,6 +16,18 @@ from profiles.upstream.older import SessionStore
 MAX_TOOLS = 1000
 MAX_NAME = 200  # characters; the specification asks for at most 128
 MAX_PAGES = 50
+SPARE_DEPTH = 300  # levels that whoever reads a tool later may stand deeper in the stack
+
+
+class Page(msgspec.Struct):
+    """A page of tools/list, its tools as the bytes that came."""
+
+    tools: list[msgspec.Raw]
+    nextCursor: msgspec.Raw = msgspec.Raw(b"null")
+
+
+_page = msgspec.json.Decoder(Page)
+_anything = msgspec.json.Decoder(msgspec.Raw)
 
 
 def leg_to(server: Server, *, head: bytes = b"", store: SessionStore | None = None) -> Leg:
@@ -22,17 +35,18 @@ def leg_to(server: Server, *, head: bytes = b"", store: SessionStore | None = No
 
     `head` are the header lines that sign in. Processes share sessions through the store.
     """
+    options: Any = {"name": str(server.pk), "store": store, "limit": server.max_concurrent}
     if server.transport == Server.Transport.STDIO:
-        return Leg(f"unix:{settings.NEXUS_STDIO_SOCKET}", command=server.command, name=str(server.pk), store=store)
-    return Leg(server.url, head=head, name=str(server.pk), store=store)
+        return Leg(f"unix:{settings.NEXUS_STDIO_SOCKET}", command=server.command, **options)
+    return Leg(server.url, head=head, **options)
 
 
-def list_tools(server: Server, *, head: bytes = b"") -> list[dict[str, Any]]:
-    """Connect to the server and return its tools as it lists them; raise UpstreamError with a sentence."""
+def list_tools(server: Server, *, head: bytes = b"") -> list[bytes]:
+    """Connect to the server and return its tools, each as the bytes that came; raise UpstreamError with a sentence."""
     return asyncio.run(_list_and_close(server, head))
 
 
-async def _list_and_close(server: Server, head: bytes) -> list[dict[str, Any]]:
+async def _list_and_close(server: Server, head: bytes) -> list[bytes]:
     leg = leg_to(server, head=head)
     try:
         async with asyncio.timeout(LIST_TIMEOUT):
@@ -57,31 +71,37 @@ class Asks(Protocol):
     async def request(self, method: str, params: bytes, *, timeout: float) -> Answer: ...
 
 
-async def all_tools(leg: Asks) -> list[dict[str, Any]]:
+async def all_tools(leg: Asks) -> list[bytes]:
     """Return every page of tools/list; raise UpstreamError for an answer that is not a list of tools."""
-    tools: list[dict[str, Any]] = []
-    cursor: str | None = None
+    tools: list[bytes] = []
+    params = wire.EMPTY
     for _ in range(MAX_PAGES):
-        params = wire.encode({"cursor": cursor} if cursor else {})
-        answer = await leg.request("tools/list", params, timeout=LIST_TIMEOUT)
+        answer = await leg.request("tools/list", bytes(params), timeout=LIST_TIMEOUT)
         if answer.error:
             raise UpstreamError(f"it answered tools/list with an error: {answer.error.decode(errors='replace')[:200]}")
         try:
-            page = msgspec.json.decode(answer.result)
-            tools += [_usable(tool) for tool in page["tools"]]
-            cursor = page.get("nextCursor")
-        except (msgspec.DecodeError, KeyError, TypeError, AttributeError):
+            page = _page.decode(answer.result)
+        except (msgspec.DecodeError, RecursionError):
             raise UpstreamError("it answered tools/list with something that is not a list of tools") from None
-        if not isinstance(cursor, str) or not cursor or len(tools) >= MAX_TOOLS:
+        tools += [_usable(bytes(raw)) for raw in page.tools]
+        if not bytes(page.nextCursor).startswith(b'"') or len(tools) >= MAX_TOOLS:
             break
+        params = msgspec.Raw(wire.encode({"cursor": page.nextCursor}))
     return tools[:MAX_TOOLS]
 
 
-def _usable(tool: Any) -> dict[str, Any]:
+def _usable(raw: bytes) -> bytes:
     """Return the entry of tools/list if every store and header can carry it; raise UpstreamError."""
-    name = tool.get("name") if isinstance(tool, dict) else None
-    if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME or not name.isprintable():
+    try:
+        raw.decode()
+        _anything.decode(b"[" * SPARE_DEPTH + raw + b"]" * SPARE_DEPTH)
+        name = definitions.name_in(raw)
+    except RecursionError:
+        raise UpstreamError("it lists a tool whose definition is nested too deeply") from None
+    except UnicodeDecodeError:
+        raise UpstreamError("it lists a tool in something that is not UTF-8") from None
+    except msgspec.DecodeError:
+        name = ""
+    if not 0 < len(name) <= MAX_NAME or not name.isprintable():
         raise UpstreamError(f"it lists a tool with a name that cannot be used ({name!r:.60})")
-    if b"\\u0000" in wire.encode(tool):
-        raise UpstreamError(f"its tool “{name}” carries a NUL character")
-    return cast("dict[str, Any]", tool)
+    return raw

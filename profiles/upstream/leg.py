@@ -59,8 +59,9 @@ class Leg:
         head: bytes = b"",
         name: str = "",
         store: SessionStore | None = None,
+        limit: int = 512,
     ) -> None:
-        self._pool = Pool(url)
+        self._pool = Pool(url, limit=limit)
         self._era = Era.LEGACY if command else Era.UNKNOWN
         self._has_host = bool(command)
         self._head = head

@@ -147,6 +147,9 @@ class OlderSessions:
             request = heads.legacy(self._base.get, session.id, session.version) + head
             response = await self._pool.request(request, timeout=LIST_TIMEOUT, is_stream=True)
             try:
+                if response.status == 409:  # it has not noticed yet that its last stream is gone
+                    await asyncio.sleep(RECONNECT_AFTER)
+                    continue
                 if response.status != 200 or response.content_type != "text/event-stream":
                     return
                 take = self._taker(session, head, on_message)

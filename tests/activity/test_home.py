@@ -29,7 +29,7 @@ pytestmark = pytest.mark.django_db(databases="__all__")
 def test_somebody_new_is_told_what_to_do_first(as_alice, acme):
     page = as_alice.get("/").content.decode()
     assert "First steps" in page
-    assert "allows no tools" in page
+    assert "offers no tools" in page
     assert "No calls yet" in page
 
 

@@ -14,6 +14,7 @@ from nexus.hub import authority
 from nexus.hub.authority import Unavailable
 from profiles.events import Event
 from profiles.models import Server, Toolkit, User
+from profiles.models.entries import Choice
 from tests import cast
 from tests.hub.upstream import running_upstream
 from tokens.models import DelegatedToken
@@ -33,7 +34,7 @@ async def stage(hub_client, in_thread, **fields):
 def _prepare(upstream):
     alice = cast.make_user("Alice")
     server = cast.make_server(url=upstream.url)
-    server.remember_tools(upstream.tools, now=timezone.now())
+    server.remember_tools(cast.raw(*upstream.tools), now=timezone.now())
     toolkit = cast.make_toolkit(alice.personal_account, "work", server, allowed=["echo"])
     return cast.make_token(alice, toolkit).key.text
 
@@ -173,7 +174,7 @@ def _allow_only(name):
     toolkit = Toolkit.objects.get(alias="work")
     server = toolkit.servers.get()
     ids = server.tools.filter(name=name).values_list("pk", flat=True)
-    toolkit.choose_tools(server, ids, by=cast.OPERATOR, now=timezone.now())
+    toolkit.choose(server, Choice(frozenset(ids)), by=cast.OPERATOR, now=timezone.now())
 
 
 async def test_a_tool_that_appears_later_is_off_and_marked_new(hub_client, in_thread):

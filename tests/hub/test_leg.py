@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from profiles.definitions import name_in
 from profiles.upstream import older, sse
 from profiles.upstream.discovery import all_tools
 from profiles.upstream.errors import NoAnswer, Unreachable, UpstreamError
@@ -94,7 +95,7 @@ class Legacy:
 async def test_an_older_server_is_introduced_to_once(session, stream):
     async with server(Legacy(session, stream)) as (leg, seen):
         for _ in range(3):
-            assert [tool["name"] for tool in await all_tools(leg)] == ["echo"]
+            assert [name_in(raw) for raw in await all_tools(leg)] == ["echo"]
         methods = [request["method"] for _, request in seen]
         assert methods == ["server/discover", "initialize", "notifications/initialized", *["tools/list"] * 3]
         assert leg._era is Era.LEGACY
@@ -192,7 +193,7 @@ async def test_every_page_of_tools_is_read():
         return result(request, b'{"tools":[{"name":"t%d"}]%b}' % (page, more))
 
     async with server(answer) as (leg, seen):
-        assert [tool["name"] for tool in await all_tools(leg)] == ["t0", "t1", "t2"]
+        assert [name_in(raw) for raw in await all_tools(leg)] == ["t0", "t1", "t2"]
 
 
 async def test_a_request_that_may_have_run_is_not_sent_again():

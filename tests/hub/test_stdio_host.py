@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from profiles.definitions import name_in
 from profiles.first_run import make_demo_repository
 from profiles.upstream import stdio_host
 from profiles.upstream.discovery import all_tools
@@ -56,7 +57,7 @@ def test_the_socket_is_for_its_user_alone(socket):
 
 async def test_a_real_server_lists_and_answers(leg_to):
     leg = leg_to(TIME)
-    names = [tool["name"] for tool in await all_tools(leg)]
+    names = [name_in(raw) for raw in await all_tools(leg)]
     assert "get_current_time" in names
     answer = await leg.request(
         "tools/call", b'{"name":"get_current_time","arguments":{"timezone":"Europe/Berlin"}}', name="get_current_time"

@@ -24,6 +24,7 @@ def portal_paths() -> list[str]:
         )
         patterns += [str(pattern.pattern)] if not hasattr(pattern, "url_patterns") else []
     filled = [re.sub(r"<uuid:\w+>", "00000000-0000-0000-0000-000000000000", text) for text in patterns]
+    filled = [re.sub(r"<int:\w+>", "1", text) for text in filled]
     return ["/" + re.sub(r"<[^>]+>", "x", text) for text in filled if not text.startswith(PUBLIC)]
 
 

@@ -1,10 +1,14 @@
 import pytest
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from profiles import views_servers
 from profiles.events import Action, Event
 from profiles.models import Attempts, Server
+from profiles.upstream import discovery
+from profiles.upstream.errors import UpstreamError
 from tests import cast
+from tests.upstreams import running_recorder
 
 DOWN = "http://127.0.0.1:9/mcp"
 
@@ -149,6 +153,69 @@ def test_a_server_that_fails_says_so_and_keeps_its_tools(at_acme, acme):
     assert server.tools.count() == 1
 
 
+EDITED = {"name": "Parrot", "description": "Says it again", "timeout_s": "30", "max_concurrent": "8"}
+
+
+def test_a_server_of_the_account_is_edited(at_acme, acme):
+    server = cast.make_server("own", account=acme)
+    assert at_acme.post(f"/servers/{server.pk}/edit/", EDITED).url == f"/servers/{server.pk}/"
+    server.refresh_from_db()
+    assert (server.name, server.description, server.timeout_s, server.max_concurrent) == (
+        "Parrot", "Says it again", 30, 8,
+    )  # fmt: skip
+    assert Event.objects.get(action=Action.SERVER_CHANGED).before["timeout_s"] == 120
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"timeout_s": "0"}, {"timeout_s": "601"}, {"timeout_s": "x"}, {"max_concurrent": "1001"}, {"name": ""}]
+)
+def test_limits_that_cannot_be_are_refused(at_acme, acme, wrong):
+    server = cast.make_server("own", account=acme)
+    answer = at_acme.post(f"/servers/{server.pk}/edit/", {**EDITED, **wrong})
+    assert answer.status_code == 422
+    assert "Says it again" in answer.content.decode()
+    assert Server.objects.get().timeout_s == 120
+
+
+@pytest.mark.sqlite
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"timeout_s": 0}, {"timeout_s": 601}, {"max_concurrent": 0}, {"max_concurrent": 1001},
+        {"transport": "sse", "url": ""}, {"transport": "stdio"},
+    ],
+)  # fmt: skip
+def test_the_database_refuses_what_no_form_lets_through(acme, wrong):
+    server = cast.make_server("own", account=acme)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Server.objects.filter(pk=server.pk).update(**wrong)
+    assert Server.objects.filter(pk=server.pk).update(transport="sse", timeout_s=600, max_concurrent=1000)
+
+
+def test_a_server_of_the_catalog_or_of_others_is_not_edited_here(at_acme, as_bob, as_charlie, acme):
+    own, shared = cast.make_server("own", account=acme), cast.make_server("shared")
+    assert at_acme.get(f"/servers/{shared.pk}/edit/").status_code == 404
+    for browser in (as_bob, as_charlie):
+        assert browser.get(f"/servers/{own.pk}/edit/").status_code == 404
+        assert browser.post(f"/servers/{own.pk}/edit/", EDITED).status_code == 404
+    assert not Event.objects.filter(action=Action.SERVER_CHANGED).exists()
+
+
+@pytest.mark.sqlite
+def test_what_a_server_says_of_itself_is_kept_in_bounds(at_acme, acme):
+    server = cast.make_server("own", account=acme)
+    said = {"capabilities": {"prompts": {}}, "instructions": "<b>Use\0me</b> " + "x" * 30_000}
+    assert server.remember_tools([], now=timezone.now(), **said)
+    assert not server.remember_tools([], now=timezone.now(), **said)
+    stored = Server.objects.get()
+    assert stored.capabilities == {"prompts": {}}
+    assert stored.instructions.startswith("<b>Use\ufffdme</b>")
+    assert len(stored.instructions) == 20_000
+    assert "&lt;b&gt;Use" in at_acme.get(f"/servers/{server.pk}/").content.decode()
+    assert server.remember_tools([], now=timezone.now(), capabilities={"x\0": "y"})
+    assert Server.objects.get().capabilities == {}
+
+
 def test_removing_shows_which_toolkits_lose_it(at_acme, acme):
     server = cast.make_server("own", account=acme)
     work = cast.make_toolkit(acme, "work", server, allowed=["echo"])
@@ -162,3 +229,13 @@ def test_removing_shows_which_toolkits_lose_it(at_acme, acme):
 def test_a_server_of_the_catalog_is_not_removed_here(at_acme):
     server = cast.make_server("shared")
     assert at_acme.post(f"/servers/{server.pk}/remove/").status_code == 404
+
+
+def test_a_tool_that_is_nested_too_deeply_is_refused_before_anybody_has_to_read_it(acme):
+    nested = {"type": "object"}
+    for _ in range(350):
+        nested = {"items": [nested]}
+    with running_recorder() as upstream:
+        upstream.tools = [cast.definition("deep", inputSchema=nested)]
+        with pytest.raises(UpstreamError, match="nested too deeply"):
+            discovery.list_tools(cast.make_server("own", url=upstream.url, account=acme))

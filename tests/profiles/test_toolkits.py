@@ -95,14 +95,14 @@ def test_get_does_not_change_tools(at_acme, work):
 
 def test_new_tools_are_marked(at_acme, work):
     server = work.servers.get()
-    server.remember_tools([cast.definition(name) for name in ("echo", "add", "later")], now=server.listed_at)
+    server.remember_tools(cast.raw(*map(cast.definition, ("echo", "add", "later"))), now=server.listed_at)
     assert "New" in at_acme.get(f"/toolkits/{work.pk}/").content.decode()
 
 
 def test_what_a_tool_says_of_itself_is_text(at_acme, work):
     server = work.servers.get()
     hostile = cast.definition("evil", description="<script>alert(1)</script>", title="<img src=x onerror=y>")
-    server.remember_tools([hostile], now=server.listed_at)
+    server.remember_tools(cast.raw(hostile), now=server.listed_at)
     page = at_acme.get(f"/toolkits/{work.pk}/").content.decode()
     assert "<script>alert" not in page
     assert "<img src=x" not in page
@@ -186,6 +186,6 @@ def test_a_toolkit_of_plain_names_refuses_a_server_whose_tool_it_has_already(cli
         client.post(f"/toolkits/{plain.pk}/servers/", {"server": server.pk})
     assert set(plain.servers.values_list("slug", flat=True)) == {"one", "three"}
     assert set(plain.entries.values_list("exposed_name", flat=True)) == {"echo", "say"}
-    same.remember_tools([cast.definition("fresh")], now=now)
-    other.remember_tools([cast.definition("echo")], now=now)
+    same.remember_tools(cast.raw(cast.definition("fresh")), now=now)
+    other.remember_tools(cast.raw(cast.definition("echo")), now=now)
     assert "three__echo" in plain.entries.values_list("exposed_name", flat=True)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from profiles import definitions
 from profiles.upstream import discovery
 from tests.security.conftest import EVERYTHING
 from tests.upstreams import running_recorder
@@ -51,6 +52,6 @@ def test_what_a_server_adds_to_its_answers_arrives_unchanged(scene):
 def test_listing_a_server_s_tools_from_the_portal_carries_nothing_of_ours(scene):
     server = scene.work.servers.get()
     scene.upstream.forget()
-    assert [tool["name"] for tool in discovery.list_tools(server)] == ["echo", "add"]
+    assert [definitions.name_in(raw) for raw in discovery.list_tools(server)] == ["echo", "add"]
     for name in ("cookie:", "authorization:", "nxs_", "alice"):
         assert not scene.upstream.has_received(name)

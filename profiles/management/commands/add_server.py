@@ -20,7 +20,7 @@ class Command(BaseCommand):
         parser.add_argument("url", help="address of the MCP endpoint")
         parser.add_argument("--name", help="shown to people; default: the slug")
         parser.add_argument(
-            "--toolkit", metavar="ALIAS", help="allow all its tools in this toolkit of the first account"
+            "--toolkit", metavar="ALIAS", help="allow all it offers in this toolkit of the first account"
         )
 
         parser.add_argument(
@@ -46,6 +46,6 @@ class Command(BaseCommand):
                     server.sign_in_by(kind, header_name=options["header_name"], by=by, now=now)
             names = list(server.tools.values_list("name", flat=True))
             if toolkit:
-                toolkit.add_server(server, allowed=names, by=by, now=now)
-        place = f" All are allowed in the toolkit “{toolkit}”." if toolkit else ""
+                toolkit.add_server(server, allowed=names, by=by, now=now, offers_resources=True, offers_prompts=True)
+        place = f" All it offers is allowed in the toolkit “{toolkit}”." if toolkit else ""
         self.stdout.write(f"The server “{server}” is in the catalog, with {len(names)} tools.{place}")
