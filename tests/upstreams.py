@@ -99,15 +99,17 @@ class Recorder:
         self.messages.clear()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
-            while True:
-                head = await reader.readuntil(b"\r\n\r\n")
-                body = await reader.readexactly(length_in(head))
-                self.received.append(head + body)
-                message = json.loads(body or b"{}")
-                self.messages.append(message)
-                await self.answer(message, writer)
-        writer.close()
+        try:
+            with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+                while True:
+                    head = await reader.readuntil(b"\r\n\r\n")
+                    body = await reader.readexactly(length_in(head))
+                    self.received.append(head + body)
+                    message = json.loads(body or b"{}")
+                    self.messages.append(message)
+                    await self.answer(message, writer)
+        finally:
+            writer.close()
 
     async def answer(self, message: dict, writer: asyncio.StreamWriter) -> None:
         if self.mode == "hang":
