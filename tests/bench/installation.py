@@ -46,6 +46,21 @@ def megabytes(pids: set[int]) -> float:
     return total / 1024
 
 
+def reset_memory_peak(pid: int) -> float:
+    """Let the peak be counted from now; return the resident memory of the process in MB."""
+    pathlib.Path(f"/proc/{pid}/clear_refs").write_text("5")  # proc(5)
+    return status_megabytes(pid, "VmRSS")
+
+
+def memory_peak(pid: int) -> float:
+    return status_megabytes(pid, "VmHWM")
+
+
+def status_megabytes(pid: int, name: str) -> float:
+    lines = pathlib.Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:")) / 1024
+
+
 class Installation:
     def __init__(self, folder: pathlib.Path, stores: dict[str, str]) -> None:
         self.folder, self.port = folder, free_port()

@@ -1,6 +1,6 @@
 """An MCP server that only echoes: an asyncio protocol, so that what is measured is the hub.
 
-`python -m tests.bench.upstream PORT` serves it.
+`python -m tests.bench.upstream PORT` serves it; under /mcp the tools echo and slow (100 ms), under /many 200 of them.
 """
 
 import asyncio
@@ -10,17 +10,22 @@ import sys
 import httptools
 import uvloop
 
-TOOL = {
-    "name": "echo",
-    "description": "Return the text",
-    "inputSchema": {"type": "object", "properties": {"text": {"type": "string"}}},
+SLOW = 0.1  # seconds that the tool slow takes
+MANY = 200
+SCHEMA = {"type": "object", "properties": {"text": {"type": "string", "description": "What to return"}}}
+
+
+def definition(name: str) -> dict:
+    return {"name": name, "description": "Return the text as it was sent", "inputSchema": SCHEMA}
+
+
+TOOLS = {
+    b"/mcp": [definition("echo"), definition("slow")],
+    b"/many": [definition(f"tool_{number}") for number in range(MANY)],
 }
-RESULTS = {
-    "server/discover": {
-        "resultType": "complete", "supportedVersions": ["2026-07-28"], "capabilities": {"tools": {}}, "ttlMs": 60000,
-        "cacheScope": "private",
-    },
-    "tools/list": {"resultType": "complete", "tools": [TOOL], "ttlMs": 60000, "cacheScope": "private"},
+DISCOVERED = {
+    "resultType": "complete", "supportedVersions": ["2026-07-28"], "capabilities": {"tools": {}}, "ttlMs": 60000,
+    "cacheScope": "private",
 }  # fmt: skip
 
 
@@ -33,6 +38,9 @@ class Echo(asyncio.Protocol):
     def data_received(self, data):
         self.parser.feed_data(data)
 
+    def on_url(self, url):
+        self.url = url
+
     def on_body(self, data):
         self.body += data
 
@@ -41,17 +49,20 @@ class Echo(asyncio.Protocol):
         if "id" not in message:
             self.transport.write(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n")
             return
-        answer = {"jsonrpc": "2.0", "id": message["id"], "result": result_of(message)}
-        content = json.dumps(answer).encode()
+        content = json.dumps({"jsonrpc": "2.0", "id": message["id"], "result": self.result(message)}).encode()
         head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(content)
-        self.transport.write(head + content)
+        if message.get("params", {}).get("name") == "slow":
+            asyncio.get_running_loop().call_later(SLOW, self.transport.write, head + content)
+        else:
+            self.transport.write(head + content)
 
-
-def result_of(message):
-    if message["method"] in RESULTS:
-        return RESULTS[message["method"]]
-    text = message.get("params", {}).get("arguments", {}).get("text", "")
-    return {"resultType": "complete", "content": [{"type": "text", "text": text}], "isError": False}
+    def result(self, message):
+        if message["method"] == "server/discover":
+            return DISCOVERED
+        if message["method"] == "tools/list":
+            return {"resultType": "complete", "tools": TOOLS[self.url], "ttlMs": 60000, "cacheScope": "private"}
+        text = message.get("params", {}).get("arguments", {}).get("text", "")
+        return {"resultType": "complete", "content": [{"type": "text", "text": text}], "isError": False}
 
 
 async def serve(port: int) -> None:
