@@ -52,12 +52,14 @@ def make_server(
 def make_toolkit(
     account: Account, alias: str = "work", server: Server | None = None, allowed: Sequence[str] = (), **fields: Any
 ) -> Toolkit:
+    """Of a server, offer the tools of these names; all of its resources and prompts, if asked to."""
     now = timezone.now()
+    offers = {name: fields.pop(name, False) for name in ("offers_resources", "offers_prompts")}
     toolkit: Toolkit = Toolkit.objects.create_toolkit(
         account, alias=alias, name=fields.pop("name", alias.title()), by=OPERATOR, now=now, **fields
     )
     if server:
-        toolkit.add_server(server, allowed=allowed, by=OPERATOR, now=now)
+        toolkit.add_server(server, allowed=allowed, by=OPERATOR, now=now, **offers)
     return toolkit
 
 

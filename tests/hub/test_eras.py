@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from activity.models import Call
 from profiles.models import Server
+from profiles.models.entries import Choice
 from tests import cast
 from tests.hub.speaking import TOOLS, speaking
 from tokens.models import DelegatedToken
@@ -29,7 +30,10 @@ async def stage(hub_client, in_thread, *, is_modern):
 def _prepare(server):
     alice = cast.make_user("Alice")
     stored = cast.make_server(slug="speaker", url=server.url, tools=[tool["name"] for tool in TOOLS])
-    toolkit = cast.make_toolkit(alice.personal_account, "work", stored, allowed=[tool["name"] for tool in TOOLS])
+    toolkit = cast.make_toolkit(
+        alice.personal_account, "work", stored, allowed=[tool["name"] for tool in TOOLS],
+        offers_resources=True, offers_prompts=True,
+    )  # fmt: skip
     return cast.make_token(alice, toolkit).key.text
 
 
@@ -195,7 +199,7 @@ async def test_the_stream_of_a_session_tells_what_changes(hub_client, in_thread,
 
 def _forbid_all():
     server = Server.objects.get()
-    server.toolkits.get().choose_tools(server, [], by=cast.OPERATOR, now=timezone.now())
+    server.toolkits.get().choose(server, Choice(allowed=frozenset()), by=cast.OPERATOR, now=timezone.now())
 
 
 @pytest.mark.parametrize("is_modern", [False, True])

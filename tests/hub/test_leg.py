@@ -301,7 +301,7 @@ async def test_the_sessions_of_an_older_server_are_bounded(monkeypatch):
 async def test_a_server_of_the_oldest_era_is_listed_and_called():
     with running_sdk_sse_server() as url:
         leg = Leg(url)
-        assert [tool["name"] for tool in await all_tools(leg)]
+        assert "echo" in [name_in(tool) for tool in await all_tools(leg)]
         for _ in range(3):
             answer = await leg.request("tools/list", b"{}", principal="alice")
             assert answer.result

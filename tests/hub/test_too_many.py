@@ -26,7 +26,7 @@ async def two_tokens(hub_client, in_thread, **fields):
 def _prepare(upstream):
     alice = cast.make_user("Alice")
     server = cast.make_server(url=upstream.url)
-    server.remember_tools(upstream.tools, now=timezone.now())
+    server.remember_tools(cast.raw(*upstream.tools), now=timezone.now())
     toolkit = cast.make_toolkit(alice.personal_account, "work", server, allowed=["echo"])
     return [cast.make_token(alice, toolkit, name).key.text for name in ("noisy", "quiet")]
 

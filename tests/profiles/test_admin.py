@@ -195,7 +195,7 @@ def test_a_server_that_does_not_list_its_tools_is_not_saved(staff, given):
 
 def test_changing_a_name_tells_and_asks_no_upstream(staff):
     server = cast.make_server()
-    form = {"name": "Parrot", "description": "", "url": server.url, "timeout_s": 120, "max_concurrent": 64}
+    form = {"name": "Parrot", "description": "", "url": server.url, "timeout_s": 120, "max_concurrent": 512}
     assert staff.post(f"{SERVERS}{server.pk}/change/", form).status_code == 302
     assert Server.objects.get().name == "Parrot"
     assert Event.objects.get(action=Action.SERVER_CHANGED).before == {"name": "Echo"}

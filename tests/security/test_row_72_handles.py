@@ -19,7 +19,9 @@ def prepare(url):
     alice, bob = cast.make_user("Alice"), cast.make_user("Bob")
     acme = cast.make_account("Acme", owner=alice, member=bob)
     server = cast.make_server(slug="speaker", url=url, tools=TOOLS)
-    work, sales = (cast.make_toolkit(acme, alias, server, allowed=TOOLS) for alias in ("work", "sales"))
+    work, sales = (
+        cast.make_toolkit(acme, alias, server, allowed=TOOLS, offers_resources=True) for alias in ("work", "sales")
+    )
     tokens = [(alice, work, "a"), (bob, work, "b"), (alice, sales, "c"), (alice, work, "rotated")]
     return [cast.make_token(owner, toolkit, name).key.text for owner, toolkit, name in tokens]
 
