@@ -124,6 +124,7 @@ class Hub:
         counters.answered(reply.status, reply.outcome, time.perf_counter() - request.begun)
         if reply.refusal:
             counters.refusals[reply.refusal] += 1
+        if reply.refusal and not exchange.is_only_counted:
             logger.info(
                 "refused",
                 refusal=reply.refusal,
@@ -302,6 +303,7 @@ class Hub:
         is_first = exchange.opened_at is None
         if is_first and reply.outcome == "refused" and not self._has_room(authority.public_id, REFUSED_ROWS):
             counters.refusals_only_counted += 1
+            exchange.is_only_counted = True
             return
         row = row_of(exchange, authority, reply)
         await self._write(self._recorder.record if is_first else self._recorder.complete, row)

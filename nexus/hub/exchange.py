@@ -22,3 +22,4 @@ class Exchange:
     attempt: tuple[str, str] = ("", "")  # method and tool of a refused request
     opened_at: datetime | None = None  # when its stream began, under a row of its own
     cut: Reply | None = None  # what the client is told, where we ended its stream
+    is_only_counted: bool = False  # one refusal too many for a row or a line of the log

@@ -18,6 +18,7 @@ from tokens.lookup import TokenAuthority
 
 FORGET_AFTER = 60.0  # seconds without a request; by then every bucket is full again
 DELAY = 0.25  # seconds that a refusal is held back: who asks again at once is slowed, and the others go on
+SPREAD = 16  # moments over which refusals are spread, so that they do not all come back at once
 MOST_DELAYED = 4_000  # refusals held back at once, each a few kilobytes
 
 
@@ -107,7 +108,7 @@ class Limits:
         if self._delayed < MOST_DELAYED:
             self._delayed += 1
             try:
-                await asyncio.sleep(DELAY)
+                await asyncio.sleep(DELAY * (1 + self._delayed % SPREAD / SPREAD))
             finally:
                 self._delayed -= 1
 

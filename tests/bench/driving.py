@@ -114,5 +114,5 @@ def set_stage(installation: Installation, upstream: str) -> Stage:
         tokens.append(installation.manage("issue_token", "admin@example.com", alias, f"--name={alias}", "--days=1"))
     stage = Stage(installation, upstream, *tokens)
     pin(stage.web, CPUS[0])
-    load(stage.hub, 4, 1, "--tool=echo__echo", tokens=stage.token)  # warm
+    load(stage.hub, 4, 1, "--tool=echo__echo", "--refusals", tokens=stage.token)  # warm
     return stage

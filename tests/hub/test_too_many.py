@@ -79,13 +79,16 @@ async def test_every_method_and_the_token_s_own_state_count(hub_client, in_threa
 
 
 @pytest.mark.usefixtures("_one_a_second")
-async def test_refusals_for_asking_too_often_fill_at_most_sixty_rows_a_minute(hub_client, in_thread, time_machine):
+async def test_refusals_leave_at_most_sixty_rows_and_lines_of_the_log_a_minute(
+    hub_client, in_thread, time_machine, caplog
+):
     async with two_tokens(hub_client, in_thread) as (upstream, client, noisy, quiet):
         time_machine.move_to(timezone.now(), tick=False)
         await _refused(client, noisy)
         await asyncio.gather(*(client.call(noisy, "echo__echo") for _ in range(100)))
         rows = await in_thread(lambda: list(Call.objects.filter(outcome="refused")))
-        assert 1 <= len(rows) <= 60
+        lines = [record for record in caplog.records if "too_many" in str(record.msg)]
+        assert len(lines) == len(rows) == 60
         assert rows[0].token_name == "noisy"
         assert rows[0].reason.startswith("This token is allowed 1 calls per second.")
 
