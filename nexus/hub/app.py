@@ -172,10 +172,11 @@ class Hub:
             return wrong
         self._used[authority.token_id] = datetime.now(UTC)
         cap = STREAMS if request.method == "GET" else CALLS
-        if wait := self._limits.take(authority) or self._limits.enter(authority, cap):
-            await self._limits.delay()
+        if wait := await self._limits.admit(authority, cap):
             return replies.too_many(wait)
         try:
+            if not authority.is_current:
+                raise Changed
             return await self._allowed(exchange, authority, view)
         finally:
             self._limits.leave(authority, cap)

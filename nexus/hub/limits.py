@@ -17,9 +17,9 @@ from nexus.hub.slices import Slices
 from tokens.lookup import TokenAuthority
 
 FORGET_AFTER = 60.0  # seconds without a request; by then every bucket is full again
-DELAY = 0.25  # seconds that a refusal is held back: who asks again at once is slowed, and the others go on
-SPREAD = 16  # moments over which refusals are spread, so that they do not all come back at once
-MOST_DELAYED = 4_000  # refusals held back at once, each a few kilobytes
+HOLD = 1.0  # seconds for which a request too many waits for room: a burst gets through, and who never stops is slowed
+SPREAD = 32  # moments of the next half second over which they go on, not all at once
+MOST_HELD = 4_000  # each a few kilobytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class Limits:
         self._toolkits: dict[UUID, Bucket] = {}
         self._accounts: dict[UUID, Bucket] = {}
         self._tidied_at = clock()
-        self._delayed = 0
+        self._held = 0
 
     async def start(self) -> None:
         if self._slices:
@@ -69,6 +69,18 @@ class Limits:
     async def stop(self) -> None:
         if self._slices:
             await self._slices.stop()
+
+    async def admit(self, authority: TokenAuthority) -> Wait | None:
+        """Let one request in until `leave`, holding it back for a moment where there is no room; or say no."""
+        wait = self.take(authority) or self.enter(authority)
+        if wait and self._held < MOST_HELD:
+            self._held += 1
+            try:
+                await asyncio.sleep(HOLD * (1 + self._held % SPREAD / SPREAD / 2))
+            finally:
+                self._held -= 1
+            wait = self.take(authority) or self.enter(authority)
+        return wait
 
     def take(self, authority: TokenAuthority) -> Wait | None:
         """Count one request against all three rates, or say which of them has to be waited for longest."""
@@ -102,15 +114,6 @@ class Limits:
         token, _, account = self._places[authority.token_id]
         token.under_way[cap.kind] -= 1
         account.under_way[cap.kind] -= 1
-
-    async def delay(self) -> None:
-        """Hold a refusal back for a moment, unless too many are held back already."""
-        if self._delayed < MOST_DELAYED:
-            self._delayed += 1
-            try:
-                await asyncio.sleep(DELAY * (1 + self._delayed % SPREAD / SPREAD))
-            finally:
-                self._delayed -= 1
 
     def _new_place(self, authority: TokenAuthority) -> Place:
         now = self._clock()

@@ -4,10 +4,9 @@ import argparse
 import time
 
 from tests.bench.driving import Load, Stage, load, median, with_cpu
-from tests.bench.installation import cpu_seconds
 from tests.bench.report import Gates, heading, line, say
 
-LIMIT = 200  # calls a second of one token
+LIMIT = 100  # calls a second of one token
 NOISY_CONNECTIONS, QUIET_CONNECTIONS = 128, 8
 QUIET_TOKENS = 64  # so many that none of them comes to its own limit
 KEPT = 0.8
@@ -30,19 +29,9 @@ def measure(stage: Stage, options: argparse.Namespace, gates: Gates) -> None:
     line("quiet, beside the noisy one", median(beside), median(alone))
     line("noisy", median(noisy))
     say(f"{'refused':<30}{median(noisy)['refused'] / (options.seconds + 2 * AHEAD):>10.0f}/s")
-    cost = refusal_cost(stage, options, median(alone)["cpu_ms"])
-    say(f"{'CPU of one refusal':<30}{cost:>10.3f} ms")
     kept = median(beside)["per_second"] / median(alone)["per_second"]
     gates.judge("rate that the quiet one keeps", kept, KEPT, "", at_least=True)
 
 
 def quiet_figures(stage: Stage, options: argparse.Namespace, tokens: str) -> dict[str, float]:
     return with_cpu(stage.web, stage.hub, QUIET_CONNECTIONS, options.seconds, ECHO, tokens=tokens)
-
-
-def refusal_cost(stage: Stage, options: argparse.Namespace, call_ms: float) -> float:
-    """Return what is left of the noisy one's processor time, without its calls, for each refusal."""
-    before = cpu_seconds(stage.web)
-    figures = Load(stage.hub, 512, options.seconds, ECHO, "--refusals", tokens=stage.token).figures()
-    spent = (cpu_seconds(stage.web) - before) * 1000
-    return (spent - figures["calls"] * call_ms) / max(1, figures["refused"])

@@ -10,6 +10,7 @@ from activity.models import Call
 from nexus.hub import limits
 from tests import cast
 from tests.hub.upstream import running_upstream
+from tokens.models import DelegatedToken
 
 pytestmark = [pytest.mark.django_db(transaction=True, databases="__all__"), pytest.mark.sqlite]
 MOST = 120  # requests after which a token at one call a second must have been refused
@@ -34,7 +35,8 @@ def _prepare(upstream):
 @pytest.fixture
 def _one_a_second(settings, monkeypatch):
     settings.NEXUS_RATE_TOKEN = 1
-    monkeypatch.setattr(limits, "DELAY", 0.001)
+    settings.REDIS_URL = ""
+    monkeypatch.setattr(limits, "HOLD", 0.001)
 
 
 async def _refused(client, secret):
@@ -42,6 +44,8 @@ async def _refused(client, secret):
     for _ in range(MOST):
         answer = await client.call(secret, "echo__echo", {"text": "x"})
         if answer.status != 200:
+            for place in client.hub._limits._places.values():
+                place[0].refill = 0.001  # a slow test must not find room again
             return answer
     raise AssertionError("never refused")
 
@@ -108,6 +112,36 @@ async def test_so_many_calls_under_way_are_answered_and_one_more_is_refused(hub_
         hold.set()
         assert [(await last).status, (await other).status] == [200, 200]
         assert (await client.call(noisy, "echo__echo")).status == 200
+
+
+async def test_a_burst_that_is_a_little_too_large_waits_and_gets_through(hub_client, in_thread, settings):
+    settings.NEXUS_RATE_TOKEN = 40
+    async with two_tokens(hub_client, in_thread) as (upstream, client, noisy, quiet):
+        answers = await asyncio.gather(*(client.call(noisy, "echo__echo") for _ in range(60)))
+        assert {answer.status for answer in answers} == {200}
+
+
+async def test_a_token_revoked_while_its_call_is_held_back_is_refused(hub_client, in_thread, settings):
+    settings.REDIS_URL = ""
+    async with two_tokens(hub_client, in_thread) as (upstream, client, noisy, quiet):
+        await client.post(noisy, "ping")
+        ((token, _, _),) = client.hub._limits._places.values()
+        token.level, token.refill = 0, 0.001
+        call = asyncio.create_task(client.call(noisy, "echo__echo"))
+        verify = asyncio.create_task(
+            client.send("GET", "/hub/token/verify", headers={"authorization": f"Bearer {noisy}"})
+        )
+        while client.hub._limits._held < 2:
+            await asyncio.sleep(0)
+        await in_thread(_revoke_noisy)
+        token.level = 10
+        assert [(await call).status, (await verify).status] == [401, 401]
+        assert upstream.calls == []
+
+
+def _revoke_noisy():
+    token = DelegatedToken.objects.get(name="noisy")
+    token.revoke(by=cast.OPERATOR, reason="leaked", now=timezone.now())
 
 
 async def test_a_call_that_fails_or_is_given_up_is_no_longer_under_way(hub_client, in_thread):
