@@ -70,16 +70,16 @@ class Limits:
         if self._slices:
             await self._slices.stop()
 
-    async def admit(self, authority: TokenAuthority) -> Wait | None:
+    async def admit(self, authority: TokenAuthority, cap: Cap = CALLS) -> Wait | None:
         """Let one request in until `leave`, holding it back for a moment where there is no room; or say no."""
-        wait = self.take(authority) or self.enter(authority)
+        wait = self.take(authority) or self.enter(authority, cap)
         if wait and self._held < MOST_HELD:
             self._held += 1
             try:
                 await asyncio.sleep(HOLD * (1 + self._held % SPREAD / SPREAD / 2))
             finally:
                 self._held -= 1
-            wait = self.take(authority) or self.enter(authority)
+            wait = self.take(authority) or self.enter(authority, cap)
         return wait
 
     def take(self, authority: TokenAuthority) -> Wait | None:
