@@ -5,13 +5,14 @@ Without them, headers that never end fill the memory, and clients that say nothi
 
 import asyncio
 import resource
+from enum import IntEnum
 from typing import Any, ClassVar
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-MAX_HEAD = 64 * 1024  # bytes before the body; also of what comes without a byte of body among it, as in trailers
-MAX_BODY = 8 * 1024 * 1024  # bytes; the hub and the portal have lower limits of their own, with better words
+MAX_HEAD = 64 * 1024  # bytes before the body
+MAX_BODY = 8 * 1024 * 1024  # bytes, as sent; the hub and the portal have lower limits of their own, with better words
 HEAD_TIMEOUT = 10.0  # seconds from the connection, or the first byte of a further request, to the end of its headers
 BODY_TIMEOUT = 60.0  # seconds for the whole body
 READ_TIMEOUT = 60.0  # seconds in which a client has to take MIN_READ of what waits for it
@@ -27,17 +28,26 @@ REASONS = {
 }
 
 
+class Stage(IntEnum):
+    """What is to come next; a connection goes through the three again and again."""
+
+    NOTHING = 0
+    HEAD = 1
+    BODY = 2
+
+
 class BoundedProtocol(HttpToolsProtocol):
-    """`silent` are the connections that owe a request, the one that has for longest in front."""
+    """`silent` are the connections that owe a request, the one that has for longest in front.
+
+    What is done for each request is done in as few steps as possible: this is the hot path of the hub.
+    """
 
     silent: ClassVar[dict["BoundedProtocol", None]] = {}
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._fruitless = 0  # bytes since the last that were body or ended the headers
-        self._body_size = 0
-        self._is_in_head = True  # the next bytes belong to headers
-        self._has_begun = False  # some of them have come
+        self._step = self._looked_at = 0  # how often the stage has changed; modulo three, the stage
+        self._size = 0  # bytes in this stage
         self._refusal = 400
         self._timer: asyncio.TimerHandle | None = None  # for what is to arrive
         self._reading: asyncio.TimerHandle | None = None  # for what is to be taken
@@ -55,42 +65,31 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        self._fruitless += len(data)
+        self._size += len(data)
         super().data_received(data)
-        if self.transport.is_closing():
-            return
-        if self._fruitless > MAX_HEAD:
-            self.refuse(431)
-        elif self._has_begun and self._timer is None:
-            self._expect(HEAD_TIMEOUT)
+        if self._step != self._looked_at:
+            if self._step % 3 or self._timer:
+                self._look()
+            else:  # a whole request in one piece, as nearly always
+                self._looked_at, self._size = self._step, 0
+        elif self._size > MAX_HEAD:
+            self._weigh()
 
     # httptools' side
     def on_message_begin(self) -> None:
-        self._has_begun = True
+        self._step += 1
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > MAX_HEAD:
-            self._stop(431)
-        if any(name == b"content-length" and int(value) > MAX_BODY for name, value in self.headers):
-            self._stop(413)
-        self._fruitless = self._body_size = 0
-        self._is_in_head = self._has_begun = False
+        self._step += 1
+        if self._size > MAX_HEAD and _size_of(self.headers) + len(self.url) > MAX_HEAD:
+            self._refusal = 431
+            raise httptools.HttpParserError  # uvicorn asks for the refusal
         self.silent.pop(self, None)
-        self._expect(BODY_TIMEOUT)
         super().on_headers_complete()
 
-    def on_body(self, body: bytes) -> None:
-        self._fruitless = 0
-        self._body_size += len(body)
-        if self._body_size > MAX_BODY:
-            self._stop(413)
-        super().on_body(body)
-
     def on_message_complete(self) -> None:
-        self._fruitless = 0
-        self._is_in_head = True
-        self._expect(None)
+        self._step += 1
         super().on_message_complete()
 
     # uvicorn's side
@@ -121,6 +120,9 @@ class BoundedProtocol(HttpToolsProtocol):
         if not self._may_answer():
             self.transport.abort()
             return
+        if self.cycle and not self.cycle.response_complete:
+            self.cycle.disconnected = True  # what the application says now is too late
+            self.cycle.message_event.set()
         text = REASONS[status].encode()
         head = b"content-type: text/plain; charset=utf-8\r\nconnection: close\r\ncontent-length: %d\r\n\r\n" % len(text)
         self.transport.write(STATUS_LINE[status] + head + text)
@@ -132,10 +134,27 @@ class BoundedProtocol(HttpToolsProtocol):
             return True
         return self.cycle.more_body and not self.cycle.response_started and not self.pipeline
 
-    def _stop(self, status: int) -> None:
-        """Stop the parser; uvicorn then asks for the refusal."""
-        self._refusal = status
-        raise httptools.HttpParserError(REASONS[status])
+    def _look(self) -> None:
+        """The stage has changed: it has a size and a time of its own."""
+        self._looked_at = self._step
+        self._size = 0
+        if self._stage is Stage.NOTHING:
+            if self._timer:
+                self._expect(None)
+        elif not self.transport.is_closing():
+            self._expect(HEAD_TIMEOUT if self._stage is Stage.HEAD else BODY_TIMEOUT)
+            if self._stage is Stage.BODY and _length_in(self.headers) > MAX_BODY:
+                self.refuse(413)
+
+    @property
+    def _stage(self) -> Stage:
+        return Stage(self._step % 3)
+
+    def _weigh(self) -> None:
+        if self._stage is Stage.HEAD:
+            self.refuse(431)
+        elif self._stage is Stage.BODY and self._size > MAX_BODY:
+            self.refuse(413)
 
     def _expect(self, seconds: float | None) -> None:
         """Start the time in which what is to come next has to come."""
@@ -145,9 +164,9 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _run_out(self) -> None:
         self._timer = None
-        if self._is_in_head and self.cycle and not self.cycle.response_complete:
+        if self._stage is Stage.HEAD and self.cycle and not self.cycle.response_complete:
             self._expect(HEAD_TIMEOUT)  # it has begun a further request, and waits for an answer
-        elif self._is_in_head and not self._has_begun:
+        elif self._stage is Stage.NOTHING:
             self.transport.close()  # it never said anything
         else:
             self.refuse(408)
@@ -167,6 +186,14 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._reading:
             self._reading.cancel()
             self._reading = None
+
+
+def _size_of(headers: list[tuple[bytes, bytes]]) -> int:
+    return sum(len(name) + len(value) for name, value in headers)
+
+
+def _length_in(headers: list[tuple[bytes, bytes]]) -> int:
+    return int(dict(headers).get(b"content-length", b"0"))
 
 
 def max_connections() -> int:
