@@ -1,0 +1,85 @@
+"""Calls that wait, ask out of turn, or announce something: what goes on beside requests and their answers."""
+
+import asyncio
+
+import anyio
+import pytest
+from django.utils import timezone
+
+from activity.models import Call
+from profiles.upstream import discovery
+from tests import cast
+from tests.clients.conftest import Ready
+from tests.clients.conversation import conversation
+from tests.clients.interplay import RESOURCE, TOOLS, running_interplay
+from tests.upstreams import wait_for
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True, databases="__all__"),
+    pytest.mark.sqlite,
+    pytest.mark.filterwarnings(
+        "ignore::mcp.MCPDeprecationWarning"
+    ),  # what the newest revision removes, older clients use
+]
+
+
+@pytest.fixture
+def interplay():
+    with running_interplay() as server:
+        yield server
+
+
+@pytest.fixture
+def ready(transactional_db, live_process, interplay, alice) -> Ready:
+    live_process.meet()
+    server = cast.make_server(url=interplay.url, slug="interplay")
+    server.remember_tools(discovery.list_tools(server), now=timezone.now())
+    toolkit = cast.make_toolkit(alice.personal_account, "work", server, allowed=TOOLS)
+    return Ready(live_process, live_process.url(toolkit), cast.make_token(alice, toolkit).key.text)
+
+
+async def answer(client, tool: str) -> str:
+    return (await client.call_tool(f"interplay__{tool}", {})).content[0].text
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+def test_a_client_that_stops_waiting_stops_the_tool(ready, interplay, mode):
+    async def stop():
+        async with conversation(ready.url, ready.secret, mode) as (client, _), anyio.create_task_group() as tasks:
+            tasks.start_soon(answer, client, "wait")
+            assert await asyncio.to_thread(interplay.started.wait, 20)
+            tasks.cancel_scope.cancel()
+        return await asyncio.to_thread(interplay.cancelled.wait, 20)
+
+    assert asyncio.run(stop())
+    calls = Call.objects.filter(method="tools/call")
+    wait_for(lambda: calls.filter(ended_at__isnull=False).exists(), "the end of the call in Activity")
+
+
+def test_the_first_call_of_an_older_client_may_ask_for_roots_out_of_turn(ready):
+    async def ask():
+        async with asyncio.timeout(30), conversation(ready.url, ready.secret, "legacy") as (client, _):
+            return await answer(client, "roots")
+
+    assert asyncio.run(ask()) == "file:///home/ada"
+
+
+def test_an_older_client_is_sent_to_an_address(ready):
+    async def ask():
+        async with asyncio.timeout(30), conversation(ready.url, ready.secret, "legacy") as (client, heard):
+            return await answer(client, "link"), [asked.url for asked in heard.asked]
+
+    assert asyncio.run(ask()) == ("accept", ["https://example.com/sign-in"])
+
+
+def test_announcements_reach_an_older_client_by_its_stream(ready):
+    async def listen():
+        async with asyncio.timeout(30), conversation(ready.url, ready.secret, "legacy") as (client, heard):
+            await client.subscribe_resource(RESOURCE)
+            await answer(client, "announce")
+            while len(heard.messages) < 2:
+                await heard.came.wait()
+                heard.came.clear()
+            return [message.method for message in heard.messages]
+
+    assert asyncio.run(listen()) == ["notifications/tools/list_changed", "notifications/resources/updated"]
