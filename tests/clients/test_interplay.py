@@ -4,12 +4,12 @@ import asyncio
 
 import anyio
 import pytest
+from django.db import connections
 from django.utils import timezone
 
-from activity.models import Call
 from profiles.upstream import discovery
 from tests import cast
-from tests.clients.conftest import Ready
+from tests.clients.conftest import Ready, calls_seen
 from tests.clients.conversation import conversation
 from tests.clients.interplay import RESOURCE, TOOLS, running_interplay
 from tests.upstreams import wait_for
@@ -42,18 +42,27 @@ async def answer(client, tool: str) -> str:
     return (await client.call_tool(f"interplay__{tool}", {})).content[0].text
 
 
-@pytest.mark.parametrize("mode", ["auto", "legacy"])
-def test_a_client_that_stops_waiting_stops_the_tool(ready, interplay, mode):
-    async def stop():
-        async with conversation(ready.url, ready.secret, mode) as (client, _), anyio.create_task_group() as tasks:
-            tasks.start_soon(answer, client, "wait")
-            assert await asyncio.to_thread(interplay.started.wait, 20)
-            tasks.cancel_scope.cancel()
-        return await asyncio.to_thread(interplay.cancelled.wait, 20)
+def seen_and_closed() -> bool:
+    try:
+        return bool(calls_seen())
+    finally:
+        connections.close_all()
 
-    assert asyncio.run(stop())
-    calls = Call.objects.filter(method="tools/call")
-    wait_for(lambda: calls.filter(ended_at__isnull=False).exists(), "the end of the call in Activity")
+
+@pytest.mark.parametrize(("mode", "protocol"), [("auto", "2026-07-28"), ("legacy", "2025-11-25")])
+def test_a_client_that_stops_waiting_stops_the_tool(ready, interplay, mode, protocol):
+    async def stop():
+        async with conversation(ready.url, ready.secret, mode) as (client, _):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(answer, client, "wait")
+                assert await asyncio.to_thread(interplay.started.wait, 20)
+                tasks.cancel_scope.cancel()
+            assert await asyncio.to_thread(interplay.cancelled.wait, 20)
+            await asyncio.to_thread(wait_for, seen_and_closed, "the call in Activity")
+            return len((await client.list_tools()).tools)
+
+    assert asyncio.run(stop()) == len(TOOLS) + 1
+    assert calls_seen() == [("mcp", protocol, "interplay__wait", "failed")]
 
 
 def test_the_first_call_of_an_older_client_may_ask_for_roots_out_of_turn(ready):
