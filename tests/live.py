@@ -120,7 +120,7 @@ def start(folder: pathlib.Path, **more: str) -> Live:
     command = [
         sys.executable, "-m", "uvicorn", "nexus.asgi:application", "--host", "127.0.0.1", "--port", str(port),
         "--loop", "uvloop", "--http", "nexus.bounded_http:BoundedProtocol", "--no-access-log", "--no-server-header",
-        "--no-proxy-headers", "--timeout-graceful-shutdown", "2",
+        "--no-proxy-headers", "--timeout-graceful-shutdown", "2", "--lifespan", "on",
     ]  # fmt: skip
     with (folder / "web.log").open("wb") as log:
         process = subprocess.Popen(

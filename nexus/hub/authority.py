@@ -7,6 +7,7 @@ process up to the newest epoch, or raises Unavailable.
 import asyncio
 import logging
 import mmap
+import os
 import sqlite3
 import uuid
 from collections.abc import Callable
@@ -198,7 +199,7 @@ class SqliteWatch:
         if mode != "wal":
             raise Unavailable(f"the database file is in journal mode {mode}, not WAL")
         self._file.execute("SELECT epoch FROM tokens_authority").fetchone()  # from here on, the WAL index is there
-        with open(f"{self._path}-shm", "rb") as index:
+        with open(f"{os.path.realpath(self._path)}-shm", "rb") as index:  # SQLite too follows a link first
             self._index = mmap.mmap(index.fileno(), self.HEADER, access=mmap.ACCESS_READ)
 
     async def stop(self) -> None:
