@@ -77,7 +77,7 @@ def with_cpu(pid: int, *arguments, **options) -> dict[str, float]:
     """Drive the load, and say what processor time the process spent on each call."""
     before = cpu_seconds(pid)
     figures = load(*arguments, **options)
-    return figures | {"cpu_ms": (cpu_seconds(pid) - before) * 1000 / figures["calls"]}
+    return figures | {"cpu_ms": (cpu_seconds(pid) - before) * 1000 / figures["sent"]}
 
 
 def median(rounds: list[dict[str, float]]) -> dict[str, float]:

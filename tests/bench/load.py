@@ -1,5 +1,7 @@
 """Closed-loop load: so many connections, each with one request on its way; every reply is verified.
 
+The clock starts when every connection has had its first reply: how fast a server accepts connections is another question.
+
 `python -m tests.bench.load URL` reads tokens from NEXUS_TOKENS, which the requests use in turn, and prints a line of JSON.
 """
 
@@ -53,6 +55,7 @@ class Connection(asyncio.Protocol):
         self.number, self.heads, self.work, self.options = number, heads, work, options
         self.sent = self.refused = 0
         self.took: list[float] = []
+        self.is_warm = asyncio.get_running_loop().create_future()
         self.done = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport):
@@ -76,11 +79,17 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self):
         now = time.perf_counter()
-        if self.parser.get_status_code() == 429 and self.options.refusals:
-            self.refused += 1
-        elif problem := self.problem():
+        is_refused = self.parser.get_status_code() == 429 and self.options.refusals
+        if not is_refused and (problem := self.problem()):
             self.finish(RuntimeError(problem))
-            return
+        elif not self.is_warm.done():
+            self.is_warm.set_result(None)
+        else:
+            self.count(now, is_refused)
+
+    def count(self, now: float, is_refused: bool) -> None:
+        if is_refused:
+            self.refused += 1
         else:
             self.took.append(now - self.begun)
         if now >= self.options.until:
@@ -97,13 +106,14 @@ class Connection(asyncio.Protocol):
         return None
 
     def finish(self, error: Exception | None) -> None:
-        if not self.done.done():
-            self.done.set_exception(error) if error else self.done.set_result(None)
+        for future in (self.is_warm, self.done):
+            if not future.done():
+                future.set_exception(error) if error else future.set_result(None)
         self.transport.close()
 
     def connection_lost(self, error):
         if not self.done.done():
-            self.done.set_exception(error or ConnectionError("the server closed the connection"))
+            self.finish(error or ConnectionError("the server closed the connection"))
 
 
 def heads(url: str, tokens: list[str]) -> "itertools.cycle[bytes]":
@@ -119,16 +129,21 @@ def heads(url: str, tokens: list[str]) -> "itertools.cycle[bytes]":
 async def run(options: argparse.Namespace, tokens: list[str]) -> dict:
     work = Listing(options.tools) if options.tools else Call(options.tool)
     parts, turns = urlsplit(options.url), heads(options.url, tokens)
-    loop, begun = asyncio.get_running_loop(), time.perf_counter()
-    options.until = begun + options.seconds
+    loop = asyncio.get_running_loop()
     users = [Connection(number, turns, work, options) for number in range(options.connections)]
     for user in users:
         await loop.create_connection(lambda user=user: user, parts.hostname, parts.port)
+    await asyncio.gather(*(user.is_warm for user in users))
+    begun = time.perf_counter()
+    options.until = begun + options.seconds
+    for user in users:
+        user.send()
     await asyncio.gather(*(user.done for user in users))
     elapsed = time.perf_counter() - begun
     took = sorted(second for user in users for second in user.took)
     return {
         "calls": len(took),
+        "sent": sum(user.sent for user in users),
         "refused": sum(user.refused for user in users),
         "per_second": len(took) / elapsed,
         "p50_ms": took[len(took) // 2] * 1000,

@@ -57,11 +57,9 @@ def drive(webs: list[Web], seconds: float, token: str) -> dict[str, float]:
     loads = [Load(address, CONNECTIONS, seconds, ECHO, tokens=token) for address, _ in webs]
     figures = [each.figures() for each in loads]
     spent = (sum(cpu_seconds(pid) for _, pid in webs) - before) * 1000
-    calls = sum(each["calls"] for each in figures)
     return {
-        "calls": calls,
         "per_second": sum(each["per_second"] for each in figures),
         "p50_ms": max(each["p50_ms"] for each in figures),
         "p99_ms": max(each["p99_ms"] for each in figures),
-        "cpu_ms": spent / calls,
+        "cpu_ms": spent / sum(each["sent"] for each in figures),
     }
