@@ -4,6 +4,7 @@ import secrets
 import pytest
 
 from nexus import checks
+from tests.nexus.running import manage
 
 STRONG = secrets.token_urlsafe(50)
 
@@ -115,3 +116,10 @@ def test_plain_http_to_others_is_a_warning(settings):
     assert ids(checks.plain_http_to_others(None)) == ["nexus.W007"]
     settings.NEXUS_HOST = "127.0.0.1"
     assert checks.plain_http_to_others(None) == []
+
+
+@pytest.mark.parametrize("rate", ["0", "-5", "many"])
+def test_a_rate_that_lets_nothing_through_stops_the_start(tmp_path, rate):
+    done = manage(tmp_path, "check", NEXUS_RATE_TOKEN=rate)
+    assert done.returncode != 0
+    assert f"NEXUS_RATE_TOKEN={rate}" in done.stderr.replace("'", "")
