@@ -19,6 +19,7 @@ logger = logging.getLogger("nexus.hub")
 CHANNEL = "nexus:hub"
 SESSION_KEPT = 24 * 3600  # seconds
 RETRY_AFTER = 1.0  # seconds
+HEED_STOP = 0.2  # seconds after which the listener looks whether it should end
 
 Heard = Callable[[dict[str, Any]], None]
 
@@ -77,6 +78,7 @@ class RedisBus(LocalBus):
         super().__init__()
         self._redis = redis.asyncio.from_url(url, decode_responses=True, socket_timeout=2, socket_connect_timeout=2)
         self._listener: asyncio.Task[None] | None = None
+        self._is_over = asyncio.Event()
 
     async def start(self) -> None:
         ready = asyncio.Event()
@@ -86,10 +88,10 @@ class RedisBus(LocalBus):
                 await ready.wait()
 
     async def stop(self) -> None:
+        """Let the listener end by itself: cancelling a command of the Redis client can hang."""
+        self._is_over.set()
         if self._listener:
-            self._listener.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._listener
+            await self._listener
         await self._redis.aclose()
 
     async def publish(self, topic: str, data: dict[str, Any]) -> None:
@@ -115,13 +117,13 @@ class RedisBus(LocalBus):
             await self._redis.delete(f"nexus:session:{key}")
 
     async def _listen(self, ready: asyncio.Event) -> None:
-        while True:
+        while not self._is_over.is_set():
             try:
                 async with self._redis.pubsub(ignore_subscribe_messages=True) as channel:
                     await channel.subscribe(CHANNEL)
                     ready.set()
-                    while True:
-                        message = await channel.get_message(timeout=RETRY_AFTER)
+                    while not self._is_over.is_set():
+                        message = await channel.get_message(timeout=HEED_STOP)
                         if message:
                             self._take(message["data"])
             except (RedisError, OSError) as error:
