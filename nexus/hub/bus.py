@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 logger = logging.getLogger("nexus.hub")
 
 CHANNEL = "nexus:hub"
+STREAM_TAKEN = "stream taken"  # another process reads the stream of an upstream session from now on
 SESSION_KEPT = 24 * 3600  # seconds
 RETRY_AFTER = 1.0  # seconds
 HEED_STOP = 0.2  # seconds after which the listener looks whether it should end
@@ -25,7 +26,7 @@ Heard = Callable[[dict[str, Any]], None]
 
 
 class Bus(Protocol):
-    """`publish` reaches every process, our own included; the last three share upstream sessions (SessionStore)."""
+    """`publish` reaches every process, our own included; the last four share upstream sessions (SessionStore)."""
 
     process: str
 
@@ -36,6 +37,7 @@ class Bus(Protocol):
     async def get(self, key: str) -> str: ...
     async def claim(self, key: str, value: str) -> str: ...
     async def drop(self, key: str) -> None: ...
+    async def take_stream(self, key: str) -> None: ...
 
 
 class LocalBus:
@@ -69,6 +71,9 @@ class LocalBus:
 
     async def drop(self, key: str) -> None:
         """Nothing is kept beside what the process itself knows."""
+
+    async def take_stream(self, key: str) -> None:
+        await self.publish(STREAM_TAKEN, {"key": key, "process": self.process})
 
 
 class RedisBus(LocalBus):

@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from nexus.hub.asked import Destination
 from nexus.hub.authority import Database
+from nexus.hub.bus import STREAM_TAKEN, Bus
 from nexus.hub.context import Context
 from nexus.hub.credentials import Credential, Credentials
 from profiles.models import Server
@@ -24,7 +25,6 @@ from profiles.upstream.asking import PLAIN_ENVELOPE, Ask, Principal
 from profiles.upstream.discovery import all_tools, leg_to, sentence
 from profiles.upstream.errors import CredentialRefused, NotConnected, Unreachable, UpstreamError
 from profiles.upstream.leg import LIST_TIMEOUT, Leg
-from profiles.upstream.older import SessionStore
 
 logger = logging.getLogger("nexus.hub")
 
@@ -76,12 +76,18 @@ class State:
 
 
 class Upstreams:
-    def __init__(self, database: Database, credentials: Credentials, store: SessionStore | None = None) -> None:
+    def __init__(self, database: Database, credentials: Credentials, bus: Bus) -> None:
         self._database = database
         self._credentials = credentials
-        self._store = store
+        self._bus = bus
         self._states: dict[uuid.UUID, State] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        bus.on(STREAM_TAKEN, self._let_go)
+
+    def _let_go(self, data: dict[str, str]) -> None:
+        if data["process"] != self._bus.process:
+            for state in self._states.values():
+                state.leg.older.let_go(data["key"])
 
     def state(self, server: Server) -> State:
         """Return the way to the server and its state; raise UpstreamError if its address is not one to connect to."""
@@ -89,7 +95,7 @@ class Upstreams:
         if state is None or state.address != server.address:
             if state:
                 state.leg.close()
-            state = self._states[server.pk] = State(leg_to(server, store=self._store), server.address)
+            state = self._states[server.pk] = State(leg_to(server, store=self._bus), server.address)
         return state
 
     def known_state(self, server: Server) -> State | None:

@@ -12,11 +12,12 @@ from typing import Any, Protocol
 
 import msgspec
 
-from profiles.upstream import heads, sse, wire
-from profiles.upstream.answers import Answer, OnMessage, answer_in, answer_of, message_in, read_answer, reason_in
+from profiles.upstream import heads, wire
+from profiles.upstream.answers import Answer, OnMessage, answer_in, answer_of, read_answer, reason_in
 from profiles.upstream.asking import LIST_TIMEOUT, Ask, Principal
 from profiles.upstream.errors import NoAnswer, UpstreamError
 from profiles.upstream.heads import LEGACY, Heads
+from profiles.upstream.hearing import Hearing
 from profiles.upstream.http import Pool
 from profiles.upstream.sse_session import SessionEnded, SseSession
 from profiles.upstream.wire import Message
@@ -25,7 +26,6 @@ logger = logging.getLogger("nexus.upstream")
 
 MAX_SESSIONS = 1000  # of one server, in this process
 IDLE_LIMIT = 1800.0  # seconds without a request, after which a session is ended
-RECONNECT_AFTER = 1.0  # seconds between two streams of one session
 WATCH_EVERY = 1.0  # seconds between two looks at a stream that somebody else reads
 NOT_STREAMABLE = (400, 404, 405)  # what servers of 2024-11-05 say to a POST (2025-03-26, basic/transports)
 ACCEPTED = 64 * 1024  # bytes that are read of an answer to what needs none
@@ -36,11 +36,15 @@ class SessionLost(Exception):
 
 
 class SessionStore(Protocol):
-    """Where the processes of an installation share which session of a server belongs to which client's session."""
+    """Where the processes of an installation share which session of a server belongs to which client's session.
+
+    One process reads a session's stream; `take_stream` has the others let go of it (OlderSessions.let_go).
+    """
 
     async def get(self, key: str) -> str: ...
     async def claim(self, key: str, value: str) -> str: ...
     async def drop(self, key: str) -> None: ...
+    async def take_stream(self, key: str) -> None: ...
 
 
 @dataclass(slots=True)
@@ -48,8 +52,14 @@ class Session:
     id: str  # empty where the server gives none
     version: str = LEGACY
     events: SseSession | None = None  # the stream on which a server of 2024-11-05 answers
-    on_idle: OnMessage | None = None  # takes what comes on it beside the answers
+    hearing: Hearing = field(default_factory=Hearing)  # of what it says beside its answers
+    is_ours: bool = False  # opened by this process
     used_at: float = field(default_factory=time.monotonic)
+
+    def stop(self) -> None:
+        self.hearing.stop()
+        if self.events:
+            self.events.close()
 
 
 class Welcome(msgspec.Struct):
@@ -79,6 +89,8 @@ class OlderSessions:
         """Ask in the principal's session; one that the server forgot is opened anew, once. Raise UpstreamError."""
         for _ in range(2):
             session = await self.open(ask.principal, ask.head)
+            if ask.on_message and not session.hearing.is_settled:
+                await self._begin_to_hear(ask.principal, session, ask.head)
             try:
                 return await self._ask_in(session, ask)
             except SessionLost:
@@ -91,12 +103,19 @@ class OlderSessions:
         if session.events:
             return await self._ask_on_stream(session, session.events, ask, rpc_id, body)
         head = heads.legacy(self._base.post, session.id, session.version) + ask.head
+        take = self._taker(session, ask.head, ask.on_message)
+        async with session.hearing.during(take):
+            return await self._answer(session, ask, rpc_id, head, body, take)
+
+    async def _answer(
+        self, session: Session, ask: Ask, rpc_id: bytes, head: bytes, body: bytes, take: OnMessage
+    ) -> Answer:
         response = await self._pool.request(head, body, timeout=ask.timeout or LIST_TIMEOUT, last_look=ask.last_look)
         try:
             if response.status == 404:
                 raise SessionLost
             async with asyncio.timeout(ask.timeout):
-                return await read_answer(response, rpc_id, self._taker(session, ask.head, ask.on_message))
+                return await read_answer(response, rpc_id, take)
         except TimeoutError:
             self._spawn(self._cancel(session, ask.head, rpc_id))
             raise NoAnswer(f"it did not finish its answer within {ask.timeout:.0f} s") from None
@@ -138,27 +157,44 @@ class OlderSessions:
     async def listen(self, principal: Principal, head: bytes, on_message: OnMessage) -> None:
         """Hand on what the server says beside its answers, for as long as the session lives and it has a stream."""
         session = await self.known(principal)
-        while session and self._sessions.get(principal.key) is session:
-            session.used_at = time.monotonic()
-            if session.events:
-                session.on_idle = self._taker(session, head, on_message)
-                await asyncio.sleep(WATCH_EVERY)
-                continue
-            request = heads.legacy(self._base.get, session.id, session.version) + head
-            response = await self._pool.request(request, timeout=LIST_TIMEOUT, is_stream=True)
-            try:
-                if response.status == 409:  # it has not noticed yet that its last stream is gone
-                    await asyncio.sleep(RECONNECT_AFTER)
-                    continue
-                if response.status != 200 or response.content_type != "text/event-stream":
-                    return
-                take = self._taker(session, head, on_message)
-                async for data in sse.data_of_events(response.chunks()):
-                    if message := message_in(data):
-                        await take(message, data)
-            finally:
-                response.close()
-            await asyncio.sleep(RECONNECT_AFTER)
+        if session is None:
+            return
+        hearing = session.hearing
+        take = self._taker(session, head, on_message)
+        try:
+            await hearing.give_to(take)
+            if not session.events and hearing.has_ended:
+                await self._take_stream(principal, session, head)
+            while self._sessions.get(principal.key) is session and not await hearing.end(WATCH_EVERY):
+                session.used_at = time.monotonic()
+        finally:
+            if hearing.on_idle is take:
+                hearing.on_idle = None
+
+    def let_go(self, key: str) -> None:
+        """Stop reading the stream of the session with this key in the store: another process reads it from now on."""
+        session = self._sessions.get(key.removeprefix(f"{self._name}:")) if key.startswith(f"{self._name}:") else None
+        if session:
+            session.hearing.stop()
+
+    async def _take_stream(self, principal: Principal, session: Session, head: bytes) -> None:
+        if self._store and principal.keeps_ids:
+            await self._store.take_stream(self._key(principal))
+        self._hear(principal, session, head)
+
+    async def _begin_to_hear(self, principal: Principal, session: Session, head: bytes) -> None:
+        """Have the session's stream open before its first request: what the server asks there would be lost."""
+        if session.is_ours and session.id and not session.events:
+            if session.hearing.has_ended:
+                self._hear(principal, session, head)
+            await session.hearing.settled()
+
+    def _hear(self, principal: Principal, session: Session, head: bytes) -> None:
+        request = heads.legacy(self._base.get, session.id, session.version) + head
+        session.hearing.start(
+            lambda: self._pool.request(request, timeout=LIST_TIMEOUT, is_stream=True),
+            self._taker(session, head, None), announces=principal.keeps_ids,
+        )  # fmt: skip
 
     async def end(self, principal: Principal, head: bytes = b"") -> None:
         """End the principal's session, if there is one; that the server does not answer changes nothing."""
@@ -180,8 +216,7 @@ class OlderSessions:
         for task in (*self._opening.values(), *self._tasks):
             task.cancel()
         for session in self._sessions.values():
-            if session.events:
-                session.events.close()
+            session.stop()
 
     async def open(self, principal: Principal, head: bytes = b"") -> Session:
         """Return the principal's session, opened once whoever asks first."""
@@ -239,7 +274,7 @@ class OlderSessions:
             answer = answer or await read_answer(response, rpc_id, _ignore)
         finally:
             response.close()
-        session = Session(response.headers.get("mcp-session-id", ""), self._welcomed(answer))
+        session = Session(response.headers.get("mcp-session-id", ""), self._welcomed(answer), is_ours=True)
         if not session.id.isascii() or not session.id.isprintable():
             raise UpstreamError("it gave a session id that no header can carry")
         await self._begin(session, principal, head)
@@ -250,7 +285,7 @@ class OlderSessions:
         session = Session("")
 
         async def take(message: Message, data: bytes) -> bool:
-            return await (session.on_idle or self._taker(session, head, None))(message, data)
+            return await (session.hearing.on_idle or self._taker(session, head, None))(message, data)
 
         session.events = SseSession(self._pool, self._url, head=head, on_idle_message=take)
         await session.events.open()
@@ -312,8 +347,7 @@ class OlderSessions:
             response.close()
 
     async def _delete(self, session: Session, head: bytes = b"") -> None:
-        if session.events:
-            session.events.close()
+        session.stop()
         if session.id:
             request = heads.legacy(self._base.delete, session.id, session.version) + head
             response = await self._pool.request(request, b"", timeout=LIST_TIMEOUT)
@@ -322,6 +356,7 @@ class OlderSessions:
     async def _forget(self, principal: Principal, session: Session) -> None:
         if self._sessions.get(principal.key) is session:
             del self._sessions[principal.key]
+        session.stop()
         if self._store and principal.keeps_ids:
             await self._store.drop(self._key(principal))
 

@@ -34,7 +34,7 @@ def ready(transactional_db, live_process, interplay, alice) -> Ready:
     live_process.meet()
     server = cast.make_server(url=interplay.url, slug="interplay")
     server.remember_tools(discovery.list_tools(server), now=timezone.now())
-    toolkit = cast.make_toolkit(alice.personal_account, "work", server, allowed=TOOLS)
+    toolkit = cast.make_toolkit(alice.personal_account, "work", server, allowed=TOOLS, offers_resources=True)
     return Ready(live_process, live_process.url(toolkit), cast.make_token(alice, toolkit).key.text)
 
 
