@@ -21,7 +21,7 @@ SPARE_DESCRIPTORS = 200  # for databases, upstreams and files
 MAX_DESCRIPTORS = 65536
 
 REASONS = {
-    400: "This is not a request that HTTP/1.1 knows.",
+    400: "This is not a well-formed HTTP request.",
     408: "The request did not arrive in time.",
     413: f"The body is larger than {MAX_BODY // (1024 * 1024)} MB.",
     431: f"The headers are larger than {MAX_HEAD // 1024} KB.",

@@ -60,9 +60,10 @@ class Live:
     def raw(self, data: bytes) -> tuple[int, bytes]:
         """Send bytes as they are; return the status (0 for none) and all that came back."""
         with socket.create_connection(self.address, timeout=10) as connection:
-            connection.sendall(data)
+            with contextlib.suppress(ConnectionError):  # it may have refused before it has all
+                connection.sendall(data)
             received = b""
-            with contextlib.suppress(ConnectionResetError):
+            with contextlib.suppress(ConnectionError):
                 while part := connection.recv(65536):
                     received += part
         return (int(received.split(b" ", 2)[1]) if received.startswith(b"HTTP/") else 0), received
