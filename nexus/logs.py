@@ -8,6 +8,7 @@ from typing import Any
 
 import structlog
 
+from profiles.visible import visible_lines
 from tokens import keys
 
 REDACTED = "…"
@@ -21,8 +22,8 @@ NAMED = re.compile(
 
 
 def redact(text: str) -> str:
-    """Return the text without anything that opens a door."""
-    text = keys.redact(text)
+    """Return the text without anything that opens a door, or that a terminal would obey."""
+    text = keys.redact(visible_lines(text))
     text = CREDENTIALS_IN_ADDRESS.sub(f"{REDACTED}@", text)
     text = BEARER.sub(rf"\1 {REDACTED}", text)
     return NAMED.sub(rf"\1{REDACTED}", text)

@@ -75,14 +75,16 @@ def wait_for(condition, what: str, seconds: float = 20) -> None:
 class Recorder:
     """A server of the newest protocol, byte by byte: keeps all it receives, and misbehaves when told to.
 
-    `mode`: answer, error (500), garbage, hang, redirect (to `elsewhere`), half (a body that breaks off), unauthorized,
-    challenge (unauthorized, with metadata at `elsewhere`).
+    `mode`: answer, refuse (each method with `refusal`), error (500), garbage, hang, redirect (to `elsewhere`), half (a
+    body that breaks off), unauthorized, challenge (unauthorized, with metadata at `elsewhere`).
     """
 
     url: str = ""
     mode: str = "answer"
     elsewhere: str = ""
+    refusal: dict = field(default_factory=dict)
     tools: list[dict] = field(default_factory=lambda: [definition("echo"), definition("add")])
+    connections: int = 0
     received: list[bytes] = field(default_factory=list)  # head and body of each request, as they came
     messages: list[dict] = field(default_factory=list)
 
@@ -99,6 +101,7 @@ class Recorder:
         self.messages.clear()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
         try:
             with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
                 while True:
@@ -128,6 +131,9 @@ class Recorder:
         elif self.mode == "challenge":
             challenge = b'WWW-Authenticate: Bearer resource_metadata="%b"' % self.elsewhere.encode()
             writer.write(b"HTTP/1.1 401 Unauthorized\r\n%b\r\nContent-Length: 0\r\n\r\n" % challenge)
+        elif self.mode == "refuse" and message["method"] != "server/discover":
+            body = json.dumps({"jsonrpc": "2.0", "id": message["id"], "error": self.refusal}).encode()
+            writer.write(response(b"200 OK", body))
         elif "id" not in message:
             writer.write(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n")
         else:

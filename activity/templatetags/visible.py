@@ -1,19 +1,10 @@
-import re
-
 from django import template
 
+from profiles.visible import visible, visible_lines
+
 register = template.Library()
-
-# Controls, and what has no width or turns the direction of what follows.
-UNSEEN = re.compile(
-    r"[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
-)
-
-
-@register.filter
-def visible(text: object) -> str:
-    """Write characters that cannot be seen by their code: what a client says of itself must not deceive."""
-    return UNSEEN.sub(lambda match: f"\\u{{{ord(match[0]):x}}}", str(text))
+register.filter("visible", visible)
+register.filter("visible_lines", visible_lines)
 
 
 # Django's floatformat and intcomma say the same in ten times the time, and a page has hundreds of them.

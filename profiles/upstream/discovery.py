@@ -12,11 +12,15 @@ from profiles.upstream import wire
 from profiles.upstream.errors import CredentialRefused, UpstreamError
 from profiles.upstream.leg import LIST_TIMEOUT, Answer, Leg
 from profiles.upstream.older import SessionStore
+from profiles.visible import visible
 
 MAX_TOOLS = 1000
 MAX_NAME = 200  # characters; the specification asks for at most 128
 MAX_PAGES = 50
 SPARE_DEPTH = 300  # levels that whoever reads a tool later may stand deeper in the stack
+MAX_DEFINITION = 128 * 1024  # bytes of one tool; it goes into the context of a model
+MAX_DEFINITIONS = 8 * 1024 * 1024  # bytes of all
+MAX_SENTENCE = 500  # characters of what a server says of itself in an error
 
 
 class Page(msgspec.Struct):
@@ -63,7 +67,7 @@ async def _list_and_close(server: Server, head: bytes) -> list[bytes]:
 
 def sentence(server: object, error: UpstreamError) -> str:
     """Return what happened as a sentence that names the server."""
-    text = str(error)
+    text = visible(str(error)[:MAX_SENTENCE])
     return text if text.endswith(".") else f"“{server}” cannot be used: {text}."
 
 
@@ -74,11 +78,15 @@ class Asks(Protocol):
 async def all_tools(leg: Asks) -> list[bytes]:
     """Return every page of tools/list; raise UpstreamError for an answer that is not a list of tools."""
     tools: list[bytes] = []
+    size = 0
     params = wire.EMPTY
     for _ in range(MAX_PAGES):
         answer = await leg.request("tools/list", bytes(params), timeout=LIST_TIMEOUT)
         if answer.error:
             raise UpstreamError(f"it answered tools/list with an error: {answer.error.decode(errors='replace')[:200]}")
+        size += len(answer.result)
+        if size > MAX_DEFINITIONS:
+            raise UpstreamError(f"its list of tools is larger than {MAX_DEFINITIONS // (1024 * 1024)} MB")
         try:
             page = _page.decode(answer.result)
         except (msgspec.DecodeError, RecursionError):
@@ -104,4 +112,6 @@ def _usable(raw: bytes) -> bytes:
         name = ""
     if not 0 < len(name) <= MAX_NAME or not name.isprintable():
         raise UpstreamError(f"it lists a tool with a name that cannot be used ({name!r:.60})")
+    if len(raw) > MAX_DEFINITION:
+        raise UpstreamError(f"its tool “{name}” is described in more than {MAX_DEFINITION // 1024} KB")
     return raw
