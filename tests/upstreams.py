@@ -76,7 +76,7 @@ class Recorder:
     """A server of the newest protocol, byte by byte: keeps all it receives, and misbehaves when told to.
 
     `mode`: answer, refuse (each method with `refusal`), error (500), garbage, hang, redirect (to `elsewhere`), half (a
-    body that breaks off), unauthorized, challenge (unauthorized, with metadata at `elsewhere`).
+    body that breaks off), unauthorized, challenge (unauthorized, with metadata at `elsewhere`), one of ENDLESS or DRIPS.
     """
 
     url: str = ""
@@ -103,19 +103,27 @@ class Recorder:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         try:
-            with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
-                while True:
-                    head = await reader.readuntil(b"\r\n\r\n")
-                    body = await reader.readexactly(length_in(head))
-                    self.received.append(head + body)
-                    message = json.loads(body or b"{}")
-                    self.messages.append(message)
-                    await self.answer(message, writer)
+            await self.take_requests(reader, writer)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        except asyncio.CancelledError:
+            writer.transport.abort()  # nobody is left who would take the rest
         finally:
             writer.close()
 
+    async def take_requests(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            head = await reader.readuntil(b"\r\n\r\n")
+            body = await reader.readexactly(length_in(head))
+            self.received.append(head + body)
+            message = json.loads(body or b"{}")
+            self.messages.append(message)
+            await self.answer(message, writer)
+
     async def answer(self, message: dict, writer: asyncio.StreamWriter) -> None:
-        if self.mode == "hang":
+        if self.mode in ENDLESS or self.mode in DRIPS:
+            await pour(writer, self.mode)
+        elif self.mode == "hang":
             await asyncio.sleep(60)
         elif self.mode == "half":
             writer.write(b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 4000\r\n\r\n{"jsonrpc"')
@@ -148,6 +156,21 @@ class Recorder:
             return json.dumps({"resultType": "complete", "tools": self.tools}).encode()
         text = json.dumps(message.get("params", {}).get("arguments", {}).get("text", ""))
         return b'{"content":[{"type":"text","text":%b}],"resultType":"complete",%b}' % (text.encode(), ECHOED)
+
+
+STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: "
+LARGE = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100000000\r\n\r\n"
+ENDLESS = {"endless": LARGE, "endless headers": b"HTTP/1.1 200 OK\r\nX: ", "endless stream": STREAM}
+DRIPS = {"drip": LARGE, "drip stream": STREAM}
+
+
+async def pour(writer: asyncio.StreamWriter, mode: str) -> None:
+    """Send a hundred megabytes as fast as they are taken, or byte by byte."""
+    writer.write((ENDLESS | DRIPS)[mode])
+    for _ in range(1600):
+        writer.write(b"x" * (65536 if mode in ENDLESS else 1))
+        await writer.drain()
+        await asyncio.sleep(0 if mode in ENDLESS else 0.05)
 
 
 DISCOVERED = json.dumps(
