@@ -83,6 +83,11 @@ class Leg:
         """
         return self.is_modern and not (principal.keeps_ids and self._speaks_older)
 
+    @property
+    def is_modern_only(self) -> bool:
+        """Return True once it has refused a session."""
+        return self.is_modern and self._speaks_older is False
+
     async def meet(self, principal: Principal, head: bytes = b"") -> None:
         """Find out what must be known to ask as the principal; raise UpstreamError."""
         if self._era is Era.UNKNOWN:

@@ -5,6 +5,8 @@ import asyncio
 import pytest
 
 from profiles.models import Server, User
+from tests import cast
+from tests.clients.interplay import TOOLS, running_interplay
 from tests.hub.speaking import speaking
 from tests.hub.test_eras import _prepare, call, initialized, post
 
@@ -38,6 +40,44 @@ async def test_two_processes_share_the_sessions_of_a_client(hub_client, in_threa
         assert (await post(other, secret, session, call("count"))).status == 404
         stream.go_away()
         await stream.task
+
+
+@pytest.mark.filterwarnings("ignore::mcp.MCPDeprecationWarning")  # roots, which the newest revision is without
+async def test_the_process_with_the_clients_stream_takes_over_the_servers(hub_client, in_thread):
+    """The server of the official SDK has one stream for a session, and the process that opened it listens first."""
+    with running_interplay() as server:
+        secret = await in_thread(_prepare_interplay, server)
+        async with hub_client() as client, hub_client() as other:
+            session = await initialized(client, secret, {"roots": {}})
+            stream = other.begin(secret, method="GET", mcp_session_id=session)
+            heard = asyncio.create_task(stream.event())
+            while not heard.done():
+                assert (await post(client, secret, session, interplay_call("announce"))).status == 200
+            assert heard.result()["method"] == "notifications/tools/list_changed"
+            begun = client.begin(secret, interplay_call("roots"), mcp_session_id=session)
+            while not (question := await stream.event()).get("id"):
+                assert question["method"].startswith("notifications/")
+            roots = {"roots": [{"uri": "file:///home/ada"}]}
+            await post(client, secret, session, {"jsonrpc": "2.0", "id": question["id"], "result": roots})
+            assert (await begun.answer()).result["content"][0]["text"] == "file:///home/ada"
+            stream.go_away()
+            await stream.task
+
+
+def interplay_call(tool):
+    return {
+        "jsonrpc": "2.0",
+        "id": 7,
+        "method": "tools/call",
+        "params": {"name": f"interplay__{tool}", "arguments": {}},
+    }
+
+
+def _prepare_interplay(server):
+    alice = cast.make_user("Alice")
+    stored = cast.make_server(slug="interplay", url=server.url, tools=TOOLS)
+    toolkit = cast.make_toolkit(alice.personal_account, "work", stored, allowed=TOOLS, offers_resources=True)
+    return cast.make_token(alice, toolkit).key.text
 
 
 def _prepare_again(server):
