@@ -151,7 +151,7 @@ class Pool:
             raise Unreachable("its address was changed or it was removed")
         self._opening += 1
         try:
-            connection = await self._connect(min(CONNECT_TIMEOUT, timeout or CONNECT_TIMEOUT))
+            connection = await self._reach(min(CONNECT_TIMEOUT, timeout or CONNECT_TIMEOUT))
         except BaseException:
             self._hand_on(None)
             raise
@@ -192,10 +192,10 @@ class Pool:
                 return True
         return False
 
-    async def _connect(self, timeout: float) -> Connection:
+    async def _reach(self, timeout: float) -> Connection:
         try:
             async with asyncio.timeout(timeout):
-                return await (self._connect_to_socket() if self._socket else self._connect_to_host(timeout))
+                return await self._connect()
         except TimeoutError:
             raise Unreachable("it could not be reached in time") from None
         except ssl.SSLCertVerificationError as error:
@@ -205,14 +205,12 @@ class Pool:
         except OSError as error:
             raise Unreachable(f"no connection could be made ({_why(error)})") from None
 
-    async def _connect_to_socket(self) -> Connection:
-        _, connection = await asyncio.get_running_loop().create_unix_connection(self._connection, self._socket)
-        return connection
-
-    async def _connect_to_host(self, timeout: float) -> Connection:
+    async def _connect(self) -> Connection:
         """Try the host's addresses one after the other, each for its share of the time that is left."""
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + timeout
+        if self._socket:
+            return (await loop.create_unix_connection(self._connection, self._socket))[1]
+        deadline = loop.time() + CONNECT_TIMEOUT
         host, port = addresses.host_of(self._parts), addresses.default_port(self._parts)
         numeric = (await self._resolve(host, port))[:MAX_ADDRESSES]
         failure: OSError = TimeoutError()
