@@ -223,9 +223,15 @@ class PostgresRecorder:
             await self._complete(ends)
 
     async def _complete(self, rows: list[CallRow]) -> None:
+        ends = [(*_end_of(CallRow(*_for_postgres(row))), row.id, row.at) for row in rows]
+        try:
+            await self._update(ends)
+        except psycopg.OperationalError:  # the same end may be written twice
+            await self._update(ends)
+
+    async def _update(self, ends: list[tuple[Any, ...]]) -> None:
         if self._connection is None or self._connection.closed:
             self._connection = await self._connect()
-        ends = [(*_end_of(CallRow(*_for_postgres(row))), row.id, row.at) for row in rows]
         async with self._connection.cursor() as cursor:
             await cursor.executemany(self.COMPLETION, ends)
 

@@ -108,6 +108,8 @@ class Hub:
         except Unavailable as problem:
             logger.warning("refused, nothing is known for certain: %s", problem)
             reply = refusals.nothing_is_known()
+            if exchange.opened_at:
+                await self._record_failure(exchange, reply)
         except NotRecorded as problem:
             reply = replies.unavailable("Activity cannot be written, so the answer is withheld; the tool may have run.")
             logger.error("a call could not be recorded: %s", problem)

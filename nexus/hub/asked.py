@@ -6,12 +6,14 @@ server and its own id, or the process that waits.
 
 import asyncio
 import base64
+import hmac
 import itertools
 import uuid
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import msgspec
+from django.conf import settings
 
 from nexus.hub.bus import Bus
 from nexus.hub.context import Context
@@ -54,10 +56,10 @@ class Asked:
             if message.id:
                 if not can_be_asked(context):
                     return False
-                data = wire.with_members(data, id=_id_of_server(server.pk, bytes(message.id)))
+                data = wire.with_members(data, id=_id_of_server(context, server, bytes(message.id)))
             elif not _is_wanted(context, message):
                 return True
-            await context.downstream.event(for_client(server, message, data))
+            await context.downstream.event(for_client(context, server, message, data))
             return True
 
         return pass_on
@@ -79,8 +81,8 @@ class Asked:
         """Take the client's answer: return the server that waits for it, or wake the process that does."""
         text = _text(context.call.id)
         kind, _, rest = text.partition(".")
-        if kind == OF_SERVER:
-            return _destination(rest)
+        if kind == OF_SERVER and context.session:
+            return _destination(context.session.nonce, rest)
         if kind == OF_PROCESS and context.session:
             message = context.call.message
             data = {"name": text, "nonce": context.session.nonce}
@@ -105,30 +107,41 @@ def _is_wanted(context: Context, message: Message) -> bool:
     return not context.call.is_modern or message.method != MESSAGE or context.call.wants_logs
 
 
-def for_client(server: Server, message: Message, data: bytes) -> bytes:
+def for_client(context: Context, server: Server, message: Message, data: bytes) -> bytes:
     """Return a server's message as its client knows things: a request that it takes back has the id we gave it."""
     if message.method != CANCELLED:
         return data
     params = wire.members_decoder.decode(message.params or b"{}")
-    if "requestId" in params:
-        params["requestId"] = msgspec.Raw(wire.encode(_id_of_server(server.pk, bytes(params["requestId"]))))
+    if "requestId" in params and context.session:
+        text = _id_of_server(context, server, bytes(params["requestId"]))
+        params["requestId"] = msgspec.Raw(wire.encode(text))
     return wire.notification(CANCELLED, wire.encode(params))
 
 
-def _id_of_server(server_id: uuid.UUID, rpc_id: bytes) -> str:
-    return f"{OF_SERVER}.{server_id.hex}.{base64.urlsafe_b64encode(rpc_id).decode()}"
+def _id_of_server(context: Context, server: Server, rpc_id: bytes) -> str:
+    """Return the id under which the client is asked: only one that we gave to this session leads back to a server."""
+    assert context.session
+    seal = _seal(context.session.nonce, server.pk, rpc_id)
+    return f"{OF_SERVER}.{server.pk.hex}.{seal}.{base64.urlsafe_b64encode(rpc_id).decode()}"
 
 
-def _destination(text: str) -> Destination | None:
-    server, _, rpc_id = text.partition(".")
+def _destination(nonce: str, text: str) -> Destination | None:
+    server, seal, encoded = [*text.split("."), "", ""][:3]
     try:
-        return Destination(uuid.UUID(server), base64.urlsafe_b64decode(rpc_id))
+        server_id, rpc_id = uuid.UUID(server), base64.urlsafe_b64decode(encoded)
     except ValueError:
         return None
+    is_ours = seal.isascii() and hmac.compare_digest(seal, _seal(nonce, server_id, rpc_id))
+    return Destination(server_id, rpc_id) if is_ours else None
+
+
+def _seal(nonce: str, server_id: uuid.UUID, rpc_id: bytes) -> str:
+    content = b"nexus.hub.asked" + nonce.encode() + server_id.bytes + rpc_id
+    return hmac.digest(settings.SECRET_KEY.encode(), content, "sha256").hex()[:32]
 
 
 def _text(raw: bytes) -> str:
     try:
         return msgspec.json.decode(raw, type=str)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return ""

@@ -26,7 +26,8 @@ logger = logging.getLogger("nexus.hub")
 
 FRESH_FOR = 5.0  # seconds
 MAX_ENTRIES = 5000  # of one server
-REMEMBERED = 2000  # catalogs in this process
+MAX_SIZE = 4 * 1024 * 1024  # bytes of one list
+REMEMBERED = 200  # catalogs in this process
 MAX_URI = 4000  # characters
 VARIABLE = re.compile(r"\{([+#./;?&]?)([^{}]*)\}")
 STOPS = frozenset("/?#")  # a simple variable does not reach beyond them
@@ -67,7 +68,7 @@ class Catalogs:
 
     async def of(self, context: Context, servers: Iterable[Server], kind: Kind) -> dict[uuid.UUID, Catalog]:
         """Return each server's catalog; one that does not answer within two seconds, as it last was."""
-        found = {server.pk: self._catalog(context, server, kind) for server in servers}
+        found = {server.pk: await self._catalog(context, server, kind) for server in servers}
         stale = [server for server in servers if not found[server.pk].is_fresh]
         if stale:
             tasks = [asyncio.create_task(self._list(context, server, kind, found[server.pk])) for server in stale]
@@ -83,8 +84,12 @@ class Catalogs:
             if server_id == server.pk:
                 catalog.asked_at = 0.0
 
-    def _catalog(self, context: Context, server: Server, kind: Kind) -> Catalog:
-        key = (server.pk, self._upstreams.credential_key(context, server), kind.method)
+    async def _catalog(self, context: Context, server: Server, kind: Kind) -> Catalog:
+        """Return what this person was shown last; to who is not signed in there, nothing of anybody else's."""
+        try:
+            key = (server.pk, await self._upstreams.credential_key(context, server), kind.method)
+        except UpstreamError as error:
+            return Catalog(asked_at=time.monotonic(), failure=sentence(server, error))
         catalog = self._kept.setdefault(key, Catalog())
         self._kept.move_to_end(key)
         while len(self._kept) > REMEMBERED:
@@ -98,7 +103,10 @@ class Catalogs:
             async with asyncio.timeout(LIST_TIMEOUT):
                 await self._upstreams.introduce(context, server)
                 has_any = kind.capability in state.leg.capabilities
+                signed_in_as = await self._upstreams.credential_key(context, server)
                 entries = await self._pages(context, server, kind) if has_any else {}
+                if await self._upstreams.credential_key(context, server) != signed_in_as:
+                    return  # it may be somebody else's list
         except UpstreamError as error:
             catalog.failure = sentence(server, error)
         except TimeoutError:
@@ -111,11 +119,15 @@ class Catalogs:
         """Return every page; what has no key that can be used is left out."""
         entries: dict[str, msgspec.Raw] = {}
         params: Members = {}
+        size = 0
         for _ in range(MAX_PAGES):
             ask = Ask(kind.method, params, principal=LISTS, envelope=PLAIN_ENVELOPE, timeout=LIST_TIMEOUT)
             answer = await self._upstreams.ask(context, server, ask)
             if answer.error:
                 raise UpstreamError(f"it answered {kind.method} with an error")
+            size += len(answer.result)
+            if size > MAX_SIZE:
+                raise UpstreamError(f"its answer to {kind.method} is larger than {MAX_SIZE >> 20} MB")
             cursor = _take_page(answer.result, kind, entries)
             if not cursor or len(entries) >= MAX_ENTRIES:
                 break
@@ -130,7 +142,7 @@ def _take_page(result: bytes, kind: Kind, entries: dict[str, msgspec.Raw]) -> ms
             key = msgspec.json.decode(raw, type=dict[str, msgspec.Raw]).get(kind.key)
             if key is not None:
                 entries.setdefault(msgspec.json.decode(key, type=str), raw)
-    except (msgspec.DecodeError, KeyError):
+    except (msgspec.DecodeError, UnicodeDecodeError, KeyError):
         raise UpstreamError(f"it answered {kind.method} with something that is not a list") from None
     cursor = page.get("nextCursor")
     return cursor if cursor is not None and bytes(cursor) != b"null" else None
@@ -154,8 +166,10 @@ def is_of(template: str, uri: str) -> bool:
 
     Takes a time that grows with the length alone, whatever a server calls a template.
     """
+    if len(template) > MAX_URI or len(uri) > MAX_URI:
+        return False
     first, variables = _parts(template)
-    if not variables or len(uri) > MAX_URI or not uri.startswith(first):
+    if not variables or not uri.startswith(first):
         return False
     position = len(first)
     for number, (is_simple, literal) in enumerate(variables, 1):

@@ -70,6 +70,7 @@ class Forwarding:
         context.server = server.slug
         if context.call.is_modern:
             params = states.opened(context, server, params)
+        self.look(context)  # of a server that was changed, the way it is now
         state = self._upstreams.state(server)
         state.refuse_while_down()
         ask = Ask(
@@ -111,6 +112,7 @@ class Forwarding:
                 return answer
             ask.params = params | await self._input(context, wanted)
             try:
+                self.look(context)
                 answer = await self._upstreams.ask(context, server, ask)
             except Changed:
                 raise NoInput("What this token may do changed in the middle of the call. Call again.") from None

@@ -125,8 +125,8 @@ class Methods:
             if destination := await self.asked.answered(context):
                 await self._upstreams.hand_over(context, destination)
         elif call.method == CANCELLED:
-            request = bytes(call.params.get("requestId", b""))
-            await self._bus.publish("cancelled", {"nonce": session.nonce, "id": request.decode()})
+            if request := bytes(call.params.get("requestId", b"")):
+                await self._bus.publish("cancelled", {"nonce": session.nonce, "id": request.decode()})
         elif call.method in FOR_SERVERS:
             await self._upstreams.tell(context, wire.notification(call.method, wire.encode(call.params)))
         return Reply(202)

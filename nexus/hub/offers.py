@@ -15,7 +15,7 @@ from nexus.hub.context import Context
 from nexus.hub.forwarding import Forwarding
 from nexus.hub.replies import Reply
 from nexus.hub.sessions import ClientSessions
-from nexus.hub.subscriptions import Wanted
+from nexus.hub.subscriptions import MAX_URI, MAX_URIS, Wanted
 from nexus.hub.upstreams import Upstreams
 from profiles import names
 from profiles.models import Server
@@ -65,7 +65,9 @@ class Offers:
         if not await self._upstreams.is_modern(context, server):
             return await self._forwarding.pass_on(context, server, context.call.params)
         is_on = context.call.method == "resources/subscribe"
-        await self._clients.subscribe(session, server.pk, uri, is_on=is_on)
+        if not await self._clients.subscribe(session, server.pk, uri, is_on=is_on):
+            message = f"A session subscribes to at most {MAX_URIS:,} resources, of {MAX_URI:,} characters each."
+            return context.call.error(replies.INVALID_PARAMS, message)
         return context.call.result({})
 
     async def get_prompt(self, context: Context) -> Reply:

@@ -1,7 +1,6 @@
 """Which era a request belongs to, and what that era demands of it (MCP revisions 2024-11-05 to 2026-07-28)."""
 
 import base64
-import binascii
 import contextlib
 from dataclasses import dataclass, field
 from typing import Any
@@ -113,6 +112,8 @@ def _id_in(body: bytes) -> bytes:
 
 def _message(body: bytes) -> Message:
     try:
+        if not body.isascii():
+            body.decode()  # what stays raw is not looked into again
         message = wire.message_decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
         raise Refused(_unreadable(body, problem)) from None
@@ -213,7 +214,7 @@ def _decoded(value: str) -> str | None:
         return value.strip(" \t") or None
     try:
         return base64.b64decode(value[9:-2], validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # of base64, of UTF-8, or of what is not ASCII
         return None
 
 

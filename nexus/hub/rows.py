@@ -44,9 +44,11 @@ def row_of(exchange: Exchange, authority: TokenAuthority, reply: Reply) -> CallR
     )
 
 
-@lru_cache(maxsize=4096)
 def bounded(text: str, limit: int) -> str:
     """Return at most `limit` characters that every store takes, without a secret among them."""
-    if not text:
-        return ""
-    return keys.redact(text[: limit * 2].encode("utf-8", "replace").decode().replace("\0", "\ufffd"))[:limit]
+    return _bounded(text[: limit * 2], limit) if text else ""
+
+
+@lru_cache(maxsize=4096)
+def _bounded(text: str, limit: int) -> str:
+    return keys.redact(text.encode("utf-8", "replace").decode().replace("\0", "\ufffd"))[:limit]

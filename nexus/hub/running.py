@@ -97,7 +97,8 @@ class Running:
 
     def _key(self, exchange: Exchange) -> tuple[str, bytes] | None:
         context = exchange.context
-        return (context.session.nonce, context.call.id) if context and context.session else None
+        is_request = context and context.session and context.call.id
+        return (context.session.nonce, context.call.id) if context and context.session and is_request else None
 
     async def _watch(self, exchange: Exchange, task: "asyncio.Task[Any]") -> None:
         gone = asyncio.ensure_future(disconnected(exchange.receive))
@@ -107,7 +108,7 @@ class Running:
                 await asyncio.wait({gone}, timeout=TICK) if not gone.done() else await asyncio.sleep(TICK)
                 if gone.done() and exchange.context and exchange.context.call.is_modern:
                     self._cut(exchange, task, went_away(exchange))
-                elif exchange.downstream.is_open and (refusal := await self._rights.refusal(exchange)):
+                elif exchange.downstream.is_open and (refusal := await self._refusal(exchange)):
                     self._cut(exchange, task, refusal)
                 elif exchange.downstream.is_open and time.monotonic() - said_at > COMMENT_EVERY:
                     if not await still_reads(exchange):
@@ -115,6 +116,22 @@ class Running:
                     said_at = time.monotonic()
         finally:
             gone.cancel()
+
+    async def _refusal(self, exchange: Exchange) -> Reply | None:
+        """Return why the call may not go on: its token, its server or its tool is no longer there."""
+        if refusal := await self._rights.refusal(exchange):
+            return refusal
+        context = exchange.context
+        if context is None or context.view.is_current:
+            return None
+        view = await self._rights.view(exchange)
+        server_is_there = view and context.server in {"", *(server.slug for server in view.servers.values())}
+        tool_is_there = view and (context.tool in view.routes or context.tool not in context.view.routes)
+        if server_is_there and tool_is_there:
+            return None
+        reply = context.call.error(replies.FORBIDDEN, "This was taken out of the toolkit while it was under way.")
+        reply.outcome, reply.reason = "refused", "taken out of the toolkit"
+        return reply
 
     def _cut(self, exchange: Exchange, task: "asyncio.Task[Any]", reply: Reply) -> None:
         if not task.done() and exchange.cut is None:

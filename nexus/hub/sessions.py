@@ -16,6 +16,7 @@ from django.conf import settings
 
 from nexus.hub.bus import Bus
 from nexus.hub.protocol import ClientInfo
+from nexus.hub.subscriptions import MAX_URI, MAX_URIS
 from profiles.upstream import wire
 from profiles.upstream.asking import Principal, envelope
 from profiles.upstream.wire import Members
@@ -112,10 +113,16 @@ class ClientSessions:
     async def set_level(self, session: Session, level: str) -> None:
         await self._bus.publish("level", {"nonce": session.nonce, "level": level})
 
-    async def subscribe(self, session: Session, server_id: uuid.UUID, uri: str, *, is_on: bool) -> None:
-        """Note what the session wants to be told of a resource; whoever serves its stream asks the server."""
+    async def subscribe(self, session: Session, server_id: uuid.UUID, uri: str, *, is_on: bool) -> bool:
+        """Note what the session wants to be told of a resource; whoever serves its stream asks the server.
+
+        Return False for one too many, or too long.
+        """
+        if is_on and (len(uri) > MAX_URI or len(self._subscribed.get(session.nonce, ())) >= MAX_URIS):
+            return False
         data = {"nonce": session.nonce, "server": server_id.hex, "uri": uri, "is_on": is_on}
         await self._bus.publish("subscribed", data)
+        return True
 
     def subscribed(self, session: Session | None) -> list[tuple[uuid.UUID, str]]:
         return sorted(self._subscribed.get(session.nonce, ())) if session else []

@@ -123,6 +123,8 @@ class Streams:
         for server in context.view.servers.values():
             found = await self._attachment(context, wanted, server)
             if found is None:
+                if before := attached.pop(server.pk, None):
+                    before.task.cancel()
                 continue
             key, work = found
             before = attached.get(server.pk)
@@ -145,18 +147,19 @@ class Streams:
         self, context: Context, wanted: Wanted | None, server: Server
     ) -> tuple[Any, Coroutine[Any, Any, None]] | None:
         leg = self._upstreams.state(server).leg
+        signed_in_as = await self._upstreams.credential_key(context, server)
         if wanted is None and not leg.is_modern_only:
             session = await self._upstreams.known_session(context, server)  # opened by whichever process
             if session:
                 take = self._taker(context, wanted, server)
-                return session, self._upstreams.listen(context, server, context.principal, take)
+                return (signed_in_as, session), self._upstreams.listen(context, server, context.principal, take)
         if not leg.is_known:
             return None
         if leg.is_modern_for(context.principal):
             asked = wanted or Wanted.of_session(context.view, self._clients.subscribed(context.session))
             content = asked.for_server(server.pk)
-            return content, self._listen_to_modern(context, wanted, server, content)
-        return ("own session", self._listen_to_older(context, wanted, server)) if wanted else None
+            return (signed_in_as, content), self._listen_to_modern(context, wanted, server, content)
+        return ((signed_in_as, "own session"), self._listen_to_older(context, wanted, server)) if wanted else None
 
     async def _listen_to_modern(self, context: Context, wanted: Wanted | None, server: Server, content: bytes) -> None:
         params = {"notifications": msgspec.Raw(content)}

@@ -9,13 +9,14 @@ import msgspec
 from nexus.hub.protocol import Call
 from profiles.resolver import ToolkitView
 from profiles.upstream import wire
-from profiles.upstream.wire import Message
+from profiles.upstream.wire import Members, Message
 
 ACKNOWLEDGED = "notifications/subscriptions/acknowledged"
 UPDATED = "notifications/resources/updated"
 ID_KEY = "io.modelcontextprotocol/subscriptionId"
 LISTS = ("tools", "prompts", "resources")
-MAX_URIS = 1000
+MAX_URIS = 1000  # of one stream or session
+MAX_URI = 4000  # characters
 
 
 class Filter(msgspec.Struct, omit_defaults=True):
@@ -66,9 +67,10 @@ def filter_of(call: Call) -> Filter | None:
     """Return what the client asks for, or None if that cannot be read."""
     try:
         found = msgspec.json.decode(call.params.get("notifications", wire.EMPTY), type=Filter)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return None
-    return found if len(found.resourceSubscriptions or []) <= MAX_URIS else None
+    uris = found.resourceSubscriptions or []
+    return found if len(uris) <= MAX_URIS and all(len(uri) <= MAX_URI for uri in uris) else None
 
 
 def lists_in(asked: Filter) -> frozenset[str]:
@@ -88,10 +90,17 @@ def list_changed(kind: str, subscription: bytes) -> bytes:
 def with_id(message: Message, subscription: bytes) -> bytes:
     """Return the notification with the subscription's id, whatever else its params carry."""
     params = wire.members_decoder.decode(message.params or b"{}")
-    meta = wire.members_decoder.decode(params.get("_meta", wire.EMPTY))
+    meta = _object(params.get("_meta", wire.EMPTY))
     meta[ID_KEY] = msgspec.Raw(subscription)
     content = wire.encode({**params, "_meta": msgspec.Raw(wire.encode(meta))})
     return wire.notification(message.method or "", content)
+
+
+def _object(raw: bytes) -> Members:
+    try:
+        return wire.members_decoder.decode(raw)
+    except msgspec.DecodeError:
+        return {}
 
 
 def differing(before: ToolkitView, after: ToolkitView) -> list[str]:

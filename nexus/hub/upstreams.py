@@ -45,7 +45,7 @@ class State:
     """How a server has been doing, as this process saw it."""
 
     leg: Leg
-    address: str
+    settings: tuple[str, int]  # of the server, which the leg was made for
     listed_at: float = 0.0  # monotonic
     failed_at: float = 0.0
     failing_since: datetime | None = None
@@ -92,10 +92,11 @@ class Upstreams:
     def state(self, server: Server) -> State:
         """Return the way to the server and its state; raise UpstreamError if its address is not one to connect to."""
         state = self._states.get(server.pk)
-        if state is None or state.address != server.address:
+        settings = (server.address, server.max_concurrent)
+        if state is None or state.settings != settings:
             if state:
                 state.leg.close()
-            state = self._states[server.pk] = State(leg_to(server, store=self._bus), server.address)
+            state = self._states[server.pk] = State(leg_to(server, store=self._bus), settings)
         return state
 
     def known_state(self, server: Server) -> State | None:
@@ -108,6 +109,9 @@ class Upstreams:
         return state.leg.capabilities if state and state.leg.is_known else server.capabilities
 
     def instructions(self, server: Server) -> str:
+        """Return what the server says of itself to everybody; what it says to who signs in may be theirs alone."""
+        if server.wants_sign_in:
+            return ""
         state = self._states.get(server.pk)
         return state.leg.instructions if state and state.leg.is_known else server.instructions
 
@@ -206,13 +210,9 @@ class Upstreams:
             await self.state(server).leg.meet(_own(context.principal, credential), credential.head)
         return self.state(server).leg.is_modern_for(context.principal)
 
-    def credential_key(self, context: Context, server: Server) -> str:
-        """Return what tells apart those who may see different things at the server."""
-        authority = context.authority
-        with contextlib.suppress(UpstreamError):
-            known = self._credentials.known(server, authority.owner_id, authority.account_id, authority.toolkit_id)
-            return known.key if known else ""
-        return ""
+    async def credential_key(self, context: Context, server: Server) -> str:
+        """Return what tells apart those who may see different things at the server; raise NotConnected."""
+        return (await self._credential(context, server)).key
 
     async def refresh(self, context: Context, servers: list[Server]) -> None:
         """Ask those servers for their tools whose last list is old, all at once, within two seconds."""
@@ -252,7 +252,8 @@ class Upstreams:
             return
         state.recover()
         said = {name: msgspec.json.decode(raw) for name, raw in state.leg.capabilities.items()}
-        await self._database.run(_remember, server, tools, said, state.leg.instructions)
+        instructions = "" if server.wants_sign_in else state.leg.instructions
+        await self._database.run(_remember, server, tools, said, instructions)
 
     def forget_lists(self, server: Server) -> None:
         """Ask the server anew for what it lists when somebody wants to know."""

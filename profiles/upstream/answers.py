@@ -10,6 +10,8 @@ from profiles.upstream.errors import CredentialRefused, NoAnswer, Unreachable, U
 from profiles.upstream.http import Response
 from profiles.upstream.wire import Message
 
+STDIO_HOST = "nexus-stdio-host"  # the header by which our own stdio host is known
+
 # Takes a notification or a request of the server's, and the message as it came; returns False to refuse a request.
 OnMessage = Callable[[Message, bytes], Awaitable[bool]]
 
@@ -32,9 +34,13 @@ async def read_answer(response: Response, rpc_id: bytes, on_message: OnMessage) 
     if response.content_type == "text/event-stream":
         return await _read_stream(response, rpc_id, on_message)
     body = await response.read()
-    answer = answer_in(body, response.status)
-    if answer is None:
+    message = message_in(body)
+    answer = _answer(message, response.status) if message and message.method is None else None
+    if message is None or answer is None:
         raise _not_mcp(response, body)
+    if answer.result and not wire.same_id(bytes(message.id), rpc_id):
+        response.close()
+        raise NoAnswer("it answered another request than this one")
     return answer
 
 
@@ -51,10 +57,17 @@ async def _read_stream(response: Response, rpc_id: bytes, on_message: OnMessage)
 
 
 def message_in(data: bytes) -> Message | None:
+    """Return the message if it is one: in UTF-8, its params an object or absent."""
     try:
-        return wire.message_decoder.decode(data)
+        if not data.isascii():
+            data.decode()
+        message = wire.message_decoder.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
+    params = bytes(message.params).lstrip()
+    if params == b"null":
+        message.params = wire.ABSENT
+    return message if params in (b"", b"null") or params.startswith(b"{") else None
 
 
 def answer_in(data: bytes, status: int = 200) -> Answer | None:
@@ -95,8 +108,9 @@ async def first_message(response: Response) -> bytes:
 
 
 def _not_mcp(response: Response, body: bytes) -> UpstreamError:
-    if response.status in (502, 503) and (detail := _detail(body)):
-        return NoAnswer(detail) if "before it answered" in detail else Unreachable(detail)
+    if STDIO_HOST in response.headers and (detail := _detail(body)):
+        did_not_run = response.status == 502 and "before it answered" not in detail
+        return Unreachable(detail) if did_not_run else NoAnswer(detail)
     return UpstreamError(f"it answered HTTP {response.status} with something that is not MCP")
 
 

@@ -11,6 +11,7 @@ from profiles.upstream.http import refuse_line_breaks
 MODERN = "2026-07-28"
 LEGACY = "2025-11-25"
 WRAPPED = "=?base64?"
+REMEMBERED_NAME = 200  # characters; longer ones are no tools' names, and are not remembered
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +47,17 @@ def _heads(target: bytes, common: bytes) -> Heads:
     )
 
 
-@lru_cache(maxsize=4096)
 def modern(base: bytes, method: str, name: str) -> bytes:
     """Add the headers that 2026-07-28 demands (basic/transports, standard headers)."""
+    return _known(base, method, name) if len(name) <= REMEMBERED_NAME else _modern(base, method, name)
+
+
+@lru_cache(maxsize=4096)
+def _known(base: bytes, method: str, name: str) -> bytes:
+    return _modern(base, method, name)
+
+
+def _modern(base: bytes, method: str, name: str) -> bytes:
     named = b"Mcp-Name: %b\r\n" % _line(wrapped(name)) if name else b""
     return b"%bMCP-Protocol-Version: %b\r\nMcp-Method: %b\r\n%b" % (base, MODERN.encode(), _line(method), named)
 

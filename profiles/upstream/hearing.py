@@ -32,6 +32,12 @@ class Hearing:
         return self._task is None or self._task.done()
 
     @property
+    def broke_off(self) -> bool:
+        """Return True for a stream that was there, and has ended by a failure."""
+        task = self._task
+        return task is not None and task.done() and not task.cancelled() and task.exception() is not None
+
+    @property
     def is_settled(self) -> bool:
         return self._is_settled.is_set()
 

@@ -66,7 +66,7 @@ class Leg:
         self._has_host = bool(command)
         self._head = head
         self._ids = itertools.count(1)
-        self._probing = asyncio.Lock()
+        self._probing: asyncio.Task[Era] | None = None
         self._base = heads.to_stdio_host(command) if command else heads.to_address(addresses.parse(url))
         self._welcome = Welcome()
         self._speaks_older: bool | None = None  # beside the modern era; None as long as nobody needed to know
@@ -157,9 +157,15 @@ class Leg:
 
     async def find_era(self, head: bytes = b"") -> None:
         """Find out which era the server speaks, once whoever asks first; raise UpstreamError."""
-        async with self._probing:
-            if self._era is Era.UNKNOWN:
-                self._era = await self._probe(head)
+        if self._probing is None:
+            self._probing = asyncio.create_task(self._probe(head))
+            self._probing.add_done_callback(self._note_era)
+        await asyncio.shield(self._probing)
+
+    def _note_era(self, probe: "asyncio.Task[Era]") -> None:
+        self._probing = None
+        if not probe.cancelled() and probe.exception() is None:
+            self._era = probe.result()
 
     async def introduce(self, principal: Principal, head: bytes = b"") -> None:
         """Have the server say what it offers, if it has not yet; open the principal's session of an older one."""
@@ -169,6 +175,8 @@ class Leg:
             await self.older.open(principal, head)
 
     def close(self) -> None:
+        if self._probing:
+            self._probing.cancel()
         self.older.close()
         self._pool.close()
 

@@ -15,7 +15,7 @@ import msgspec
 from profiles.upstream import heads, wire
 from profiles.upstream.answers import Answer, OnMessage, answer_in, answer_of, read_answer, reason_in
 from profiles.upstream.asking import LIST_TIMEOUT, Ask, Principal
-from profiles.upstream.errors import NoAnswer, UpstreamError
+from profiles.upstream.errors import NoAnswer, Unreachable, UpstreamError
 from profiles.upstream.heads import LEGACY, Heads
 from profiles.upstream.hearing import Hearing
 from profiles.upstream.http import Pool
@@ -89,7 +89,7 @@ class OlderSessions:
         """Ask in the principal's session; one that the server forgot is opened anew, once. Raise UpstreamError."""
         for _ in range(2):
             session = await self.open(ask.principal, ask.head)
-            if ask.on_message and not session.hearing.is_settled:
+            if ask.on_message and (not session.hearing.is_settled or session.hearing.broke_off):
                 await self._begin_to_hear(ask.principal, session, ask.head)
             try:
                 return await self._ask_in(session, ask)
@@ -229,7 +229,12 @@ class OlderSessions:
         if task is None:
             task = self._opening[principal.key] = asyncio.create_task(self._open_anew(principal, head))
             task.add_done_callback(lambda _: self._opening.pop(principal.key, None))
-        return await asyncio.shield(task)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if not task.cancelled():
+                raise
+            raise Unreachable("its address was changed while a session was opened") from None
 
     async def _open_anew(self, principal: Principal, head: bytes) -> Session:
         if known := await self.known(principal):

@@ -12,6 +12,7 @@ from urllib.parse import SplitResult, quote, urljoin
 import msgspec
 
 from profiles.upstream import addresses, sse, wire
+from profiles.upstream.answers import refuse_elsewhere
 from profiles.upstream.errors import NoAnswer, Unreachable, UpstreamError
 from profiles.upstream.http import Pool, Response, refuse_line_breaks
 from profiles.upstream.wire import Message
@@ -142,6 +143,7 @@ class SseSession:
     async def _open(self, timeout: float) -> None:
         head = _head(b"GET", self._parts) + b"Accept: text/event-stream\r\nCache-Control: no-store\r\n" + self._head
         self._stream = await self._pool.request(head, timeout=timeout, is_stream=True)
+        refuse_elsewhere(self._stream)
         if self._stream.status != 200 or self._stream.content_type != "text/event-stream":
             raise UpstreamError(f"it opens no stream (HTTP {self._stream.status})")
         self._reader = asyncio.create_task(self._read(self._stream))
@@ -166,6 +168,7 @@ class SseSession:
         try:
             if response.status in (404, 410):
                 raise SessionEnded("it does not know the session any more")
+            refuse_elsewhere(response)
             if response.status >= 300:
                 raise UpstreamError(f"it answered HTTP {response.status} to a request")
             with contextlib.suppress(NoAnswer):  # it is accepted; the answer comes on the stream

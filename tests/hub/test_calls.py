@@ -147,10 +147,10 @@ async def test_a_call_that_has_not_begun_when_its_token_is_revoked_does_not_begi
         leg = next(iter(client.hub._upstreams._states.values())).leg
         connect, reached, go_on = leg._pool._connect, asyncio.Event(), asyncio.Event()
 
-        async def slowly(timeout):
+        async def slowly():
             reached.set()
             await go_on.wait()
-            return await connect(timeout)
+            return await connect()
 
         leg._pool._idle.clear()
         leg._pool._connect = slowly

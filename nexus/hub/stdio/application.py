@@ -49,9 +49,9 @@ class Application:
         except Refusal as refusal:
             await call.reply(refusal.status, refusal.body)
         except ServerDied as death:
-            await call.reply(502, detail(death))
+            await call.reply(502, detail(death), OURS)
         except TooMany as reason:
-            await call.reply(503, detail(reason))
+            await call.reply(503, detail(reason), OURS)
 
     async def _live(self, receive: Receive, send: Send) -> None:
         reaper = asyncio.create_task(self._reap())
@@ -213,6 +213,9 @@ class Call:
     @property
     def _session_number(self) -> str:
         return self._headers.get(b"mcp-session-id", b"").decode("latin-1")
+
+
+OURS = (b"nexus-stdio-host", b"1")  # tells a failure of the host's from one of the server's
 
 
 def detail(reason: object) -> bytes:
