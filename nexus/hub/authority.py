@@ -141,6 +141,11 @@ class AuthorityCache:
             self._forget(scope, subject)
         self.epoch = max(self.epoch, epoch)
 
+    def start_over(self, epoch: int) -> None:
+        """Forget everything: the epoch has gone back, so this is another state of the database, out of a backup."""
+        self.catch_up(self.epoch, [])
+        self.epoch = epoch
+
     def _forget(self, scope: str, subject: str) -> None:
         if scope == Scope.TOKEN:
             self._drop(self._tokens, lambda token: str(token.token_id) == subject)
@@ -223,7 +228,9 @@ class SqliteWatch:
         assert self._file
         (epoch,) = self._file.execute("SELECT epoch FROM tokens_authority WHERE id = 1").fetchone()
         known = self._cache.epoch
-        if epoch != known:
+        if epoch < known:
+            self._cache.start_over(epoch)
+        elif epoch != known:
             log = (
                 "SELECT epoch, scope, subject FROM tokens_authoritychange WHERE epoch > ? AND epoch <= ? ORDER BY epoch"
             )

@@ -104,7 +104,10 @@ class PostgresWatch:
                 return
             if row[0] is None:
                 raise psycopg.DataError("the row that counts changes of rights is missing")
-            await self._catch_up(connection, row[0])
+            if row[0] < self._cache.epoch:
+                self._cache.start_over(row[0])
+            else:
+                await self._catch_up(connection, row[0])
 
     async def _catch_up(self, connection: "psycopg.AsyncConnection[Any]", epoch: int) -> None:
         cursor = await connection.execute(

@@ -287,7 +287,7 @@ async def test_another_address_later_is_not_believed():
 )  # fmt: skip
 async def test_a_server_without_such_a_stream_is_refused(opening):
     async with old_server(opening=opening, endpoint="") as server:
-        with pytest.raises(UpstreamError, match="opens no stream|sends elsewhere"):
+        with pytest.raises(UpstreamError, match=r"opens no stream|sends elsewhere"):
             async with session_with(server):
                 pass
 
