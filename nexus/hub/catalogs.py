@@ -25,6 +25,7 @@ from profiles.upstream.wire import Members
 logger = logging.getLogger("nexus.hub")
 
 FRESH_FOR = 5.0  # seconds
+FRESH_ENOUGH = 0.5  # seconds, for what was not found: it may have come into being since
 MAX_ENTRIES = 5000  # of one server
 MAX_SIZE = 4 * 1024 * 1024  # bytes of one list
 REMEMBERED = 200  # catalogs in this process
@@ -55,9 +56,8 @@ class Catalog:
     asked_at: float = 0.0  # monotonic
     failure: str = ""
 
-    @property
-    def is_fresh(self) -> bool:
-        return time.monotonic() - self.asked_at < FRESH_FOR
+    def is_fresh(self, seconds: float) -> bool:
+        return time.monotonic() - self.asked_at < seconds
 
 
 class Catalogs:
@@ -66,10 +66,12 @@ class Catalogs:
         self._kept: OrderedDict[tuple[uuid.UUID, str, str], Catalog] = OrderedDict()
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def of(self, context: Context, servers: Iterable[Server], kind: Kind) -> dict[uuid.UUID, Catalog]:
+    async def of(
+        self, context: Context, servers: Iterable[Server], kind: Kind, *, fresh_for: float = FRESH_FOR
+    ) -> dict[uuid.UUID, Catalog]:
         """Return each server's catalog; one that does not answer within two seconds, as it last was."""
         found = {server.pk: await self._catalog(context, server, kind) for server in servers}
-        stale = [server for server in servers if not found[server.pk].is_fresh]
+        stale = [server for server in servers if not found[server.pk].is_fresh(fresh_for)]
         if stale:
             tasks = [asyncio.create_task(self._list(context, server, kind, found[server.pk])) for server in stale]
             for task in tasks:

@@ -10,7 +10,17 @@ import msgspec
 from django.conf import settings
 
 from nexus.hub import protocol, replies, subscriptions
-from nexus.hub.catalogs import PROMPTS, RESOURCES, TEMPLATES, Catalog, Catalogs, Kind, is_of
+from nexus.hub.catalogs import (
+    FRESH_ENOUGH,
+    FRESH_FOR,
+    PROMPTS,
+    RESOURCES,
+    TEMPLATES,
+    Catalog,
+    Catalogs,
+    Kind,
+    is_of,
+)
 from nexus.hub.context import Context
 from nexus.hub.forwarding import Forwarding
 from nexus.hub.replies import Reply
@@ -129,12 +139,17 @@ class Offers:
         return wanted
 
     async def _server_of(self, context: Context, uri: str, *, by_template: bool = False) -> Server | None:
-        """Return the server that has the resource: the only one, else the one that lists it or a template of it."""
+        """Return the server that lists the resource, or a template of it: what is not listed cannot be asked for."""
+        if not uri:
+            return None
+        found = await self._lister_of(context, uri, FRESH_FOR, by_template=by_template)
+        return found or await self._lister_of(context, uri, FRESH_ENOUGH, by_template=by_template)
+
+    async def _lister_of(self, context: Context, uri: str, fresh_for: float, *, by_template: bool) -> Server | None:
         servers = resource_servers(context)
-        if len(servers) < 2 or not uri:
-            return servers[0] if servers and uri else None
         resources, templates = await asyncio.gather(
-            self._catalogs.of(context, servers, RESOURCES), self._catalogs.of(context, servers, TEMPLATES)
+            self._catalogs.of(context, servers, RESOURCES, fresh_for=fresh_for),
+            self._catalogs.of(context, servers, TEMPLATES, fresh_for=fresh_for),
         )
         for server in servers:
             known = templates[server.pk].entries if by_template else resources[server.pk].entries

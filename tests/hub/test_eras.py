@@ -273,3 +273,13 @@ async def test_a_cursor_that_is_not_ours_is_refused(hub_client, in_thread):
         for cursor in ("x", "5", "5.abc", 7, None):
             answer = await client.post(secret, "resources/list", {"cursor": cursor})
             assert answer.json["error"]["code"] == -32602, cursor
+
+
+async def test_a_resource_that_is_not_listed_is_refused_and_nothing_of_it_is_sent(hub_client, in_thread):
+    async with stage(hub_client, in_thread, is_modern=True) as (server, client, secret):
+        for uri in ("test://two", "test://of/", "test://of/a/b", "TEST://one", "file:///etc/passwd", "", "x" * 5000):
+            answer = await client.post(secret, "resources/read", {"uri": uri})
+            assert answer.json["error"]["code"] == -32602, uri
+        assert "resources/read" not in server.methods()
+        server.resources.append({"uri": "test://two", "name": "two"})
+        assert (await client.post(secret, "resources/read", {"uri": "test://one"})).result["contents"]

@@ -83,7 +83,7 @@ def test_descriptions_are_inert_and_bounded_on_every_page_of_the_portal(scene, a
 
 def test_descriptions_are_inert_in_the_admin(scene):
     server = cast.make_server("hostile", url=scene.upstream.url)
-    server.remember_tools(hostile_tools(), now=server.listed_at)
+    server.remember_tools(cast.raw(*hostile_tools()), now=server.listed_at)
     server.remember_failure(discovery.sentence(server, discovery.UpstreamError(HOSTILE)), now=server.listed_at)
     staff = browser(cast.make_user("Sam", is_staff=True))
     for address in ("", f"{server.pk}/change/", f"{server.pk}/history/"):
