@@ -6,8 +6,6 @@ process up to the newest epoch, or raises Unavailable.
 
 import asyncio
 import logging
-import mmap
-import os
 import sqlite3
 import uuid
 from collections.abc import Callable
@@ -182,47 +180,31 @@ def _keep(cache: dict[Any, Entry], key: Any, entry: Entry, limit: int) -> Entry:
 
 
 class SqliteWatch:
-    """Compares at every look what SQLite itself compares to see a commit: no lease is needed, and no system call.
-
-    A commit is visible from the moment at which the header of the WAL index is written (SQLite, walformat.html section
-    2.1). Our own open connection keeps that file in place.
-    """
-
-    HEADER = 48  # bytes, of which there are two copies; one is enough to see that something was written
+    """Compares SQLite's own count of foreign commits at every look: microseconds, and no lease is needed."""
 
     def __init__(self, path: str) -> None:
         self._path = path
         self._file: sqlite3.Connection | None = None
-        self._index: mmap.mmap | None = None
-        self._seen = b""
+        self._seen = -1
         self._cache: AuthorityCache
 
     async def start(self, cache: AuthorityCache) -> None:
         self._cache = cache
         self._file = sqlite3.connect(f"file:{self._path}?mode=ro", uri=True, isolation_level=None, timeout=1)
-        (mode,) = self._file.execute("PRAGMA journal_mode").fetchone()
-        if mode != "wal":
-            raise Unavailable(f"the database file is in journal mode {mode}, not WAL")
-        self._file.execute("SELECT epoch FROM tokens_authority").fetchone()  # from here on, the WAL index is there
-        with open(f"{os.path.realpath(self._path)}-shm", "rb") as index:  # SQLite too follows a link first
-            self._index = mmap.mmap(index.fileno(), self.HEADER, access=mmap.ACCESS_READ)
 
     async def stop(self) -> None:
-        if self._index:
-            self._index.close()
         if self._file:
             self._file.close()
 
     def current(self) -> None:
-        assert self._index
-        header = self._index[: self.HEADER]
-        if header == self._seen:
-            return
+        assert self._file
         try:
-            self._catch_up()
+            (version,) = self._file.execute("PRAGMA data_version").fetchone()
+            if version != self._seen:
+                self._catch_up()
+                self._seen = version
         except sqlite3.Error as error:
             raise Unavailable("the database file cannot be read") from error
-        self._seen = header  # read before the epoch was: what was committed since is seen at the next look
 
     def _catch_up(self) -> None:
         assert self._file
