@@ -197,8 +197,11 @@ class Hub:
         if request.method != "POST" or request.content_type != "application/json":
             return
         with contextlib.suppress(TooLarge, BadRequest, TimeoutError, protocol.Refused):
-            work = request.body(exchange.receive, MAX_ATTEMPT)
-            call = protocol.read(request, await self._running.within(BODY_TIMEOUT, work))
+            body = exchange.body  # read already, if rights changed after it had come
+            if body is None:
+                work = request.body(exchange.receive, MAX_ATTEMPT)
+                body = await self._running.within(BODY_TIMEOUT, work)
+            call = protocol.read(request, body)
             exchange.attempt = call.method, protocol.text_of(call.params, "name")
 
     async def _without_credentials(self, request: HubRequest, receive: Receive) -> Reply:

@@ -158,8 +158,9 @@ async def test_a_call_that_has_not_begun_when_its_token_is_revoked_does_not_begi
         await reached.wait()
         await in_thread(_revoke)
         go_on.set()
-        assert (await call).status == 401
+        assert (await asyncio.wait_for(call, 10)).status == 401
         assert upstream.calls == []
+        assert (await in_thread(Call.objects.filter(outcome="refused").get)).tool == "echo__echo"
 
 
 async def test_a_change_of_the_toolkit_acts_at_the_next_call(hub_client, in_thread):
