@@ -86,6 +86,8 @@ class Talk:
     async def result(self, method: str, params=None, number=1) -> dict:
         answer = await self.request(method, params, number)
         assert answer.status_code == 200, answer.text
+        if answer.headers["content-type"].startswith("text/event-stream"):  # the server said something before it
+            return json.loads(answer.text.rstrip().rpartition("data: ")[2])["result"]
         return answer.json()["result"]
 
     async def tell(self, method: str, params=None) -> httpx2.Response:

@@ -156,7 +156,7 @@ async def test_it_cannot_have_the_host_start_a_program_that_sees_more(talk, data
 async def test_a_process_that_it_leaves_behind_ends_with_it(victim):
     child = (await victim.result("leave", {"seconds": "777.071"}))["child"]
     assert child > 0
-    assert any_sleeping()
+    wait_for(any_sleeping, "the process that it leaves behind")
     assert (await victim.request("die")).status_code == 502
     wait_for(lambda: not any_sleeping(), "the end of what it left behind")
 
