@@ -24,7 +24,6 @@ class Context:
     server: str = ""
     tool: str = ""
     upstream_ms: float = 0.0
-    note: str = ""  # what Activity says of a call that went well, but not quite as asked
 
 
 class Changed(Exception):
