@@ -120,6 +120,10 @@ class Call(models.Model):
     toolkit_alias = models.CharField(max_length=40)
     token_public_id = models.CharField(max_length=12)
     token_name = models.CharField(max_length=80)
+    token_kind = models.CharField(max_length=4, default="nxs", db_default="nxs")
+    actors = models.CharField(
+        max_length=200, blank=True, db_default="", help_text="The applications that act, the last one first (RFC 8693)."
+    )
     client_name = models.CharField(max_length=100, blank=True)
     client_version = models.CharField(max_length=50, blank=True)
     address = models.CharField(max_length=45, blank=True)
@@ -169,4 +173,4 @@ class Call(models.Model):
 
     @property
     def masked_token(self) -> str:
-        return f"nxs_{self.token_public_id}_…"
+        return f"{self.token_kind}_{self.token_public_id}_…"

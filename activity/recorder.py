@@ -36,6 +36,8 @@ class CallRow(NamedTuple):
     toolkit_alias: str
     token_public_id: str
     token_name: str
+    token_kind: str
+    actors: str
     client_name: str
     client_version: str
     address: str

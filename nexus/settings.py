@@ -357,6 +357,11 @@ OAUTH2_PROVIDER_ID_TOKEN_MODEL = "tokens.IDToken"  # noqa: S105
 OAUTH2_PROVIDER_GRANT_MODEL = "tokens.Grant"
 OAUTH2_PROVIDER_DEVICE_GRANT_MODEL = "tokens.DeviceGrant"
 OAUTH2_PROVIDER = {
+    "OAUTH2_SERVER_CLASS": "tokens.oauth.server.NexusServer",
+    "OAUTH2_VALIDATOR_CLASS": "tokens.oauth.validator.NexusValidator",
+    "ACCESS_TOKEN_GENERATOR": "tokens.oauth.server.access_token",
+    "REFRESH_TOKEN_GENERATOR": "tokens.oauth.server.refresh_token",
+    "ALLOW_LOCALHOST_LOOPBACK": True,
     "SCOPES": {"mcp": "Call tools through the hub"},
     "DEFAULT_SCOPES": ["mcp"],
     "ACCESS_TOKEN_EXPIRE_SECONDS": 3600,

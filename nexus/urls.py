@@ -7,6 +7,7 @@ urlpatterns = [
     path("", home, name="home"),
     path("", include("profiles.urls")),
     path("", include("tokens.urls")),
+    path("", include("tokens.oauth.urls")),
     path("", include("activity.urls")),
     path("api/v1/", include("nexus.api")),
     path("accounts/", include("allauth.urls")),

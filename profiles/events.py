@@ -42,12 +42,23 @@ class Action(models.TextChoices):
     TOKEN_FIRST_USED = "token.first_used", "token first used"
     TOKEN_REMINDED = "token.reminded", "reminded of a token's end"
     TOKEN_IN_URL = "token.in_url", "token sent in a URL"
+    APPLICATION_REGISTERED = "application.registered", "registered an application"
+    APPLICATION_CHANGED = "application.changed", "changed an application"
+    APPLICATION_SECRET_REPLACED = "application.secret_replaced", "replaced an application's secret"
+    APPLICATION_REMOVED = "application.removed", "removed an application"
+    APPLICATION_CONNECTED = "application.connected", "connected an application"
+    APPLICATION_DISCONNECTED = "application.disconnected", "disconnected an application"
+    SESSION_BEGAN = "session.began", "signed in with an application"
+    SESSION_ENDED = "session.ended", "ended a session of an application"
+    CODE_REUSED = "session.code_reused", "authorization code used twice"
+    REFRESH_REUSED = "session.refresh_reused", "refresh token used twice"
 
 
 class ActorKind(models.TextChoices):
     USER = "user", "person"
     OPERATOR = "operator", "operator"
     TOKEN = "token", "token"
+    APPLICATION = "app", "application"
     SYSTEM = "system", "system"
 
 

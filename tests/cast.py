@@ -5,12 +5,15 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.utils import timezone
 
 from profiles.events import Actor
 from profiles.models import Account, Server, Toolkit, User
 from profiles.permissions import Role
-from tokens.models import DelegatedToken, Issued
+from tokens import keys
+from tokens.models import AccessToken, Application, Connection, DelegatedToken, Issued
+from tokens.models.connections import ACCESS_LIFE, SESSION_LIFE
 
 OPERATOR = Actor.operator("test")
 PASSWORD = "correct horse battery staple"
@@ -70,3 +73,34 @@ def make_token(
     return DelegatedToken.objects.issue(
         owner=owner, toolkit=toolkit, name=name, expires_at=now + life, by=OPERATOR, now=now
     )
+
+
+def make_application(account: Account | None = None, name: str = "Claude Code", **fields: Any) -> Application:
+    """A public client of the account or, without one, one that registered itself."""
+    source = Application.RegistrationSource.MANUAL if account else Application.RegistrationSource.DCR
+    return Application.objects.create(
+        account=account,
+        name=name,
+        registration_source=source,
+        client_type=fields.pop("client_type", Application.CLIENT_PUBLIC),
+        authorization_grant_type=fields.pop("authorization_grant_type", Application.GRANT_AUTHORIZATION_CODE),
+        redirect_uris=fields.pop("redirect_uris", "http://127.0.0.1/callback"),
+        **fields,
+    )
+
+
+def make_access_token(
+    owner: User, toolkit: Toolkit, application: Application, life: timedelta = ACCESS_LIFE, now: datetime | None = None
+) -> tuple[AccessToken, str]:
+    """The owner's access token through the application, in a session of its own, and its secret."""
+    now = now or timezone.now()
+    connection = Connection.objects.connect(application, owner, toolkit, scope="mcp", by=OPERATOR, now=now)
+    session = connection.begin_session(ends_at=now + SESSION_LIFE, by=OPERATOR, now=now)
+    key = keys.make(keys.Kind.ACCESS, connection.public_id)
+    token = AccessToken(
+        user=owner, application=application, session=session, scope="mcp", expires=now + life,
+        resource=[f"{settings.NEXUS_BASE_URL}/hub/mcp"],
+    )  # fmt: skip
+    token.token = key.text
+    token.save()
+    return token, key.text

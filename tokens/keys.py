@@ -45,12 +45,16 @@ class Key:
         return f"<Key {self.public_id}>"
 
 
-def make(kind: Kind) -> Key:
-    """Make a secret of 256 random bits."""
-    public_id = _random(ID_LENGTH)
+def make(kind: Kind, public_id: str = "") -> Key:
+    """Make a secret of 256 random bits, under a new public id if none is given."""
+    public_id = public_id or new_public_id()
     secret = _random(SECRET_LENGTH)
     text = f"{kind}_{public_id}_{secret}{checksum(secret)}"
     return Key(text, public_id, digest(text))
+
+
+def new_public_id() -> str:
+    return _random(ID_LENGTH)
 
 
 def digest(text: str) -> str:

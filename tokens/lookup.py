@@ -1,5 +1,6 @@
 """What the hub needs to know of a token, in one query."""
 
+import json
 import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -17,19 +18,32 @@ WARN_BEFORE = 24 * 3600  # seconds before the end from which answers carry a war
 MAY_USE_ALL = frozenset(roles_with(Act.USE_TOOLKITS))
 MAY_USE_ASSIGNED = frozenset(roles_with(Act.USE_TOOLKITS, Reach.OWN))
 
-QUERY = """
-SELECT a.epoch, t.id, t.public_id, t.last_four, t.name, t.stage, t.expires_at, t.retires_at, t.paused_at, t.revoked_at,
-       t.revoke_reason, t.owner_id, u.email, u.is_active, t.account_id, c.name, c.paused_at, t.toolkit_id, k.alias,
-       k.name, k.paused_at, k.deleted_at, m.role,
-       EXISTS (SELECT 1 FROM profiles_toolkit_assigned_members s WHERE s.toolkit_id = k.id AND s.member_id = m.id)
-FROM tokens_authority a
-LEFT JOIN tokens_delegatedtoken t ON t.digest = %s
+WHOSE = """
 LEFT JOIN profiles_user u ON u.id = t.owner_id
 LEFT JOIN profiles_account c ON c.id = t.account_id
 LEFT JOIN profiles_toolkit k ON k.id = t.toolkit_id
 LEFT JOIN profiles_member m ON m.user_id = t.owner_id AND m.account_id = t.account_id
 WHERE a.id = 1
 """
+OWNER_AND_TOOLKIT = """t.owner_id, u.email, u.is_active, t.account_id, c.name, c.paused_at, t.toolkit_id, k.alias,
+       k.name, k.paused_at, k.deleted_at, m.role,
+       EXISTS (SELECT 1 FROM profiles_toolkit_assigned_members s WHERE s.toolkit_id = k.id AND s.member_id = m.id)
+FROM tokens_authority a
+"""
+DELEGATED = f"""
+SELECT a.epoch, t.id, t.public_id, t.last_four, t.name, t.actors, t.stage, t.expires_at, t.retires_at, t.paused_at,
+       t.revoked_at, t.revoke_reason, {OWNER_AND_TOOLKIT}
+LEFT JOIN tokens_delegatedtoken t ON t.digest = %s
+{WHOSE}"""
+ACCESS = f"""
+SELECT a.epoch, t.id, t.public_id, '', p.name, '', 'current', x.expires, s.ends_at, NULL,
+       COALESCE(s.ended_at, t.revoked_at, p.disabled_at), '', {OWNER_AND_TOOLKIT}
+LEFT JOIN tokens_accesstoken x ON x.token_checksum = %s
+LEFT JOIN tokens_oauthsession s ON s.id = x.session_id
+LEFT JOIN tokens_connection t ON t.id = s.connection_id
+LEFT JOIN tokens_application p ON p.id = t.application_id
+{WHOSE}"""
+QUERIES = {keys.Kind.DELEGATED: DELEGATED, keys.Kind.ACCESS: ACCESS}
 
 
 class Refusal(Enum):
@@ -54,12 +68,17 @@ FINAL = {Refusal.EXPIRED, Refusal.REVOKED, Refusal.OWNER_GONE, Refusal.TOOLKIT_D
 
 @dataclass(slots=True, eq=False)
 class TokenAuthority:
-    """A token as the database had it at an epoch. `is_current` turns False when a change concerns it."""
+    """A token as the database had it at an epoch. `is_current` turns False when a change concerns it.
 
+    Of an OAuth access token, id and public id are those of its connection: access tokens come and go.
+    """
+
+    kind: keys.Kind
     token_id: int
     public_id: str
     last_four: str
     name: str
+    actors: str  # the applications that exchanged it, the last one first, or that it was issued to
     stage: str
     expires_at: datetime
     ends_at: float  # seconds since 1970: the expiry, or the end of the overlap if that comes first
@@ -103,32 +122,39 @@ class TokenAuthority:
 
     @property
     def masked(self) -> str:
-        return keys.masked(self.public_id, self.last_four)
+        return keys.masked(self.public_id, self.last_four, self.kind)
+
+    @property
+    def credential(self) -> str:
+        """Return what rates, sessions with servers and the log go by; it outlives a refresh."""
+        return f"{self.kind}:{self.token_id}"
 
 
-def token_with(digest: str) -> tuple[int, TokenAuthority | None]:
+def token_with(digest: str, kind: keys.Kind) -> tuple[int, TokenAuthority | None]:
     """Return the epoch, and the token with this digest as it was then; one query whether there is one or not."""
     with connection.cursor() as cursor:
-        cursor.execute(QUERY, [digest])
+        cursor.execute(QUERIES[kind], [digest])
         row = cursor.fetchone()
     if row is None:
         raise LookupError("The row that counts changes of rights is missing: run `manage.py migrate`.")
-    return row[0], _authority(*row[1:]) if row[1] is not None else None
+    return row[0], _authority(kind, *row[1:]) if row[1] is not None else None
 
 
 def _authority(
-    token_id: int, public_id: str, last_four: str, name: str, stage: str, expires_at: Any, retires_at: Any,
-    paused_at: Any, revoked_at: Any, revoke_reason: str, owner_id: int, email: str, is_active: Any, account_id: Any,
-    account_name: str, account_paused_at: Any, toolkit_id: Any, alias: str, toolkit_name: str, toolkit_paused_at: Any,
-    deleted_at: Any, role: str | None, is_assigned: Any,
+    kind: keys.Kind, token_id: int, public_id: str, last_four: str, name: str, actors: Any, stage: str, expires_at: Any,
+    retires_at: Any, paused_at: Any, revoked_at: Any, revoke_reason: str, owner_id: int, email: str, is_active: Any,
+    account_id: Any, account_name: str, account_paused_at: Any, toolkit_id: Any, alias: str, toolkit_name: str,
+    toolkit_paused_at: Any, deleted_at: Any, role: str | None, is_assigned: Any,
 ) -> TokenAuthority:  # fmt: skip
     expires, retires = _moment(expires_at), _moment(retires_at)
     assert expires is not None
     return TokenAuthority(
+        kind=kind,
         token_id=token_id,
         public_id=public_id,
         last_four=last_four,
-        name=name,
+        name=name or public_id,
+        actors=name if kind is keys.Kind.ACCESS else _names(actors),
         stage=stage,
         expires_at=expires,
         ends_at=min(expires, retires or expires).timestamp(),
@@ -148,6 +174,11 @@ def _authority(
         toolkit_is_paused=toolkit_paused_at is not None,
         toolkit_deleted_at=_moment(deleted_at),
     )
+
+
+def _names(actors: Any) -> str:
+    chain = json.loads(actors) if isinstance(actors, str) else actors
+    return " ← ".join(actor["name"] for actor in chain)
 
 
 def _may_use(role: str | None, is_assigned: bool) -> bool:

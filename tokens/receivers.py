@@ -10,7 +10,7 @@ from django.dispatch import receiver
 from profiles.events import Actor
 from profiles.models import Account, Member, Toolkit, User
 from profiles.signals import access_ended, authority_changed, toolkit_deleted
-from tokens.models import Authority, AuthorityChange, DelegatedToken
+from tokens.models import Authority, AuthorityChange, Connection, DelegatedToken
 
 
 @receiver(post_migrate)
@@ -28,6 +28,8 @@ def advance_the_epoch(scope: str, subject: str, **kwargs: Any) -> None:
 def revoke_its_tokens(toolkit: Toolkit, by: Actor, now: datetime, **kwargs: Any) -> None:
     for token in DelegatedToken.objects.filter(toolkit=toolkit).living(now).select_related("account"):
         token.revoke(by=by, reason=DelegatedToken.Reason.TOOLKIT_DELETED, now=now)
+    for connected in Connection.objects.filter(toolkit=toolkit).living().select_related("account", "toolkit"):
+        connected.revoke(by=by, reason="toolkit deleted", now=now)
 
 
 @receiver(access_ended)
@@ -35,6 +37,9 @@ def revoke_what_the_person_has(user: User, account: Account | None, by: Actor, n
     living = DelegatedToken.objects.filter(owner=user).living(now).select_related("account")
     for token in living.filter(account=account) if account else living:
         token.revoke(by=by, reason=DelegatedToken.Reason.LEFT, now=now)
+    connections = Connection.objects.filter(owner=user).living().select_related("account", "toolkit")
+    for connected in connections.filter(account=account) if account else connections:
+        connected.revoke(by=by, reason="access ended", now=now)
 
 
 @receiver(pre_delete, sender=User)

@@ -37,7 +37,7 @@ from profiles.resolver import ToolkitView
 from profiles.upstream.asking import PLAIN_ENVELOPE, Principal
 from tokens import keys
 from tokens.lookup import TokenAuthority
-from tokens.models import DelegatedToken
+from tokens.models import Connection, DelegatedToken
 
 logger = structlog.stdlib.get_logger("nexus.hub")
 
@@ -71,7 +71,7 @@ class Hub:
         self._methods = methods = Methods(cache, self._upstreams, bus, self._clients)
         self._running = Running(rights, bus)
         self._streams = Streams(rights, self._upstreams, methods.catalogs, methods.asked, self._clients, bus)
-        self._used: dict[int, datetime] = {}
+        self._used: dict[tuple[keys.Kind, int], datetime] = {}
         self._minute = 0
         self._written: Counter[str] = Counter()  # rows of refusals in this minute, by token
         self._toucher: asyncio.Task[None] | None = None
@@ -172,7 +172,7 @@ class Hub:
         if wrong := refusals.wrong_names(authority, view, accounts, profiles, request.raw_query):
             await self._read_attempt(exchange)
             return wrong
-        self._used[authority.token_id] = datetime.now(UTC)
+        self._used[authority.kind, authority.token_id] = datetime.now(UTC)
         cap = STREAMS if request.method == "GET" else CALLS
         if wait := await self._limits.admit(authority, cap):
             return replies.too_many(wait)
@@ -248,13 +248,13 @@ class Hub:
         downstream = exchange.downstream
         if call.is_modern:
             downstream.allows_stream = exchange.request.accepts_stream
-            principal = Principal(f"token:{authority.token_id}")
+            principal = Principal(authority.credential)
             return Context(call, authority, view, downstream, principal, None, mirrored=exchange.request.mirrored())
         text = exchange.request.text(b"mcp-session-id")
         if not text and call.is_answer:
             return call.error(replies.INVALID_REQUEST, "An answer belongs to a session: name it.", status=400)
         if not text or call.method == "initialize":
-            return Context(call, authority, view, downstream, Principal(f"token:{authority.token_id}"), PLAIN_ENVELOPE)
+            return Context(call, authority, view, downstream, Principal(authority.credential), PLAIN_ENVELOPE)
         session = self._clients.find(text, authority.owner_id, authority.toolkit_id)
         if session is None:
             return call.error(replies.UNAUTHORIZED, "This session is not known; initialize again.", status=404)
@@ -360,10 +360,20 @@ class Hub:
         if not used:
             return
         try:
-            await self._database.run(DelegatedToken.objects.all().touch, used)
+            await self._database.run(touch, used)
         except Exception:
             self._used = used | self._used
             raise
+
+
+def touch(used: dict[tuple[keys.Kind, int], datetime]) -> None:
+    """Note when delegated tokens and connections were last used."""
+    of_kind = {
+        kind: {pk: at for (of, pk), at in used.items() if of is kind}
+        for kind in (keys.Kind.DELEGATED, keys.Kind.ACCESS)
+    }
+    DelegatedToken.objects.all().touch(of_kind[keys.Kind.DELEGATED])
+    Connection.objects.all().touch(of_kind[keys.Kind.ACCESS])
 
 
 def _note_in_url(digest: str, by: Actor) -> None:

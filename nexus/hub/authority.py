@@ -26,6 +26,7 @@ MAX_TOKENS = 20_000
 MAX_TOOLKITS = 2_000
 PATIENCE = 5.0  # seconds for which the database may take to answer
 Scope = AuthorityChange.Scope
+CREDENTIALS: dict[str, keys.Kind] = {Scope.TOKEN: keys.Kind.DELEGATED, Scope.CONNECTION: keys.Kind.ACCESS}
 T = TypeVar("T")
 Entry = TypeVar("Entry", TokenAuthority, ToolkitView)
 
@@ -97,10 +98,11 @@ class AuthorityCache:
         self.current()
         if found := self._tokens.get(digest):
             return found
-        if keys.kind_of(secret) is not keys.Kind.DELEGATED:
+        kind = keys.kind_of(secret)
+        if kind not in lookup.QUERIES:
             return None
         while True:
-            epoch, found = await self._ask(lookup.token_with, digest)
+            epoch, found = await self._ask(lookup.token_with, digest, kind)
             self.current()
             if epoch >= self.epoch:
                 break
@@ -145,8 +147,8 @@ class AuthorityCache:
         self.epoch = epoch
 
     def _forget(self, scope: str, subject: str) -> None:
-        if scope == Scope.TOKEN:
-            self._drop(self._tokens, lambda token: str(token.token_id) == subject)
+        if scope in CREDENTIALS:
+            self._drop(self._tokens, lambda token: token.credential == f"{CREDENTIALS[scope]}:{subject}")
         elif scope == Scope.OWNER:
             self._drop(self._tokens, lambda token: str(token.owner_id) == subject)
         elif scope == Scope.ACCOUNT:

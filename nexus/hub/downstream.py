@@ -8,6 +8,7 @@ from functools import lru_cache
 
 from nexus.hub.replies import JSON, Reply
 from nexus.hub.request import HubRequest, Send
+from tokens.keys import Kind
 from tokens.lookup import WARN_BEFORE, TokenAuthority
 
 Headers = list[tuple[bytes, bytes]]
@@ -94,7 +95,7 @@ class Downstream:
         if authority := self.authority:
             headers += _token_headers(authority.public_id, authority.ends_at)
             left = authority.ends_at - time.time()
-            if 0 < left <= WARN_BEFORE:
+            if 0 < left <= WARN_BEFORE and authority.kind is Kind.DELEGATED:  # a client refreshes the others itself
                 headers.append((b"nexus-token-warning", b"expires-in=%d" % left))
         if self.shown_origin:
             headers += [(b"access-control-allow-origin", self.shown_origin), (b"vary", b"origin"), EXPOSED]

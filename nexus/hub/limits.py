@@ -56,7 +56,7 @@ class Limits:
         self._account = Allowance("account", settings.NEXUS_RATE_ACCOUNT)
         self._slices = slices
         self._clock = clock
-        self._places: dict[int, Place] = {}  # by token
+        self._places: dict[str, Place] = {}  # by token
         self._toolkits: dict[UUID, Bucket] = {}
         self._accounts: dict[UUID, Bucket] = {}
         self._tidied_at = clock()
@@ -84,7 +84,7 @@ class Limits:
 
     def take(self, authority: TokenAuthority) -> Wait | None:
         """Count one request against all three rates, or say which of them has to be waited for longest."""
-        place = self._places.get(authority.token_id) or self._new_place(authority)
+        place = self._places.get(authority.credential) or self._new_place(authority)
         now = self._clock()
         is_short = False
         for bucket in place:
@@ -102,7 +102,7 @@ class Limits:
 
     def enter(self, authority: TokenAuthority, cap: Cap = CALLS) -> Wait | None:
         """Count a call, or a stream, as under way until `leave`; or say whose are too many."""
-        token, _, account = self._places.get(authority.token_id) or self._new_place(authority)
+        token, _, account = self._places.get(authority.credential) or self._new_place(authority)
         for bucket, most in ((token, cap.of_token), (account, cap.of_account)):
             if bucket.under_way[cap.kind] >= most:
                 return Wait(bucket.allowance.whose, most, cap.what, 1)
@@ -111,7 +111,7 @@ class Limits:
         return None
 
     def leave(self, authority: TokenAuthority, cap: Cap = CALLS) -> None:
-        token, _, account = self._places[authority.token_id]
+        token, _, account = self._places[authority.credential]
         token.under_way[cap.kind] -= 1
         account.under_way[cap.kind] -= 1
 
@@ -121,13 +121,13 @@ class Limits:
             self._forget_unused(now)
         toolkit = self._toolkits.get(authority.toolkit_id) or self._new(self._toolkit, authority.toolkit_id, now)
         account = self._accounts.get(authority.account_id) or self._new(self._account, authority.account_id, now)
-        place = (self._new(self._token, authority.token_id, now), toolkit, account)
+        place = (self._new(self._token, authority.credential, now), toolkit, account)
         self._toolkits[authority.toolkit_id] = toolkit
         self._accounts[authority.account_id] = account
-        self._places[authority.token_id] = place
+        self._places[authority.credential] = place
         return place
 
-    def _new(self, allowance: Allowance, subject: int | UUID, now: float) -> Bucket:
+    def _new(self, allowance: Allowance, subject: str | UUID, now: float) -> Bucket:
         bucket = Bucket(allowance, f"nexus:rate:{allowance.whose}:{subject}", now)
         if self._slices:
             self._slices.adopt(bucket)

@@ -2,9 +2,12 @@
 
 from datetime import UTC, datetime
 
+from django.conf import settings
+
 from nexus.hub import replies
 from nexus.hub.replies import Reply
 from profiles.resolver import ToolkitView
+from tokens.keys import Kind
 from tokens.lookup import Refusal, TokenAuthority
 
 
@@ -15,8 +18,12 @@ def refused(authority: TokenAuthority, refusal: Refusal, raw_query: bytes) -> Re
         message = f"{token} {PAUSES[refusal].format(toolkit=authority.toolkit_alias, account=authority.account_name)}"
         return _with_reason(replies.insufficient_scope(raw_query, message, {"reason": refusal.value}), refusal)
     since, what = _end(authority, refusal)
-    link = replies.install_url(authority.toolkit_alias, authority.name)
-    message = f"{token} {what}. Make a new one at {link}"
+    if authority.kind is Kind.ACCESS:
+        link = f"{settings.NEXUS_BASE_URL}/tokens/applications/"
+        message = f"The sign-in of “{authority.name}” {what}. Refresh it, or sign in again; see {link}"
+    else:
+        link = replies.install_url(authority.toolkit_alias, authority.name)
+        message = f"{token} {what}. Make a new one at {link}"
     data = {"reason": refusal.value, "since": since.isoformat() if since else None, "replace": link}
     at = f" {since:%Y-%m-%dT%H:%M:%SZ}" if since else ""
     reply = replies.ended_token(raw_query, message, f"The token {ENDS[refusal]}{at}", data)

@@ -173,7 +173,7 @@ class Streams:
 
     async def _listen_to_older(self, context: Context, wanted: Wanted, server: Server) -> None:
         """Listen in a session that is opened for this, subscribe to what the client named, and end it afterwards."""
-        principal = Principal(f"listen:{context.authority.token_id}:{uuid.uuid4().hex}")
+        principal = Principal(f"listen:{context.authority.credential}:{uuid.uuid4().hex}")
         try:
             for uri in wanted.uris.get(server.pk, []):
                 params = {"uri": msgspec.Raw(wire.encode(uri))}

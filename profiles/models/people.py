@@ -62,6 +62,9 @@ class User(AbstractUser):
     email = models.EmailField("e-mail address")
     name = models.CharField(max_length=120, blank=True)
     time_zone = models.CharField(max_length=64, default="UTC", validators=[validate_time_zone])
+    is_machine = models.BooleanField(
+        default=False, db_default=False, editable=False, help_text="Stands for an application, and can never sign in."
+    )
 
     objects: ClassVar[UserManager] = UserManager()  # type: ignore[assignment]
     memberships: "RelatedManager[Member]"

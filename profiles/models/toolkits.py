@@ -1,3 +1,4 @@
+import contextlib
 import uuid
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -46,6 +47,13 @@ class ToolkitQuerySet(models.QuerySet["Toolkit"]):
             assigned_members__role__in=roles_with(Act.USE_TOOLKITS, Reach.OWN),
         )
         return self.living().filter(everything | assigned).distinct()
+
+    def named(self, name: str) -> Self:
+        """Return the toolkits with this id, alias or former alias."""
+        by_alias = Q(alias=name) | Q(former_aliases__alias=name)
+        with contextlib.suppress(ValueError):
+            return self.filter(by_alias | Q(pk=uuid.UUID(name))).distinct()
+        return self.filter(by_alias).distinct()
 
     def managed_by(self, user: User) -> Self:
         return self.living().filter(

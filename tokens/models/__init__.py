@@ -1,4 +1,5 @@
 from tokens.models.authority import Authority, AuthorityChange, HubProcess
+from tokens.models.connections import Connection, OAuthSession
 from tokens.models.delegated import AlreadyIssued, DelegatedToken, Issued
 from tokens.models.oauth import AccessToken, Application, DeviceGrant, Grant, IDToken, RefreshToken
 from tokens.models.reminders import Reminder
@@ -9,12 +10,14 @@ __all__ = [
     "Application",
     "Authority",
     "AuthorityChange",
+    "Connection",
     "DelegatedToken",
     "DeviceGrant",
     "Grant",
     "HubProcess",
     "IDToken",
     "Issued",
+    "OAuthSession",
     "RefreshToken",
     "Reminder",
 ]

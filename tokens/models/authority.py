@@ -63,6 +63,7 @@ class AuthorityChange(models.Model):
         ACCOUNT = "account"
         TOOLKIT = "toolkit"
         SERVER = "server"
+        CONNECTION = "connection"
 
     epoch = models.BigIntegerField(db_index=True)
     scope = models.CharField(max_length=10, choices=Scope.choices)

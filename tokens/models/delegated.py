@@ -8,7 +8,7 @@ from celery import current_app
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import IntegrityError, models, transaction
-from django.db.models import F, Q
+from django.db.models import F, Q, Value
 from django.db.models.functions import Lower
 from django.db.models.lookups import GreaterThan, LessThanOrEqual
 
@@ -17,6 +17,7 @@ from profiles.models import Account, Toolkit, User
 from profiles.permissions import Act
 from tokens import keys
 from tokens.models.authority import Authority, AuthorityChange
+from tokens.models.connections import OAuthSession
 from tokens.models.constraints import SecondsSince
 
 MAX_LIFE = timedelta(days=30)
@@ -24,6 +25,7 @@ MIN_LIFE = timedelta(minutes=1)
 REMIND_BEFORE = timedelta(hours=24)
 ENDING_SOON = timedelta(days=3)
 SWEEP_BATCH = 500
+MAX_EXCHANGES = 2  # between a person's act and a token
 PRINTABLE = RegexValidator(
     r"^[^\x00-\x1f\x7f\u202a-\u202e\u2066-\u2069]+$", "Write the name on one line, in plain characters."
 )
@@ -85,7 +87,7 @@ class DelegatedTokenQuerySet(models.QuerySet["DelegatedToken"]):
 
     def free_name(self, owner: User, account: Account, wanted: str) -> str:
         """Return the name, or the next one, as in “n8n 2”, that no living token of the owner has in this account."""
-        mine = self.filter(owner=owner, account=account, stage=DelegatedToken.Stage.CURRENT)
+        mine = self.filter(owner=owner, account=account, stage=DelegatedToken.Stage.CURRENT, exchanges=0)
         taken = {name.lower() for name in mine.filter(name__istartswith=wanted[:70]).values_list("name", flat=True)}
         candidates = chain([wanted], (f"{wanted[:70]} {number}" for number in count(2)))
         return next(name for name in candidates if name.lower() not in taken)
@@ -248,6 +250,7 @@ class DelegatedToken(models.Model):
         LEFT = "left", "Owner left"
         POLICY = "policy", "Policy"
         TOOLKIT_DELETED = "toolkit_deleted", "Toolkit deleted"
+        PARENT = "parent", "What it was exchanged for has ended"
         OTHER = "other", "Other"
 
     public_id = models.CharField(max_length=12, unique=True, editable=False)
@@ -271,8 +274,25 @@ class DelegatedToken(models.Model):
     revoke_note = models.CharField(max_length=300, blank=True)
     last_used_at = models.DateTimeField(null=True, blank=True)
     idempotency_key = models.CharField(max_length=64, null=True, blank=True, editable=False)  # noqa: DJ001  (unique)
+    parent = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="narrowed", editable=False
+    )
+    session = models.ForeignKey(
+        OAuthSession, null=True, blank=True, on_delete=models.SET_NULL, related_name="exchanged", editable=False
+    )
+    exchanges = models.PositiveSmallIntegerField(
+        default=0,
+        db_default=0,
+        editable=False,
+        help_text="How many token exchanges lie between a person's act and this token.",
+    )
+    actors = models.JSONField(
+        default=list, db_default=Value([], models.JSONField()), blank=True, editable=False,
+        help_text="The applications that exchanged it, the last one first: client_id and name (RFC 8693, act).",
+    )  # fmt: skip
 
     objects: ClassVar[DelegatedTokenManager] = DelegatedTokenManager()
+    narrowed: DelegatedTokenManager
 
     class Meta:
         ordering = ["-issued_at", "-id"]
@@ -299,10 +319,13 @@ class DelegatedToken(models.Model):
                 "owner",
                 "account",
                 Lower("name"),
-                condition=Q(stage="current"),
+                condition=Q(stage="current", exchanges=0),
                 name="delegated_token_one_family_per_name",
             ),
             models.UniqueConstraint(fields=["owner", "idempotency_key"], name="delegated_token_once_per_request"),
+            models.CheckConstraint(
+                condition=Q(exchanges__lte=MAX_EXCHANGES), name="delegated_token_exchanged_at_most_twice"
+            ),
         ]
         indexes = [
             models.Index(fields=["expires_at"], condition=~Q(stage="ended"), name="delegated_token_to_end"),
@@ -347,6 +370,8 @@ class DelegatedToken(models.Model):
                 Action.TOKEN_REVOKED, by=by, now=now, account=self.account, subject=self,
                 reason=": ".join(part for part in (self.get_revoke_reason_display(), note) if part),
             )  # fmt: skip
+            for narrowed in self.narrowed.living(now).select_related("account"):
+                narrowed.revoke(by=by, reason=self.Reason.PARENT, now=now)
             Authority.objects.advance(AuthorityChange.Scope.TOKEN, [self.pk])
             if by.kind != ActorKind.USER or by.id != str(self.owner_id):
                 transaction.on_commit(lambda: self._tell_owner(by.label), robust=True)

@@ -14,6 +14,9 @@ from oauth2_provider.models import (
     AbstractRefreshToken,
 )
 
+from profiles.models import Account, User
+from tokens.models.connections import Connection, OAuthSession
+
 
 class DigestField(models.CharField):  # type: ignore[type-arg]
     """Stores the SHA-256 of what is assigned; look-ups hash as well, so the column never sees the secret."""
@@ -42,22 +45,60 @@ class HashedOnly:
 
 
 class Application(AbstractApplication):
+    """An OAuth client: made in the portal for an account, or registered by itself (RFC 7591, or by its document).
+
+    `user` is who made it. One of client credentials acts as a user of its own, its machine.
+    """
+
+    account = models.ForeignKey(Account, null=True, blank=True, on_delete=models.CASCADE, related_name="applications")
+    may_exchange = models.BooleanField("token exchange", default=False, help_text="May exchange tokens (RFC 8693).")
+    machine = models.OneToOneField(User, null=True, blank=True, on_delete=models.CASCADE, related_name="application")
+    client_uri = models.URLField(max_length=300, blank=True)
+    secret_last_four = models.CharField(max_length=4, blank=True, editable=False)
+    last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
+    disabled_at = models.DateTimeField(null=True, blank=True, editable=False)
+
     class Meta(AbstractApplication.Meta):
         constraints = [
-            models.CheckConstraint(condition=Q(hash_client_secret=True), name="application_secret_is_hashed")
+            models.CheckConstraint(condition=Q(hash_client_secret=True), name="application_secret_is_hashed"),
+            models.CheckConstraint(
+                condition=Q(registration_source="manual", account__isnull=False)
+                | (~Q(registration_source="manual") & Q(account=None, machine=None, may_exchange=False)),
+                name="application_of_an_account_is_made_by_hand",
+            ),
+            models.CheckConstraint(
+                condition=Q(machine=None) | Q(authorization_grant_type="client-credentials"),
+                name="application_machine_uses_client_credentials",
+            ),
         ]
+
+    def is_usable(self, request: Any) -> bool:
+        return self.disabled_at is None
 
 
 class Grant(AbstractGrant):
+    """An authorization code: good once, for a minute. It knows the session it began, which ends if it comes again."""
+
     code = DigestField(unique=True)
+    connection = models.ForeignKey(Connection, on_delete=models.CASCADE, related_name="grants")
+    session = models.ForeignKey(OAuthSession, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    session_ends_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True, blank=True)
 
 
 class AccessToken(HashedOnly, AbstractAccessToken):
+    session = models.ForeignKey(OAuthSession, on_delete=models.CASCADE, related_name="access_tokens")
+
     class Meta(AbstractAccessToken.Meta):
         pass
 
 
 class RefreshToken(HashedOnly, AbstractRefreshToken):
+    """Good once. `expires_at` slides with each refresh, up to the end of the session."""
+
+    session = models.ForeignKey(OAuthSession, on_delete=models.CASCADE, related_name="refresh_tokens")
+    expires_at = models.DateTimeField()
+
     class Meta(AbstractRefreshToken.Meta):
         pass
 

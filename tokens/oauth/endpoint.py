@@ -1,0 +1,66 @@
+"""What OAuth's endpoints for programs share: method, media type, each parameter once, errors as RFC 6749 has them."""
+
+from collections.abc import Callable
+from functools import wraps
+from http import HTTPStatus
+from typing import Any
+
+from django.contrib.auth.decorators import login_not_required
+from django.core.exceptions import RequestDataTooBig, SuspiciousOperation, TooManyFieldsSent
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.debug import sensitive_post_parameters
+
+View = Callable[[HttpRequest], HttpResponse]
+FORM = "application/x-www-form-urlencoded"
+MAX_FORM = 64 * 1024  # bytes
+MAY_REPEAT = ("resource", "audience")
+
+
+def form_endpoint(view: View) -> View:
+    """Make the view one that takes a form by POST from programs: no session, no CSRF token, never cached."""
+
+    @csrf_exempt
+    @login_not_required
+    @sensitive_post_parameters()
+    @wraps(view)
+    def wrapped(request: HttpRequest) -> HttpResponse:
+        response = _refusal(request) or view(request)
+        response["Cache-Control"] = "no-store"
+        response["Pragma"] = "no-cache"
+        return response
+
+    return wrapped
+
+
+def error(status: int, code: str, description: str, **headers: str) -> HttpResponse:
+    """Return the error of RFC 6749 section 5.2."""
+    content = {"error": code, "error_description": description}
+    return JsonResponse(
+        content, status=status, headers={name.replace("_", "-"): text for name, text in headers.items()}
+    )
+
+
+def _refusal(request: HttpRequest) -> HttpResponse | None:
+    if request.method != "POST":
+        return error(HTTPStatus.METHOD_NOT_ALLOWED, "invalid_request", "Use POST.", Allow="POST")
+    if request.content_type != FORM:
+        return error(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "invalid_request", f"Send the form as {FORM}.")
+    if int(request.META.get("CONTENT_LENGTH") or 0) > MAX_FORM:
+        return error(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "invalid_request", "The form is larger than 64 KB.")
+    if request.GET:
+        return error(HTTPStatus.BAD_REQUEST, "invalid_request", "Send parameters in the body, not in the address.")
+    return _unreadable(request)
+
+
+def _unreadable(request: HttpRequest) -> HttpResponse | None:
+    try:
+        lists: Any = request.POST.lists()
+    except (RequestDataTooBig, TooManyFieldsSent, SuspiciousOperation, UnicodeError):
+        return error(HTTPStatus.BAD_REQUEST, "invalid_request", "The form cannot be read.")
+    for name, values in lists:
+        if len(values) > 1 and name not in MAY_REPEAT:
+            return error(HTTPStatus.BAD_REQUEST, "invalid_request", f"Send {name[:40]} once.")
+        if any("\0" in value for value in values):
+            return error(HTTPStatus.BAD_REQUEST, "invalid_request", "The form has a NUL character.")
+    return None

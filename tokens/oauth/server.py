@@ -1,0 +1,31 @@
+"""The OAuth 2.1 server: which grants there are, and the form of the secrets they give."""
+
+from typing import Any
+
+from oauthlib.common import Request
+from oauthlib.oauth2 import Server
+
+from tokens import keys
+from tokens.oauth.exchange import TOKEN_EXCHANGE, TokenExchangeGrant
+
+GONE = ("password", "urn:ietf:params:oauth:grant-type:device_code")
+
+
+class NexusServer(Server):
+    """Authorization code, refresh, client credentials and token exchange; no implicit grant, no password."""
+
+    def __init__(self, request_validator: Any, *args: Any, **kwargs: Any) -> None:
+        super().__init__(request_validator, *args, **kwargs)
+        for grant_type in GONE:
+            self.grant_types.pop(grant_type)
+        for response_type in ("token", "none"):
+            self.response_types.pop(response_type)
+        self.grant_types[TOKEN_EXCHANGE] = TokenExchangeGrant(request_validator)
+
+
+def access_token(request: Request) -> str:
+    return keys.make(keys.Kind.ACCESS, request.connection.public_id).text
+
+
+def refresh_token(request: Request) -> str:
+    return keys.make(keys.Kind.REFRESH, request.connection.public_id).text

@@ -1,0 +1,10 @@
+"""The addresses of the OAuth server; none of them ends in a slash, none redirects."""
+
+from django.urls import path
+
+from tokens.oauth.token import token
+
+urlpatterns = [
+    path("oauth/token", token, name="oauth_token"),
+    path("token", token),
+]
