@@ -158,7 +158,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='grant',
             name='connection',
-            field=models.ForeignKey(default=None, on_delete=django.db.models.deletion.CASCADE, related_name='grants', to='tokens.connection'),
+            field=models.ForeignKey(default=None, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='tokens.connection'),
             preserve_default=False,
         ),
         migrations.AddField(
@@ -169,7 +169,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='accesstoken',
             name='session',
-            field=models.ForeignKey(default=None, on_delete=django.db.models.deletion.CASCADE, related_name='access_tokens', to='tokens.oauthsession'),
+            field=models.ForeignKey(default=None, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='tokens.oauthsession'),
             preserve_default=False,
         ),
         migrations.AddField(
@@ -185,7 +185,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='refreshtoken',
             name='session',
-            field=models.ForeignKey(default=None, on_delete=django.db.models.deletion.CASCADE, related_name='refresh_tokens', to='tokens.oauthsession'),
+            field=models.ForeignKey(default=None, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='tokens.oauthsession'),
             preserve_default=False,
         ),
         migrations.AddConstraint(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from django.db.models.fields.related_descriptors import RelatedManager
 
     from tokens.models.delegated import DelegatedTokenManager
-    from tokens.models.oauth import AccessToken, Application, Grant, RefreshToken
+    from tokens.models.oauth import Application
 
 SESSION_LIFE = timedelta(days=30)  # from sign-in to the absolute end, however often it is refreshed
 REFRESH_LIFE = timedelta(days=14)  # a session that is not refreshed for so long ends
@@ -83,7 +83,6 @@ class Connection(models.Model):
 
     objects: ClassVar[ConnectionManager] = ConnectionManager()
     sessions: "RelatedManager[OAuthSession]"
-    grants: "RelatedManager[Grant]"
 
     class Meta:
         ordering = ["-agreed_at", "-id"]
@@ -128,8 +127,6 @@ class OAuthSession(models.Model):
     address = models.CharField(max_length=64, blank=True)
     agent = models.CharField(max_length=300, blank=True)
     exchanged: "DelegatedTokenManager"
-    access_tokens: "RelatedManager[AccessToken]"
-    refresh_tokens: "RelatedManager[RefreshToken]"
 
     class Meta:
         ordering = ["-began_at", "-id"]

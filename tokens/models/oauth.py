@@ -80,14 +80,14 @@ class Grant(AbstractGrant):
     """An authorization code: good once, for a minute. It knows the session it began, which ends if it comes again."""
 
     code = DigestField(unique=True)
-    connection = models.ForeignKey(Connection, on_delete=models.CASCADE, related_name="grants")
+    connection = models.ForeignKey(Connection, on_delete=models.CASCADE, related_name="+")
     session = models.ForeignKey(OAuthSession, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
     session_ends_at = models.DateTimeField()
     used_at = models.DateTimeField(null=True, blank=True)
 
 
 class AccessToken(HashedOnly, AbstractAccessToken):
-    session = models.ForeignKey(OAuthSession, on_delete=models.CASCADE, related_name="access_tokens")
+    session = models.ForeignKey(OAuthSession, on_delete=models.CASCADE, related_name="+")
 
     class Meta(AbstractAccessToken.Meta):
         pass
@@ -96,7 +96,7 @@ class AccessToken(HashedOnly, AbstractAccessToken):
 class RefreshToken(HashedOnly, AbstractRefreshToken):
     """Good once. `expires_at` slides with each refresh, up to the end of the session."""
 
-    session = models.ForeignKey(OAuthSession, on_delete=models.CASCADE, related_name="refresh_tokens")
+    session = models.ForeignKey(OAuthSession, on_delete=models.CASCADE, related_name="+")
     expires_at = models.DateTimeField()
 
     class Meta(AbstractRefreshToken.Meta):
