@@ -12,7 +12,8 @@ from profiles.models import Toolkit, User
 from profiles.models.toolkits import ToolkitQuerySet
 from tokens import expiry
 from tokens.models import DelegatedToken, Issued
-from tokens.models.delegated import MAX_LIFE, DelegatedTokenQuerySet, refuse_bad_expiry
+from tokens.models.delegated import DelegatedTokenQuerySet, refuse_bad_expiry
+from tokens.models.policies import MAX_LIFE
 
 TOOLKITS_NAMED = 8  # in the message about one that is not there
 LIMIT = "A token lives at most 30 days."

@@ -19,8 +19,8 @@ from tokens import keys
 from tokens.models.authority import Authority, AuthorityChange
 from tokens.models.connections import OAuthSession
 from tokens.models.constraints import SecondsSince
+from tokens.models.policies import MAX_LIFE
 
-MAX_LIFE = timedelta(days=30)
 MIN_LIFE = timedelta(minutes=1)
 REMIND_BEFORE = timedelta(hours=24)
 ENDING_SOON = timedelta(days=3)
@@ -291,6 +291,25 @@ class DelegatedToken(models.Model):
         help_text="The applications that exchanged it, the last one first: client_id and name (RFC 8693, act).",
     )  # fmt: skip
 
+    tools = models.JSONField(
+        null=True, blank=True, help_text="Names of the toolkit's tools that it may call; all where it says nothing."
+    )
+    is_read_only = models.BooleanField(default=False, db_default=False)
+    networks = models.JSONField(
+        default=list,
+        db_default=Value([], models.JSONField()),
+        blank=True,
+        help_text="Where it may be used from (CIDR).",
+    )
+    call_cap = models.PositiveIntegerField(null=True, blank=True, help_text="How many calls it may make in all.")
+    calls_taken = models.PositiveIntegerField(default=0, db_default=0, editable=False)
+    generation = models.PositiveSmallIntegerField(default=1, db_default=1, editable=False)
+    overlap = models.DurationField(
+        null=True, blank=True, help_text="Of a pending token: how long its predecessor lives on once it is used."
+    )
+    pause_unused_after = models.DurationField(null=True, blank=True)
+    pause_reason = models.CharField(max_length=20, blank=True, db_default="")
+
     objects: ClassVar[DelegatedTokenManager] = DelegatedTokenManager()
     narrowed: DelegatedTokenManager
 
@@ -323,6 +342,9 @@ class DelegatedToken(models.Model):
                 name="delegated_token_one_family_per_name",
             ),
             models.UniqueConstraint(fields=["owner", "idempotency_key"], name="delegated_token_once_per_request"),
+            models.CheckConstraint(
+                condition=Q(call_cap=None) | Q(calls_taken__lte=F("call_cap")), name="delegated_token_keeps_to_its_cap"
+            ),
             models.CheckConstraint(
                 condition=Q(exchanges__lte=MAX_EXCHANGES), name="delegated_token_exchanged_at_most_twice"
             ),

@@ -8,7 +8,7 @@ from django.utils import timezone
 from profiles import operator
 from profiles.events import Actor
 from tokens.models import DelegatedToken
-from tokens.models.delegated import MAX_LIFE
+from tokens.models.policies import MAX_LIFE
 
 
 class Command(BaseCommand):
