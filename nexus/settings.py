@@ -251,6 +251,7 @@ CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE_FILENAME = str(NEXUS_DATA_DIR / "run" / "celerybeat-schedule")
 CELERY_BEAT_SCHEDULE = {
     "sweep-tokens": {"task": "tokens.tasks.sweep_tokens", "schedule": timedelta(minutes=1)},
+    "sweep-registrations": {"task": "tokens.tasks.sweep_registrations", "schedule": timedelta(hours=1)},
     "send-reminders": {"task": "tokens.tasks.send_reminders", "schedule": timedelta(minutes=5)},
     "make-partitions": {"task": "activity.tasks.make_partitions", "schedule": crontab(hour="3", minute="10")},
 }

@@ -2,7 +2,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from tokens import emails
-from tokens.models import Authority, DelegatedToken, Reminder
+from tokens.models import Application, Authority, DelegatedToken, Reminder
 
 
 @shared_task
@@ -10,6 +10,11 @@ def sweep_tokens() -> int:
     now = timezone.now()
     Authority.objects.forget_old_changes(now)
     return DelegatedToken.objects.all().sweep(now)
+
+
+@shared_task
+def sweep_registrations() -> int:
+    return Application.objects.all().sweep_abandoned(timezone.now())
 
 
 @shared_task

@@ -1,7 +1,7 @@
 """The six models of django-oauth-toolkit, swapped here so that no table has a column for a usable secret."""
 
 import hashlib
-from typing import Any
+from typing import Any, ClassVar
 
 from django.db import models
 from django.db.models import Q
@@ -16,6 +16,8 @@ from oauth2_provider.models import (
 
 from profiles.models import Account, User
 from tokens.models.connections import Connection, OAuthSession
+from tokens.models.registering import ApplicationManager
+from tokens.oauth.client_metadata import objection_to
 
 
 class DigestField(models.CharField):  # type: ignore[type-arg]
@@ -58,6 +60,8 @@ class Application(AbstractApplication):
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
     disabled_at = models.DateTimeField(null=True, blank=True, editable=False)
 
+    objects: ClassVar[ApplicationManager] = ApplicationManager()
+
     class Meta(AbstractApplication.Meta):
         constraints = [
             models.CheckConstraint(condition=Q(hash_client_secret=True), name="application_secret_is_hashed"),
@@ -74,6 +78,10 @@ class Application(AbstractApplication):
 
     def is_usable(self, request: Any) -> bool:
         return self.disabled_at is None
+
+    def get_allowed_schemes(self) -> list[str]:
+        """Return the schemes of its redirect URIs, but for those that nobody may register."""
+        return [uri.partition(":")[0] for uri in self.redirect_uris.split() if not objection_to(uri)]
 
 
 class Grant(AbstractGrant):
