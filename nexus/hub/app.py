@@ -161,15 +161,15 @@ class Hub:
         request = exchange.request
         authority = await self._cache.token(exchange.secret)
         if authority is None:
-            return replies.invalid_token(request.raw_query)
+            return replies.invalid_token(request.resource)
         exchange.authority = authority
         if refusal := authority.refusal(time.time()):
             await self._read_attempt(exchange)
-            return refusals.refused(authority, refusal, request.raw_query)
+            return refusals.refused(authority, refusal, request.resource)
         view = await self._cache.toolkit(authority.toolkit_id)
         if view is None:
             raise Changed
-        if wrong := refusals.wrong_names(authority, view, accounts, profiles, request.raw_query):
+        if wrong := refusals.wrong_names(authority, view, accounts, profiles, request.resource):
             await self._read_attempt(exchange)
             return wrong
         self._used[authority.kind, authority.token_id] = datetime.now(UTC)
@@ -205,7 +205,7 @@ class Hub:
             exchange.attempt = call.method, protocol.text_of(call.params, "name")
 
     async def _without_credentials(self, request: HubRequest, receive: Receive) -> Reply:
-        return await self._token_in_form(request, receive) or replies.no_credentials(request.raw_query)
+        return await self._token_in_form(request, receive) or replies.no_credentials(request.resource)
 
     async def _token_in_form(self, request: HubRequest, receive: Receive) -> Reply | None:
         """Refuse a form-encoded token, beside a header too (RFC 6750 section 2: one method in a request)."""

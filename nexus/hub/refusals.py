@@ -11,12 +11,12 @@ from tokens.keys import Kind
 from tokens.lookup import Refusal, TokenAuthority
 
 
-def refused(authority: TokenAuthority, refusal: Refusal, raw_query: bytes) -> Reply:
+def refused(authority: TokenAuthority, refusal: Refusal, resource: bytes) -> Reply:
     """Return 401 for what is final, 403 for what can change (RFC 6750 section 3.1)."""
     token = f"The token “{authority.name}” ({authority.masked})"
     if not refusal.is_final:
         message = f"{token} {PAUSES[refusal].format(toolkit=authority.toolkit_alias, account=authority.account_name)}"
-        return _with_reason(replies.insufficient_scope(raw_query, message, {"reason": refusal.value}), refusal)
+        return _with_reason(replies.insufficient_scope(resource, message, {"reason": refusal.value}), refusal)
     since, what = _end(authority, refusal)
     if authority.kind is Kind.ACCESS:
         link = f"{settings.NEXUS_BASE_URL}/tokens/applications/"
@@ -26,7 +26,7 @@ def refused(authority: TokenAuthority, refusal: Refusal, raw_query: bytes) -> Re
         message = f"{token} {what}. Make a new one at {link}"
     data = {"reason": refusal.value, "since": since.isoformat() if since else None, "replace": link}
     at = f" {since:%Y-%m-%dT%H:%M:%SZ}" if since else ""
-    reply = replies.ended_token(raw_query, message, f"The token {ENDS[refusal]}{at}", data)
+    reply = replies.ended_token(resource, message, f"The token {ENDS[refusal]}{at}", data)
     return _with_reason(reply, refusal)
 
 
@@ -66,7 +66,7 @@ def _said(moment: datetime) -> str:
 
 
 def wrong_names(
-    authority: TokenAuthority, view: ToolkitView, accounts: list[str], profiles: list[str], raw_query: bytes
+    authority: TokenAuthority, view: ToolkitView, accounts: list[str], profiles: list[str], resource: bytes
 ) -> Reply | None:
     """Return 403 if the request names another account or toolkit than the token's; absent and foreign read the same."""
     asked = [f"the account “{name[:60]}”" for name in accounts if name.lower() != str(authority.account_id)]
@@ -77,7 +77,7 @@ def wrong_names(
         f"The token “{authority.name}” is for the toolkit “{view.alias}” of the account {authority.account_id}; "
         f"the request names {' and '.join(asked)}. Use the address of that toolkit, or a token for the one named."
     )
-    reply = replies.insufficient_scope(raw_query, message, {"reason": "other_toolkit", "toolkit": view.alias})
+    reply = replies.insufficient_scope(resource, message, {"reason": "other_toolkit", "toolkit": view.alias})
     reply.reason = f"names {' and '.join(asked)}"
     return reply
 

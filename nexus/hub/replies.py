@@ -66,31 +66,29 @@ def bad_credentials(message: str) -> Reply:
     return error(400, INVALID_REQUEST, message, headers=[challenge], refusal="malformed_credentials")
 
 
-def no_credentials(raw_query: bytes) -> Reply:
+def no_credentials(resource: bytes) -> Reply:
     """RFC 6750 section 3.1: no error code for a request without credentials; RFC 9728 section 5.1 for the rest."""
     message = f"Send a token: Authorization: Bearer nxs_… Tokens are made at {install_url()}"
-    return error(401, UNAUTHORIZED, message, headers=[_challenge(*_resource(raw_query))], refusal="no_credentials")
+    return error(401, UNAUTHORIZED, message, headers=[_challenge(*_resource(resource))], refusal="no_credentials")
 
 
-def invalid_token(raw_query: bytes) -> Reply:
+def invalid_token(resource: bytes) -> Reply:
     """The same bytes for every secret that is not real."""
     message = f"This token is not known here. Check that it was copied whole; tokens are made at {install_url()}"
-    challenge = _challenge('error="invalid_token"', 'error_description="The token is not known"', *_resource(raw_query))
+    challenge = _challenge('error="invalid_token"', 'error_description="The token is not known"', *_resource(resource))
     return error(401, UNAUTHORIZED, message, headers=[challenge], refusal="unknown_token")
 
 
-def ended_token(raw_query: bytes, message: str, description: str, data: dict[str, Any]) -> Reply:
+def ended_token(resource: bytes, message: str, description: str, data: dict[str, Any]) -> Reply:
     """Final, for the holder of the real secret: which token, since when, and where to replace it."""
-    challenge = _challenge(
-        'error="invalid_token"', f'error_description="{_quoted(description)}"', *_resource(raw_query)
-    )
+    challenge = _challenge('error="invalid_token"', f'error_description="{_quoted(description)}"', *_resource(resource))
     return error(401, UNAUTHORIZED, message, data=data, headers=[challenge], refusal=str(data["reason"]))
 
 
-def insufficient_scope(raw_query: bytes, message: str, data: dict[str, Any]) -> Reply:
+def insufficient_scope(resource: bytes, message: str, data: dict[str, Any]) -> Reply:
     """Can change: another toolkit is named than the token's, or something is paused."""
     challenge = _challenge(
-        'error="insufficient_scope"', f'error_description="{_quoted(message)}"', *_resource(raw_query)
+        'error="insufficient_scope"', f'error_description="{_quoted(message)}"', *_resource(resource)
     )
     return error(403, FORBIDDEN, message, data=data, headers=[challenge], refusal=str(data["reason"]))
 
@@ -117,10 +115,10 @@ def _challenge(*parts: str) -> tuple[bytes, bytes]:
     return b"www-authenticate", ("Bearer " + ", ".join(parts)).encode("ascii", "replace")
 
 
-def _resource(raw_query: bytes) -> tuple[str, str]:
-    query = raw_query.decode("ascii", "replace")
+def _resource(resource: bytes) -> tuple[str, str]:
+    path, _, query = resource.decode("ascii", "replace").partition("?")
     echoed = f"?{query}" if query and SAFE_IN_QUOTES.issuperset(query) else ""
-    metadata = f"{settings.NEXUS_BASE_URL}/.well-known/oauth-protected-resource/hub/mcp{echoed}"
+    metadata = f"{settings.NEXUS_BASE_URL}/.well-known/oauth-protected-resource{path}{echoed}"
     return f'resource_metadata="{metadata}"', 'scope="mcp"'
 
 

@@ -62,6 +62,12 @@ class HubRequest:
         self.row_id = uuid7()
         self.id = proxies.request_id(self.text(b"x-request-id"), hops) if hops else str(self.row_id)
 
+    @property
+    def resource(self) -> bytes:
+        """Return the address of the hub that the client uses, path and raw query: what its metadata is named by."""
+        path = b"/mcp" if self.path == "/mcp" else b"/hub/mcp"
+        return b"%b?%b" % (path, self.raw_query) if self.raw_query else path
+
     def text(self, name: bytes) -> str:
         return self.headers.get(name, b"").decode("latin-1")
 

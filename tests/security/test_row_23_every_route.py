@@ -46,6 +46,9 @@ TABLE = {
     "token": Door.OPEN,
     "oauth/register": Door.OPEN,
     "register": Door.OPEN,
+    ".well-known/": Door.OPEN,  # what clients read before anybody has signed in
+    "hub/mcp/.well-known/": Door.OPEN,
+    "mcp/.well-known/": Door.OPEN,
 }
 # Within a prefix: what differs from it.
 EXCEPTIONS = {

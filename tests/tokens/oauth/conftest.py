@@ -1,0 +1,1 @@
+from tests.security.conftest import live, live_process  # noqa: F401
