@@ -143,6 +143,7 @@ MIDDLEWARE = [
     "nexus.middleware.client_address",
     "nexus.middleware.request_id",
     "nexus.middleware.request_log",
+    "tokens.oauth.cors.cross_origin",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "nexus.middleware.no_token_in_address",

@@ -1,7 +1,6 @@
 """What is answered before anybody has said who they are: foreign hosts, foreign web pages, preflights."""
 
 from functools import lru_cache
-from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.http.request import split_domain_port, validate_host
@@ -9,13 +8,14 @@ from django.http.request import split_domain_port, validate_host
 from nexus.hub import replies
 from nexus.hub.replies import Reply
 from nexus.hub.request import HubRequest
+from tokens.oauth.cors import trusted_origins
 
 PREFLIGHT = [
     (b"access-control-allow-methods", b"GET, POST, DELETE"),
     (
         b"access-control-allow-headers",
         b"Authorization, Content-Type, Accept, MCP-Protocol-Version, Mcp-Session-Id, Mcp-Method, Mcp-Name, "
-        b"Last-Event-ID",
+        b"Last-Event-ID, x-nexus-account-id, x-nexus-profile-id, x-civic-account-id, x-civic-profile-id",
     ),
     (b"access-control-max-age", b"600"),
 ]
@@ -23,7 +23,7 @@ PREFLIGHT = [
 
 class Door:
     def __init__(self) -> None:
-        self._origins = _own_origins() | set(settings.NEXUS_ALLOWED_ORIGINS)
+        self._origins = trusted_origins()
 
     def answer(self, request: HubRequest) -> Reply | None:
         """Refuse foreign hosts and origins (DNS rebinding), and answer preflights; None for all else."""
@@ -49,12 +49,3 @@ class Door:
 def _is_our_host(host: str) -> bool:
     domain, _ = split_domain_port(host)
     return validate_host(domain, settings.ALLOWED_HOSTS)
-
-
-def _own_origins() -> set[str]:
-    """Return the portal's own origin; on a developer's machine, by each of its names."""
-    base = urlsplit(settings.NEXUS_BASE_URL)
-    if settings.NEXUS_PRODUCTION:
-        return {settings.NEXUS_BASE_URL}
-    port = f":{base.port}" if base.port else ""
-    return {settings.NEXUS_BASE_URL} | {f"http://{host}{port}" for host in ("localhost", "127.0.0.1", "[::1]")}
