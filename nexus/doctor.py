@@ -16,6 +16,7 @@ from kombu.exceptions import OperationalError
 
 from nexus.celery import app
 from nexus.readiness import Finding, State, database, migrations, queue, stdio_host
+from tokens.oauth import documents
 
 WANTED_SPACE = 1 << 30  # bytes
 LEAST_SPACE = 100 << 20
@@ -37,6 +38,7 @@ def findings(now: datetime) -> list[Finding]:
         worker(),
         stdio_host(),
         mail_server(),
+        client_documents(),
     ]
 
 
@@ -113,3 +115,13 @@ def mail_server() -> Finding:
     except (OSError, smtplib.SMTPException) as error:
         return Finding("mail", State.FAIL, f"The server does not take us: {error}. Look at EMAIL_URL.")
     return Finding("mail", State.OK, "the server answers")
+
+
+def client_documents() -> Finding:
+    """Clients that find documents on use nothing else, so they must not be on where none can be read."""
+    if not settings.NEXUS_CLIENT_ID_DOCUMENTS:
+        return Finding("clients", State.OK, "register themselves; client id documents are off")
+    if documents.can_be_read():
+        return Finding("clients", State.OK, "register themselves, or are known by their document")
+    text = "No client's document can be read from here: unknown clients fail. Set NEXUS_CLIENT_ID_DOCUMENTS=0."
+    return Finding("clients", State.WARN, text)

@@ -4,19 +4,28 @@ from datetime import datetime
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connection
-from django.db.models.signals import post_migrate, pre_delete
+from django.db.models.signals import post_migrate, post_save, pre_delete
 from django.dispatch import receiver
+from django.utils import timezone
 
 from profiles.events import Actor
 from profiles.models import Account, Member, Toolkit, User
 from profiles.signals import access_ended, authority_changed, toolkit_deleted
-from tokens.models import Authority, AuthorityChange, Connection, DelegatedToken
+from tokens.models import Application, Authority, AuthorityChange, Connection, DelegatedToken
+from tokens.models.registering import note_registered
 
 
 @receiver(post_migrate)
 def begin_counting(using: str, **kwargs: Any) -> None:
     if using == DEFAULT_DB_ALIAS and Authority._meta.db_table in connection.introspection.table_names():
         Authority.objects.get_or_create(pk=1)
+
+
+@receiver(post_save, sender=Application)
+def note_a_document(instance: Application, created: bool, **kwargs: Any) -> None:
+    """Write that a client became known by its document; django-oauth-toolkit makes these rows."""
+    if created and instance.registration_source == Application.RegistrationSource.CIMD:
+        note_registered(instance, by=Actor.system("client id metadata document"), now=timezone.now())
 
 
 @receiver(authority_changed)

@@ -1,7 +1,8 @@
 """Single requests to authorization servers, through the guarded connector: no redirect is followed."""
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import SplitResult, quote
 
@@ -20,6 +21,7 @@ PATH = "/%:@!$&'()*+,;=~-._"
 class Fetched:
     status: int
     body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)  # names in lower case
 
     def members(self) -> dict[str, Any]:
         """Return the JSON object in the body; raise SignInFailed for anything else."""
@@ -64,7 +66,7 @@ async def _ask(url: str, method: str, head: bytes, body: bytes) -> Fetched:
     try:
         async with asyncio.timeout(TIMEOUT):
             response: Response = await pool.request(_head(url, method, head, "application/json"), body, timeout=TIMEOUT)
-            return Fetched(response.status, await response.read(MAX_BODY))
+            return Fetched(response.status, await response.read(MAX_BODY), response.headers)
     except TimeoutError:
         raise SignInFailed(f"{pool.host} did not answer within {TIMEOUT:.0f} s") from None
     except UpstreamError as error:
