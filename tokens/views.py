@@ -14,7 +14,7 @@ from profiles.models import Toolkit
 from profiles.permissions import Act
 from tokens import expiry
 from tokens.forms import RevokeForm, TokenFilterForm
-from tokens.models import DelegatedToken
+from tokens.models import Connection, DelegatedToken
 
 PAGE_SIZE = 50
 EVENTS_SHOWN = 20
@@ -80,6 +80,8 @@ def _visible(request: HttpRequest, public_id: str) -> DelegatedToken:
 
 @require_safe
 def token(request: HttpRequest, public_id: str) -> HttpResponse:
+    if Connection.objects.visible_to(signed_in(request)).filter(public_id=public_id).exists():
+        return redirect("connection", public_id)  # calls name the connection where they name a token otherwise
     found, now = _visible(request, public_id), timezone.now()
     events = Event.objects.filter(subject_kind="delegatedtoken", subject_id=str(found.pk))[:EVENTS_SHOWN]
     zone = signed_in(request).zone

@@ -8,7 +8,7 @@ from django.urls import get_resolver
 
 pytestmark = pytest.mark.django_db(databases="__all__")
 
-PUBLIC = ("accounts/", "admin/", "api/", "oauth/", "tokens/feed/", ".well-known/")
+PUBLIC = ("accounts/", "admin/", "api/", "oauth/", "authorize", "tokens/feed/", ".well-known/")
 PAGES = [
     "/", "/toolkits/", "/toolkits/new/", "/servers/", "/servers/add/", "/authorizations/", "/settings/", "/guide/",
     "/guide/design/",

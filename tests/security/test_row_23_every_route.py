@@ -33,6 +33,8 @@ TABLE = {
     "servers/<uuid:pk>/": Door.SIGNED_IN,  # the server of the cast is in the catalog, which all may see
     "tokens/": Door.SIGNED_IN,
     "tokens/<": Door.OWN,
+    "tokens/applications/": Door.SIGNED_IN,
+    "tokens/applications/<": Door.OWN,
     "activity/": Door.SIGNED_IN,
     "settings/": Door.SIGNED_IN,
     "guide/": Door.SIGNED_IN,
@@ -49,6 +51,8 @@ TABLE = {
     ".well-known/": Door.OPEN,  # what clients read before anybody has signed in
     "hub/mcp/.well-known/": Door.OPEN,
     "mcp/.well-known/": Door.OPEN,
+    "oauth/authorize": Door.OPEN,  # who is not known to it gets no further than a page that says so
+    "authorize": Door.OPEN,
 }
 # Within a prefix: what differs from it.
 EXCEPTIONS = {

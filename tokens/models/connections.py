@@ -4,7 +4,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from django.db import models, transaction
-from django.db.models import Q
+from django.db.models import Count, OuterRef, Q, Subquery
+from django.db.models.functions import Coalesce
 
 from profiles.events import Action, Actor, Event
 from profiles.models import Account, Toolkit, User
@@ -31,6 +32,16 @@ class ConnectionQuerySet(models.QuerySet["Connection"]):
     def visible_to(self, user: User) -> Self:
         """Return the person's own connections, and all of the accounts where they may revoke."""
         return self.filter(Q(owner=user) | Q(account__in=Account.objects.where(user, Act.SEE_ACTIVITY)))
+
+    def older_than(self, other: "Connection") -> Self:
+        """Return those that come after it in a list."""
+        return self.filter(Q(agreed_at__lt=other.agreed_at) | Q(agreed_at=other.agreed_at, pk__lt=other.pk))
+
+    def with_sessions(self, now: datetime) -> Self:
+        """Add how many sessions live."""
+        living = OAuthSession.objects.filter(connection=OuterRef("pk"), ended_at=None, ends_at__gt=now)
+        counted = living.order_by().values("connection").annotate(number=Count("pk")).values("number")
+        return self.annotate(session_count=Coalesce(Subquery(counted), 0))
 
     def touch(self, used: dict[int, datetime]) -> None:
         """Note when connections (by id) were last used."""
@@ -83,6 +94,7 @@ class Connection(models.Model):
 
     objects: ClassVar[ConnectionManager] = ConnectionManager()
     sessions: "RelatedManager[OAuthSession]"
+    session_count: int  # only after with_sessions()
 
     class Meta:
         ordering = ["-agreed_at", "-id"]

@@ -6,10 +6,11 @@ from oauth2_provider.oauth2_validators import OAuth2Validator
 from oauthlib.common import Request
 
 from tokens.models import Application
+from tokens.oauth.authorizing import AuthorizationMixin
 from tokens.oauth.exchange import TOKEN_EXCHANGE
 
 
-class NexusValidator(OAuth2Validator):
+class NexusValidator(AuthorizationMixin, OAuth2Validator):
     def validate_grant_type(
         self, client_id: str, grant_type: str, client: Application, request: Request, *args: Any, **kwargs: Any
     ) -> bool:
