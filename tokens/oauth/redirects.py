@@ -13,9 +13,28 @@ PLAIN = re.compile(r"[!#-;=?-\[\]^_a-z~|{}]+")  # visible ASCII without quotes, 
 # What runs in the browser, opens a file, or is no place to come back to.
 REFUSED_SCHEMES = frozenset(
     {
-        "about", "blob", "chrome", "content", "data", "file", "filesystem", "ftp", "http", "intent", "jar", "javascript",
-        "mailto", "resource", "sms", "tel", "urn", "vbscript", "view-source", "ws", "wss",
-    }  # fmt: skip
+        "about",
+        "blob",
+        "chrome",
+        "content",
+        "data",
+        "file",
+        "filesystem",
+        "ftp",
+        "http",
+        "intent",
+        "jar",
+        "javascript",
+        "mailto",
+        "resource",
+        "sms",
+        "tel",
+        "urn",
+        "vbscript",
+        "view-source",
+        "ws",
+        "wss",
+    }
 )
 OURS = ("code", "state", "iss", "error")  # parameters that only an answer may have
 

@@ -11,7 +11,14 @@ from profiles.events import Action, Event
 from tests import cast
 from tests.tokens.conftest import browser_of
 from tests.tokens.oauth.authorizing import (
-    CHALLENGE, HUB, LOOPBACK, address_of, allow, answer_in, request_of, resource_of,
+    CHALLENGE,
+    HUB,
+    LOOPBACK,
+    address_of,
+    allow,
+    answer_in,
+    request_of,
+    resource_of,
 )  # fmt: skip
 from tokens.models import Application, Connection, Grant
 from tokens.models.connections import CODE_LIFE
