@@ -1,6 +1,8 @@
 """The browser flow of a client with a loopback address, in a real browser under the real policy."""
 
+import contextlib
 import re
+import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -37,6 +39,7 @@ class Client:
 
     port: int
     answers: "Queue[dict[str, list[str]]]" = field(default_factory=Queue)
+    has_ipv6: bool = False
 
     def address(self, client_id="native", host="127.0.0.1", **changes) -> str:
         sent = {
@@ -47,6 +50,10 @@ class Client:
 
     def answer(self) -> dict[str, str]:
         return {name: values[0] for name, values in self.answers.get(timeout=20).items()}
+
+
+class Server6(ThreadingHTTPServer):
+    address_family = socket.AF_INET6
 
 
 @pytest.fixture
@@ -63,14 +70,19 @@ def client() -> Iterator[Client]:
         def log_message(self, *arguments):
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    known = Client(server.server_address[1])
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
+    servers = [ThreadingHTTPServer(("127.0.0.1", 0), Handler)]
+    known = Client(servers[0].server_address[1])
+    with contextlib.suppress(OSError):  # where there is no IPv6, its test is skipped
+        servers.append(Server6(("::1", known.port), Handler))
+    known.has_ipv6 = len(servers) == 2
+    threads = [threading.Thread(target=server.serve_forever, daemon=True) for server in servers]
+    for thread in threads:
+        thread.start()
     yield known
-    server.shutdown()
-    server.server_close()
-    thread.join(5)
+    for server, thread in zip(servers, threads, strict=True):
+        server.shutdown()
+        server.server_close()
+        thread.join(5)
 
 
 @pytest.fixture(scope="module")
@@ -83,8 +95,10 @@ def complaints(watched, client) -> list[str]:
     return [text for text in watched.complaints if f":{client.port}/" not in text]
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]"])
 def test_from_sign_in_to_the_code(nexus, open_page, client, applications, host):
+    if host == "[::1]" and not client.has_ipv6:
+        pytest.skip("no IPv6 here")
     watched = open_page()
     page = watched.page
     page.goto(client.address(host=host))

@@ -59,6 +59,7 @@ def test_the_way_through_sign_in_leads_back(client, native, alice, work):
     sign_in = client.get(address)["Location"]
     page = text(client.get(sign_in))
     assert "/oauth/authorize?" in page
+    assert "/accounts/signup/?next=/oauth/authorize%3F" in page
     alice.emailaddress_set.create(email=alice.email, verified=True, primary=True)
     answer = client.post("/accounts/login/", {"login": alice.email, "password": cast.PASSWORD, "next": address})
     assert answer["Location"] == address
