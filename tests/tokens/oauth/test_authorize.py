@@ -451,3 +451,10 @@ def test_a_request_has_what_a_client_sends(native):
     assert request_of(native, state=None).keys() == {
         "response_type", "client_id", "redirect_uri", "scope", "code_challenge", "code_challenge_method", "resource",
     }  # fmt: skip
+
+
+def test_whoever_is_somebody_else_signs_out_and_comes_back(as_alice, native, work):
+    address = address_of(native)
+    assert 'form="sign-out"' in text(as_alice.get(address))
+    assert as_alice.post("/accounts/logout/", {"next": address})["Location"] == address
+    assert urlsplit(as_alice.get(address)["Location"]).path == "/accounts/login/"
