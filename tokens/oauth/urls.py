@@ -2,10 +2,10 @@
 
 from django.urls import path
 
+from tokens.oauth.authorize import authorize
 from tokens.oauth.metadata import authorization_server, protected_resource
 from tokens.oauth.registration import register
 from tokens.oauth.resources import PATHS
-from tokens.oauth.authorize import authorize
 from tokens.oauth.token import token
 
 # Clients put the resource's path behind the well-known one (RFC 8414 section 3.1) or before it (OpenID's way).
