@@ -101,6 +101,7 @@ class DelegatedTokenQuerySet(models.QuerySet["DelegatedToken"]):
         """Return living tokens that end within a day and have not been reminded of; never one of a shorter life."""
         return (
             self.living(now)
+            .filter(owner__is_machine=False)
             .filter(expires_at__lte=now + REMIND_BEFORE, issued_at__lt=F("expires_at") - REMIND_BEFORE)
             .filter(Q(reminders=None) | Q(reminders__state="failed"))
             .order_by("expires_at")
