@@ -1,12 +1,14 @@
+from tokens.models.applications import AlreadyRegistered, Application, Registered
 from tokens.models.authority import Authority, AuthorityChange, HubProcess
 from tokens.models.connections import Connection, OAuthSession
 from tokens.models.delegated import AlreadyIssued, DelegatedToken, Issued
-from tokens.models.oauth import AccessToken, Application, DeviceGrant, Grant, IDToken, RefreshToken
+from tokens.models.oauth import AccessToken, DeviceGrant, Grant, IDToken, RefreshToken
 from tokens.models.reminders import Reminder
 
 __all__ = [
     "AccessToken",
     "AlreadyIssued",
+    "AlreadyRegistered",
     "Application",
     "Authority",
     "AuthorityChange",
@@ -19,5 +21,6 @@ __all__ = [
     "Issued",
     "OAuthSession",
     "RefreshToken",
+    "Registered",
     "Reminder",
 ]
