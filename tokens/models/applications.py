@@ -23,7 +23,8 @@ from tokens.models.connections import Connection
 from tokens.models.delegated import DelegatedToken
 
 if TYPE_CHECKING:
-    from tokens.models.connections import ConnectionManager
+    from tokens.models.connections import ConnectionManager, ConnectionQuerySet
+    from tokens.models.delegated import DelegatedTokenQuerySet
 
 CHANGEABLE = ("name", "redirect_uris", "may_exchange")
 
@@ -56,6 +57,12 @@ class ApplicationQuerySet(models.QuerySet["Application"]):
 
 
 class ApplicationManager(models.Manager.from_queryset(ApplicationQuerySet)):  # type: ignore[misc]
+    def exchanged_in(self, account: Account, now: datetime) -> dict[str, int]:
+        """Return how many living tokens for the account's toolkits each application (client id) exchanged last."""
+        living = DelegatedToken.objects.living(now).filter(account=account, exchanges__gt=0).order_by()
+        counted = living.values("actors__0__client_id").annotate(number=Count("pk"))
+        return dict(counted.values_list("actors__0__client_id", "number"))
+
     def register(
         self, account: Account, *, user: User, name: str, redirect_uris: Iterable[str] = (), may_exchange: bool = False,
         is_confidential: bool = True, request_key: uuid.UUID, by: Actor, now: datetime,
@@ -149,6 +156,11 @@ class Application(AbstractApplication):
 
     def is_usable(self, request: Any) -> bool:
         return self.disabled_at is None
+
+    def what_came_of_it(self, now: datetime) -> tuple["ConnectionQuerySet", "DelegatedTokenQuerySet"]:
+        """Return the living connections, and the living tokens that it had a part in exchanging."""
+        connections = Connection.objects.living().filter(application=self)
+        return connections, DelegatedToken.objects.living(now).exchanged_by(self.client_id)
 
     @property
     def is_confidential(self) -> bool:
@@ -248,13 +260,16 @@ class Application(AbstractApplication):
         with transaction.atomic():
             return self._switch(None, by, now)
 
-    def remove(self, *, by: Actor, now: datetime) -> None:
+    def remove(self, *, by: Actor, now: datetime) -> bool:
         """Delete it; connections, sessions and tokens that came of it end, everywhere, before this returns.
+
+        Return False if it was gone already.
 
         Its machine stays as a disabled user without a role, so that tokens and calls keep their owner.
         """
         with transaction.atomic():
-            Application.objects.select_for_update().get(pk=self.pk)
+            if not Application.objects.select_for_update().filter(pk=self.pk).exists():
+                return False
             for connected in self.connections.living().select_related("account", "toolkit", "application"):
                 connected.revoke(by=by, reason="application removed", now=now)
             self._end_exchanged("its application was removed", by, now)
@@ -264,6 +279,7 @@ class Application(AbstractApplication):
                 self.machine.disable(by=by, now=now)
             self._note(Action.APPLICATION_REMOVED, by, now, before=self.described())
             self.delete()
+        return True
 
     def _switch(self, disabled_at: datetime | None, by: Actor, now: datetime) -> bool:
         was_enabled = disabled_at is not None
