@@ -67,7 +67,7 @@ def endpoints(application: Application) -> list[tuple[str, str]]:
         ("Metadata", endpoint("/.well-known/oauth-authorization-server")), ("Token", endpoint("/oauth/token")),
         ("Revocation", endpoint("/oauth/revoke")),
     ]  # fmt: skip
-    return found if application.runs_alone else [("Authorization", endpoint("/oauth/authorize")), *found]
+    return found if application.runs_alone else [*found, ("Authorization", endpoint("/oauth/authorize"))]
 
 
 def of(application: Application, toolkit: Toolkit | None) -> list[Snippet]:
