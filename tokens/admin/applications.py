@@ -1,5 +1,5 @@
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
@@ -23,7 +23,7 @@ Answer = HttpResponse | None
 class EndingAdmin(ReadOnlyAdmin):
     """Rows that staff read and end: an act says first what it hits, and is done at the second press."""
 
-    list_select_related: Any = ()
+    list_select_related: ClassVar[Any] = ()
 
     def end(
         self, request: HttpRequest, queryset: QuerySet[Any], verb: str, warning: str, act: Callable[[Any], bool]
