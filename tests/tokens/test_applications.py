@@ -122,6 +122,10 @@ def test_an_application_on_its_own_gets_a_machine_with_a_role(as_alice, machine_
     usable = lookup.token_with(cast.make_token(application.machine, work).key.digest, keys.Kind.DELEGATED)[1]
     assert usable.may_use
     assert list(application.member.assigned_toolkits.all()) == [work]
+    event = Event.objects.get(subject_kind="application")
+    assert (event.action, event.after["role"], event.after["toolkits"]) == (
+        Action.APPLICATION_REGISTERED, "end_user", ["work"],
+    )  # fmt: skip
 
 
 def test_of_the_other_kind_s_fields_nothing_is_read(as_alice, machine_form):

@@ -91,15 +91,19 @@ class ApplicationManager(models.Manager.from_queryset(ApplicationQuerySet)):  # 
             account=account, user=user, name=name, client_type=Application.CLIENT_CONFIDENTIAL,
             authorization_grant_type=Application.GRANT_CLIENT_CREDENTIALS,
         )  # fmt: skip
+        chosen = list(toolkits) if role is Role.END_USER else []
+        granted = {"role": str(role), "toolkits": sorted(toolkit.alias for toolkit in chosen)}
         with transaction.atomic():
-            registered = self._insert(application, request_key, by, now)
+            registered = self._insert(application, request_key, by, now, **granted)
             member = User.objects.add_machine(account, application.client_id, name, role, by=by, now=now)
             self.filter(pk=application.pk).update(machine=member.user)
             application.machine = member.user
-            application.assign(role, toolkits, by=by, now=now)
+            member.assigned_toolkits.set(chosen)
         return registered
 
-    def _insert(self, application: "Application", request_key: uuid.UUID, by: Actor, now: datetime) -> Registered:
+    def _insert(
+        self, application: "Application", request_key: uuid.UUID, by: Actor, now: datetime, **granted: Any
+    ) -> Registered:
         """Write the row; the client id follows from the request, so that one request makes one application."""
         application.client_id = _client_id(application.user, request_key)
         key = application._new_secret()
@@ -112,7 +116,7 @@ class ApplicationManager(models.Manager.from_queryset(ApplicationQuerySet)):  # 
             raise
         Event.record(
             Action.APPLICATION_REGISTERED, by=by, now=now, account=application.account, subject=application,
-            after=application.described(),
+            after={**application.described(), **granted},
         )  # fmt: skip
         return Registered(application, key if application.is_confidential else None)
 
