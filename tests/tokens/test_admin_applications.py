@@ -61,6 +61,7 @@ def test_staff_read_and_neither_add_change_nor_delete(staff, access, editor, pat
         assert "Editor" in page.content.decode()
         assert editor.client_secret not in page.content.decode()
         assert "nexus_sha256" not in page.content.decode()
+        assert "View on site" not in page.content.decode()
     assert staff.get(f"{path}add/").status_code == 403
     assert staff.post(f"{path}{pk}/change/", {"name": "x"}).status_code == 403
     assert staff.post(f"{path}{pk}/delete/", {"post": "yes"}).status_code == 403
@@ -98,6 +99,7 @@ def test_they_are_found_by_what_is_known_of_them(staff, acme, alice, editor, acc
 def test_disabling_asks_first_then_refuses_what_registered_itself(staff, editor, access):
     page = act(staff, APPLICATIONS, "disable", editor)
     assert "until somebody enables it" in page.content.decode()
+    assert f"Editor ({editor.client_id})" in page.content.decode()
     assert refusal(access[1]) is None
     assert act(staff, APPLICATIONS, "disable", editor, confirmed="1").status_code == 302
     assert refusal(access[1]) is lookup.Refusal.REVOKED

@@ -44,12 +44,16 @@ class EndingAdmin(ReadOnlyAdmin):
         self.message_user(request, text, "success" if done else "warning")
         return None
 
+    def told(self, row: Any) -> str:
+        """Return how the row is named where staff are asked whether it should end."""
+        return str(row)
+
     def _ask(self, request: HttpRequest, rows: list[models.Model], verb: str, warning: str) -> HttpResponse:
         label = verb.partition("_")[0].capitalize()
         context = {
             **self.admin_site.each_context(request), "title": f"{label} {self.opts.verbose_name_plural}",
-            "opts": self.opts, "rows": rows, "verb": verb, "label": label, "warning": warning,
-            "checkbox": ACTION_CHECKBOX_NAME,
+            "opts": self.opts, "rows": [(row.pk, self.told(row)) for row in rows], "verb": verb, "label": label,
+            "warning": warning, "checkbox": ACTION_CHECKBOX_NAME,
         }  # fmt: skip
         return render(request, "admin/tokens/confirm_end.html", context)
 
@@ -74,9 +78,8 @@ class ApplicationStateFilter(admin.SimpleListFilter):
 class ApplicationAdmin(EndingAdmin):
     """All applications, the self-registered ones too. They are added in the portal, or register themselves."""
 
-    list_display = (
-        "name", "client_id", "standing", "kinds", "registration_source", "account", "user", "last_used_at", "created",
-    )  # fmt: skip
+    list_display = ("name", "client_id", "standing", "kinds", "registration_source", "account", "last_used_at")
+    view_on_site = False
     list_select_related = ("user", "account")
     list_filter = (ApplicationStateFilter, "registration_source", "client_type")
     search_fields = ("name", "=client_id", "user__email", "account__name")
@@ -84,12 +87,17 @@ class ApplicationAdmin(EndingAdmin):
     ordering = ("-id",)
     actions = ("disable", "enable", "remove")
     fields = (
-        "standing", "kinds", *every_field(Application, but=("id", "client_secret", "hash_client_secret", "algorithm"))
+        "name", "client_id", "standing", "kinds", "client_type", "authorization_grant_type", "may_exchange",
+        "redirect_uris", "registration_source", "client_uri", "cimd_expires_at", "account", "user", "machine",
+        "secret_last_four", "created", "updated", "last_used_at", "disabled_at",
     )  # fmt: skip
 
     @admin.display(description="state")
     def standing(self, application: Application) -> SafeString:
         return badge("bad", "Disabled") if application.disabled_at else badge("ok", "Enabled")
+
+    def told(self, row: Application) -> str:
+        return f"{row} ({row.client_id})"
 
     @admin.display(description="what it does")
     def kinds(self, application: Application) -> str:
