@@ -272,7 +272,7 @@ EMAIL_SUBJECT_PREFIX = ""
 
 # Sign-in
 AUTH_USER_MODEL = "profiles.User"
-AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+AUTHENTICATION_BACKENDS = ["profiles.adapter.PeopleOnly"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},

@@ -28,7 +28,7 @@ def current_account(request: HttpRequest) -> Account:
 
 def _choose(request: HttpRequest) -> Account | None:
     user = signed_in(request)
-    mine = list(Account.objects.of(user).order_by("created_at"))
+    mine = list(Account.objects.with_role_of(user).order_by("created_at"))
     chosen = request.session.get(SESSION_KEY)
     by_choice = [account for account in mine if str(account.pk) == chosen]
     personal = [account for account in mine if account.personal_of_id == user.pk]

@@ -2,13 +2,23 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.auth_backends import AuthenticationBackend
+from allauth.account.internal.stagekit import clear_login
 from django.conf import settings
 from django.db import transaction
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
 from profiles.events import Action, Actor, Event
 from profiles.models import Account, User
+from profiles.models.people import MACHINE_DOMAIN
+
+
+class PeopleOnly(AuthenticationBackend):
+    """Signs in people, never a machine; a session of one, however it came to be, is nobody's."""
+
+    def user_can_authenticate(self, user: User) -> bool:
+        return not user.is_machine and bool(super().user_can_authenticate(user))
 
 
 class AccountAdapter(DefaultAccountAdapter):
@@ -24,6 +34,18 @@ class AccountAdapter(DefaultAccountAdapter):
             if commit:
                 Account.objects.open_personal(saved)
         return saved
+
+    def pre_login(self, request: HttpRequest, user: User, **kwargs: Any) -> HttpResponse | None:
+        if user.is_machine:
+            clear_login(request)
+            return self.respond_user_inactive(request, user)
+        response: HttpResponse | None = super().pre_login(request, user, **kwargs)
+        return response
+
+    def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
+        """Send no mail to a machine, whoever asks for one on the sign-in pages."""
+        if not email.lower().endswith(f"@{MACHINE_DOMAIN}"):
+            super().send_mail(template_prefix, email, context)
 
     def authentication_failed(self, request: HttpRequest, **credentials: Any) -> None:
         """Note a wrong password of somebody who is known; strangers' guesses are limited, not stored."""

@@ -29,7 +29,7 @@ from profiles.permissions import Role
 class UserAdmin(ConfirmedAdmin):
     form = UserForm
     list_display = ("email", "name", "standing", "is_staff", "last_login", "date_joined")
-    list_filter = ("is_active", "is_staff")
+    list_filter = ("is_active", "is_staff", "is_machine")
     search_fields = ("email", "name")
     search_help_text = "By address or name."
     ordering = ("email",)
@@ -57,7 +57,9 @@ class UserAdmin(ConfirmedAdmin):
 
     @admin.display(description="state", ordering="is_active")
     def standing(self, user: User) -> SafeString:
-        return badge("ok", "Active") if user.is_active else badge("bad", "Disabled")
+        if not user.is_active:
+            return badge("bad", "Disabled")
+        return badge("info", "Machine") if user.is_machine else badge("ok", "Active")
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
         by, now = Actor.from_request(request), timezone.now()

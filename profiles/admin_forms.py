@@ -6,7 +6,7 @@ from django.core.exceptions import ValidationError
 
 from profiles.forms import PLAIN_LINE
 from profiles.models import Member, Server, User
-from profiles.models.people import refuse_ownerless
+from profiles.models.people import refuse_bad_role, refuse_ownerless
 from profiles.models.servers import SLUG, refuse_bad_address, refuse_bad_command
 from profiles.upstream import discovery
 from profiles.upstream.errors import UpstreamError
@@ -40,6 +40,8 @@ class UserForm(forms.ModelForm):  # type: ignore[type-arg]
             for field in ("is_active", "is_staff"):
                 if cleaned.get(field) is False:
                     self.add_error(field, "You cannot take this from yourself. Ask another member of staff.")
+        if self.instance.is_machine and cleaned.get("is_staff"):
+            self.add_error("is_staff", "A machine stands for an application, and is never staff.")
         return cleaned
 
 
@@ -48,7 +50,7 @@ class PersonField(forms.ModelChoiceField):  # type: ignore[type-arg]
 
     def __init__(self) -> None:
         super().__init__(
-            User.objects.all(), to_field_name="email", label="E-mail address",
+            User.objects.filter(is_machine=False), to_field_name="email", label="E-mail address",
             widget=forms.EmailInput(attrs={"class": "vTextField", "placeholder": "name@example.com"}),
             error_messages={"invalid_choice": "Nobody here has this address. Add the user first."},
         )  # fmt: skip
@@ -67,8 +69,17 @@ class MemberForm(forms.ModelForm):  # type: ignore[type-arg]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if self.instance.pk:
+            field = self.fields["user"]
+            assert isinstance(field, PersonField)
+            field.queryset = User.objects.all()  # machines too: they come with their application, and stay there
+            field.disabled = True
             self.initial["user"] = self.instance.user.email
-            self.fields["user"].disabled = True
+
+    def clean_role(self) -> str:
+        role: str = self.cleaned_data["role"]
+        if self.instance.pk:
+            refuse_bad_role(self.instance.user, role)
+        return role
 
 
 class MemberFormSet(forms.BaseInlineFormSet):  # type: ignore[type-arg]

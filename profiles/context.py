@@ -5,6 +5,7 @@ from django.http import Http404, HttpRequest
 
 from profiles.access import current_account
 from profiles.models import Account
+from profiles.permissions import Act, roles_with
 
 THEMES = ("light", "dark")
 THEME_COOKIE = "nexus_theme"
@@ -37,6 +38,7 @@ ACCESS = (
     ("Authorizations", "/authorizations/", "lock"),
     ("Activity", "/activity/", "activity"),
 )
+APPLICATIONS = ("Applications", "/applications/", "apps")  # for who manages them; for others there is no such page
 REST = (("Guide", "/guide/", "book"), ("Settings", "/settings/", "settings"))
 STAFF = (("Admin", "/admin/", "shield-check"), ("Mail", "/settings/mail/", "mail"))
 
@@ -46,8 +48,9 @@ def portal(request: HttpRequest) -> dict[str, Any]:
     theme = request.COOKIES.get(THEME_COOKIE, "")
     shown: dict[str, Any] = {"theme": theme if theme in THEMES else ""}
     if request.user.is_authenticated:
-        shown["account"] = _account(request)
-        shown["navigation"] = navigation(request.path, is_staff=request.user.is_staff)
+        account = shown["account"] = _account(request)
+        manages = account is not None and account.own_role in roles_with(Act.MANAGE_TOOLKITS)
+        shown["navigation"] = navigation(request.path, is_staff=request.user.is_staff, manages=manages)
     return shown
 
 
@@ -58,8 +61,9 @@ def _account(request: HttpRequest) -> Account | None:
         return None
 
 
-def navigation(here: str, *, is_staff: bool) -> list[Section]:
-    parts = [("", MAIN), ("Tools", TOOLS), ("Access", ACCESS), ("Nexus", REST)]
+def navigation(here: str, *, is_staff: bool, manages: bool = False) -> list[Section]:
+    access = (*ACCESS[:2], APPLICATIONS, *ACCESS[2:]) if manages else ACCESS
+    parts = [("", MAIN), ("Tools", TOOLS), ("Access", access), ("Nexus", REST)]
     if is_staff:
         parts.append(("Staff", STAFF))
     longest = max((path for _, items in parts for _, path, _ in items if here.startswith(path)), key=len, default="")

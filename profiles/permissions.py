@@ -37,6 +37,9 @@ TABLE: dict[Act, dict[Role, Reach]] = {
 }  # fmt: skip
 
 
+MACHINE_ROLES = (Role.MEMBER, Role.END_USER)  # nobody confirms who a machine is, so it manages nothing
+
+
 def roles_with(act: Act, reach: Reach = Reach.ALL) -> list[Role]:
     """Return the roles whose reach for the act is exactly this one."""
     return [role for role, has in TABLE[act].items() if has is reach]

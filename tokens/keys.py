@@ -23,10 +23,11 @@ class Kind(StrEnum):
     ACCESS = "nxso"
     REFRESH = "nxsr"
     CALENDAR = "nxsc"
+    CLIENT = "nxsk"  # of an application; its public id is the client id
 
 
-FORM = re.compile(r"(nxs|nxsa|nxso|nxsr|nxsc)_([0-9A-Za-z]{12})_([0-9A-Za-z]{43})([0-9A-Za-z]{6})")
-ANYWHERE = re.compile(r"\b(nxs[aorc]?)_([0-9A-Za-z]{12})_[0-9A-Za-z]{49}\b")
+FORM = re.compile(r"(nxs|nxsa|nxso|nxsr|nxsc|nxsk)_([0-9A-Za-z]{12})_([0-9A-Za-z]{43})([0-9A-Za-z]{6})")
+ANYWHERE = re.compile(r"\b(nxs[aorck]?)_([0-9A-Za-z]{12})_[0-9A-Za-z]{49}\b")
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,5 +24,6 @@ def send_reminders() -> int:
 
 @shared_task(autoretry_for=(OSError,), retry_backoff=30, max_retries=8)
 def mail_revoked(token_id: int, by: str) -> None:
-    if token := DelegatedToken.objects.select_related("owner", "toolkit").filter(pk=token_id).first():
+    owned = DelegatedToken.objects.filter(owner__is_machine=False).select_related("owner", "toolkit")
+    if token := owned.filter(pk=token_id).first():
         emails.revoked(token, by)

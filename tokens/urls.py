@@ -1,6 +1,6 @@
 from django.urls import path
 
-from tokens import views, views_connections, views_install
+from tokens import views, views_applications, views_connections, views_install
 
 urlpatterns = [
     path("install/", views_install.install, name="install"),
@@ -17,4 +17,12 @@ urlpatterns = [
     ),
     path("tokens/<slug:public_id>/", views.token, name="token"),
     path("tokens/<slug:public_id>/revoke/", views.revoke, name="token_revoke"),
+    path("applications/", views_applications.applications, name="applications"),
+    path("applications/new/", views_applications.application_register, name="application_register"),
+    path("applications/<slug:client_id>/", views_applications.application, name="application"),
+    path("applications/<slug:client_id>/edit/", views_applications.application_edit, name="application_edit"),
+    path("applications/<slug:client_id>/secret/", views_applications.application_secret, name="application_secret"),
+    path("applications/<slug:client_id>/disable/", views_applications.application_disable, name="application_disable"),
+    path("applications/<slug:client_id>/enable/", views_applications.application_enable, name="application_enable"),
+    path("applications/<slug:client_id>/remove/", views_applications.application_remove, name="application_remove"),
 ]

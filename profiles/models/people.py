@@ -7,15 +7,19 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from django.contrib.auth.models import AbstractUser, BaseUserManager
 from django.core.exceptions import ValidationError
 from django.db import models, transaction
+from django.db.models import F
 from django.db.models.functions import Lower
 from django.utils import timezone
 
 from profiles.events import Action, Actor, Event
-from profiles.permissions import Act, Role, roles_with
+from profiles.permissions import MACHINE_ROLES, Act, Role, roles_with
 from profiles.signals import access_ended, authority_changed
 
 if TYPE_CHECKING:
     from django.db.models.fields.related_descriptors import RelatedManager
+
+
+MACHINE_DOMAIN = "machine.invalid"
 
 
 def validate_time_zone(value: str) -> None:
@@ -41,6 +45,22 @@ class UserManager(BaseUserManager["User"]):
             self._open(user)
             Event.record(Action.USER_ADDED, by=by, now=now, subject=user, after={"is_staff": user.is_staff})
 
+    def add_machine(
+        self, account: "Account", client_id: str, name: str, role: Role, *, by: Actor, now: datetime
+    ) -> "Member":
+        """Make the user that an application acts as when no person stands behind it, as a member of the account.
+
+        It has no personal account, no password and an address that no mail reaches (RFC 2606).
+        """
+        machine = self.model(email=f"machine-{client_id}@{MACHINE_DOMAIN}".lower(), name=name, is_machine=True)
+        machine.set_unusable_password()
+        with transaction.atomic():
+            machine.save(using=self._db, force_insert=True)
+            Event.record(
+                Action.USER_ADDED, by=by, now=now, account=account, subject=machine, after={"is_machine": True}
+            )
+            return account.add_member(machine, role, by=by, now=now)
+
     def _open(self, user: "User") -> None:
         with transaction.atomic():
             user.save(using=self._db)
@@ -54,7 +74,7 @@ class UserManager(BaseUserManager["User"]):
 
 
 class User(AbstractUser):
-    """A person, known by e-mail address."""
+    """A person, known by e-mail address; or a machine, which stands for an application and never signs in."""
 
     username = None  # type: ignore[assignment]
     first_name = None  # type: ignore[assignment]
@@ -76,7 +96,7 @@ class User(AbstractUser):
         constraints = [models.UniqueConstraint(Lower("email"), name="user_email_unique_in_any_case")]
 
     def __str__(self) -> str:
-        return self.email
+        return f"{self.name} (machine)" if self.is_machine else self.email
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Save, and tell the hubs when this person may no longer do anything."""
@@ -86,6 +106,11 @@ class User(AbstractUser):
             if was_active and not self.is_active:
                 access_ended.send(User, user=self, account=None, by=Actor.system("user saved"), now=timezone.now())
                 authority_changed.send(User, scope="owner", subject=str(self.pk))
+
+    def set_password(self, raw_password: str | None) -> None:
+        if self.is_machine and raw_password is not None:
+            raise ValidationError("A machine has no password: its application has a secret instead.")
+        super().set_password(raw_password)
 
     def disable(self, *, by: Actor, now: datetime) -> bool:
         """Stop this person and end their tokens for good, at the next request; return False if it was so already."""
@@ -135,6 +160,10 @@ class AccountQuerySet(models.QuerySet["Account"]):
     def of(self, user: User) -> Self:
         return self.filter(members__user=user)
 
+    def with_role_of(self, user: User) -> Self:
+        """Return the person's accounts, each with their role there, `own_role`."""
+        return self.of(user).annotate(own_role=F("members__role"))
+
     def where(self, user: User, act: Act) -> Self:
         """Return the accounts in which the person may do the act to everything there."""
         return self.filter(members__user=user, members__role__in=roles_with(act))
@@ -167,6 +196,7 @@ class Account(models.Model):
 
     objects: ClassVar[AccountManager] = AccountManager()
     members: "RelatedManager[Member]"
+    own_role: str  # only after with_role_of()
 
     def __str__(self) -> str:
         return self.name
@@ -180,6 +210,7 @@ class Account(models.Model):
         return self.role_of(user) in roles_with(act)
 
     def add_member(self, user: User, role: Role, *, by: Actor, now: datetime) -> "Member":
+        refuse_bad_role(user, role)
         with transaction.atomic():
             member = self.members.create(user=user, role=role)
             member._note(Action.MEMBER_ADDED, by, now, after={"role": str(role)})
@@ -190,6 +221,12 @@ def refuse_ownerless(roles: Collection[str]) -> None:
     """Raise ValidationError if nobody among the members would own the account."""
     if Role.OWNER not in roles:
         raise ValidationError("An account needs an owner. Make somebody the owner first.")
+
+
+def refuse_bad_role(user: User, role: str) -> None:
+    """Raise ValidationError for a role that this user may not have."""
+    if user.is_machine and role not in MACHINE_ROLES:
+        raise ValidationError("A machine manages nothing: make it a member or an end user.")
 
 
 class Member(models.Model):
@@ -208,6 +245,7 @@ class Member(models.Model):
 
     def change_role(self, role: Role, *, by: Actor, now: datetime) -> bool:
         """Give another role, which holds from the next call on; return False if it is the one they have."""
+        refuse_bad_role(self.user, role)
         with transaction.atomic():
             before = Member.objects.select_for_update().get(pk=self.pk).role
             if before == role:

@@ -3,6 +3,7 @@ import secrets
 from datetime import datetime, timedelta
 from typing import ClassVar
 
+from django.core.exceptions import ValidationError
 from django.db import models, transaction
 
 from profiles.events import Action, Actor, Event
@@ -18,6 +19,8 @@ def digest(secret: str) -> str:
 class SignInLinkManager(models.Manager["SignInLink"]):
     def make(self, user: User, *, by: Actor, now: datetime) -> str:
         """Return the secret of a link that signs this person in once, within an hour; only its digest is kept."""
+        if user.is_machine:
+            raise ValidationError(f"{user} stands for an application, and never signs in.")
         secret = secrets.token_urlsafe(32)
         with transaction.atomic():
             self.create(user=user, digest=digest(secret), expires_at=now + LIFETIME)
@@ -25,9 +28,8 @@ class SignInLinkManager(models.Manager["SignInLink"]):
         return secret
 
     def good(self, secret: str, *, now: datetime) -> "SignInLink | None":
-        return self.filter(
-            digest=digest(secret), used_at=None, expires_at__gt=now, user__is_active=True
-        ).select_related("user").first()  # fmt: skip
+        good = self.filter(used_at=None, expires_at__gt=now, user__is_active=True, user__is_machine=False)
+        return good.filter(digest=digest(secret)).select_related("user").first()
 
 
 class SignInLink(models.Model):

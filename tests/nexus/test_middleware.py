@@ -55,7 +55,7 @@ def test_a_foreign_host_header_is_refused(client):
 @pytest.mark.django_db
 def test_pages_of_a_signed_in_person_stay_out_of_caches(client, alice):
     assert "Cache-Control" not in client.get("/nowhere/")
-    client.force_login(alice, backend="allauth.account.auth_backends.AuthenticationBackend")
+    client.force_login(alice)
     assert client.get("/nowhere/")["Cache-Control"] == "no-store"
 
 
@@ -79,7 +79,7 @@ def test_the_request_log_has_no_query_and_no_one_time_secret(client, logged):
 
 @pytest.mark.django_db
 def test_a_database_that_is_down_is_503_and_says_that_nothing_was_changed(client, alice):
-    client.force_login(alice, backend="allauth.account.auth_backends.AuthenticationBackend")
+    client.force_login(alice)
     client.raise_request_exception = False
 
     def refuse(execute, sql, params, many, context):

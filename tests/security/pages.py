@@ -30,6 +30,12 @@ def install(client, toolkit, name="n8n", **fields):
     return client.post("/install/", data)
 
 
+def register(client, **fields):
+    """Press Register, with the least that the form needs."""
+    data = {"name": "Desk", "kind": "people", "exchanges": "on", "request_key": str(uuid.uuid4())} | fields
+    return client.post("/applications/new/", data)
+
+
 def routes(resolver=None, prefix="") -> list[tuple[str, URLPattern]]:
     """Return every pattern of the real URL configuration with its whole path, the admin's as one."""
     found = []

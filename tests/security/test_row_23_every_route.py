@@ -35,6 +35,8 @@ TABLE = {
     "tokens/<": Door.OWN,
     "tokens/applications/": Door.SIGNED_IN,
     "tokens/applications/<": Door.OWN,
+    "applications/": Door.SIGNED_IN,  # of the account in which they manage; a stranger's is their own
+    "applications/<": Door.OWN,
     "activity/": Door.SIGNED_IN,
     "settings/": Door.SIGNED_IN,
     "guide/": Door.SIGNED_IN,
@@ -80,7 +82,11 @@ def addresses(acme, alice, work):
     authorization = Authorization.objects.connect(
         server, acme, alice, Grant("s3cret"), by=cast.OPERATOR, now=timezone.now()
     )
-    names = {"public_id": token.public_id, "pk": work.pk, "server_pk": server.pk, "uuid": uuid.uuid4()}
+    application = cast.make_application(acme, "Desk of Acme", client_id="Desk01234567")
+    names = {
+        "public_id": token.public_id, "pk": work.pk, "server_pk": server.pk, "uuid": uuid.uuid4(),
+        "client_id": application.client_id,
+    }  # fmt: skip
     found = []
     keys = {"servers/": server.pk, "authorizations/connect/": server.pk, "authorizations/<": authorization.pk}
     for path, _ in routes():
@@ -139,7 +145,13 @@ def test_a_stranger_sees_nothing_of_others_and_no_staff_page(addresses, charlie)
 
 def test_a_member_who_is_not_staff_does_not_enter_the_admin(addresses, alice, bob):
     for person in (alice, bob):
-        for path in ("/admin/", "/admin/tokens/delegatedtoken/", "/admin/profiles/user/", "/settings/mail/"):
+        for path in (
+            "/admin/",
+            "/admin/tokens/delegatedtoken/",
+            "/admin/tokens/application/",
+            "/admin/profiles/user/",
+            "/settings/mail/",
+        ):
             assert browser(person).get(path).status_code in (302, 403, 404), path
 
 

@@ -9,18 +9,22 @@ from django.contrib.sessions.models import Session
 from tests import cast
 from tests.security.conftest import EVERYTHING
 from tests.security.pages import browser, filled_in, install, routes
-from tokens.models import DelegatedToken
+from tokens.models import Application, DelegatedToken
 
 pytestmark = [EVERYTHING, pytest.mark.sqlite]
 
 
 @pytest.fixture
-def token(alice, work):
+def token(alice, acme, work):
+    cast.make_application(acme, "Desk", client_id="Desk01234567", client_type="confidential", may_exchange=True)
     return cast.make_token(alice, work).token
 
 
 def posting_addresses(token, work):
-    names = {"public_id": token.public_id, "pk": work.pk, "server_pk": work.servers.get().pk, "uuid": uuid.uuid4()}
+    names = {
+        "public_id": token.public_id, "pk": work.pk, "server_pk": work.servers.get().pk, "uuid": uuid.uuid4(),
+        "client_id": Application.objects.get().client_id,
+    }  # fmt: skip
     return [filled_in(path, names) for path, _ in routes()]
 
 
@@ -29,7 +33,7 @@ def test_no_address_takes_a_post_without_the_csrf_token(alice, work, token):
     for path in posting_addresses(token, work):
         for extra in ({}, {"HTTP_ORIGIN": "https://evil.example"}, {"HTTP_ORIGIN": "null"}):
             answer = client.post(path, {"reason": "leaked"}, **extra)
-            assert answer.status_code in (401, 403, 404, 405), (path, extra, answer.status_code)
+            assert answer.status_code in (401, 403, 404, 405, 415), (path, extra, answer.status_code)
     assert Session.objects.count() == 1  # not even signed out
     token.refresh_from_db()
     assert token.revoked_at is None
@@ -82,6 +86,7 @@ def test_looking_at_pages_changes_nothing(alice, work, token):
     token.refresh_from_db()
     assert token.revoked_at is None
     assert DelegatedToken.objects.count() == 1
+    assert Application.objects.filter(disabled_at=None, may_exchange=True).count() == 1
     client.get("/accounts/logout/")
     assert client.get("/tokens/").status_code == 200
     work.refresh_from_db()
@@ -95,6 +100,18 @@ def test_the_session_cookie_opens_neither_the_hub_nor_the_token_s_own_state(scen
         assert scene.live.call(None, url=path, headers=cookie).status_code == 401
     assert scene.live.request("GET", "/hub/token/verify", headers=cookie).status_code == 401
     assert scene.upstream.calls == []
+
+
+def test_registering_and_new_secrets_need_a_confirmation_of_the_last_ten_minutes(alice, acme, token):
+    client = browser(alice, confirmed_ago=601)
+    client.post("/settings/account/", {"account": str(acme.pk)})
+    data = {"name": "x", "kind": "people", "exchanges": "on", "request_key": str(uuid.uuid4())}
+    stored = Application.objects.get().client_secret
+    for path in ("new/", "Desk01234567/secret/", "Desk01234567/enable/"):
+        answer = client.post(f"/applications/{path}", data | {"replaces": ""})
+        assert answer.status_code == 303, path
+        assert answer["Location"].startswith("/accounts/confirm/"), path
+    assert Application.objects.get().client_secret == stored
 
 
 def test_installing_needs_a_confirmation_of_the_last_ten_minutes(alice, work):

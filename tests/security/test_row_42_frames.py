@@ -6,7 +6,7 @@ import uuid
 import pytest
 
 from tests import cast
-from tests.security.pages import browser, filled_in, install, routes
+from tests.security.pages import browser, filled_in, install, register, routes
 
 pytestmark = [pytest.mark.django_db(databases="__all__"), pytest.mark.sqlite]
 LOADS = re.compile(
@@ -17,7 +17,11 @@ LOADS = re.compile(
 @pytest.fixture
 def pages(alice, work, admin_user):
     token = cast.make_token(alice, work).token
-    names = {"public_id": token.public_id, "pk": work.pk, "server_pk": work.servers.get().pk, "uuid": uuid.uuid4()}
+    application = cast.make_application(alice.personal_account, client_type="confidential", client_id="Desk01234567")
+    names = {
+        "public_id": token.public_id, "pk": work.pk, "server_pk": work.servers.get().pk, "uuid": uuid.uuid4(),
+        "client_id": application.client_id,
+    }  # fmt: skip
     alice.is_staff = True
     alice.save(update_fields=["is_staff"])
     staff, stranger = browser(admin_user), browser()
@@ -27,6 +31,7 @@ def pages(alice, work, admin_user):
         clients = [browser(alice), stranger, staff]
         answers += [(address, client.get(address)) for client in clients]
     answers += [("install", install(browser(alice), work, name="second")), ("404", stranger.get("/nothing/here/"))]
+    answers.append(("registered", register(browser(alice))))
     answers.append(("csrf", browser(alice, enforce_csrf_checks=True).post("/tokens/")))
     answers.append(("admin", staff.get("/admin/tokens/delegatedtoken/")))
     return [(path, answer) for path, answer in answers if answer.get("Content-Type", "").startswith("text/html")]

@@ -5,9 +5,9 @@ from django.contrib.sessions.models import Session
 from django.core.cache import cache
 
 from profiles.events import Event
-from tests.security.pages import browser, install
+from tests.security.pages import browser, install, register
 from tokens import keys
-from tokens.models import DelegatedToken
+from tokens.models import Application, DelegatedToken
 
 pytestmark = [pytest.mark.django_db(databases="__all__"), pytest.mark.sqlite]
 
@@ -69,3 +69,20 @@ def test_a_link_preview_neither_consumes_nor_issues(alice, work):
             client.get(path, HTTP_USER_AGENT=agent, HTTP_SEC_PURPOSE=purpose)
             client.head(path)
     assert not DelegatedToken.objects.exists()
+
+
+def test_the_secret_of_an_application_is_shown_in_one_answer_and_kept_nowhere(alice):
+    client, key = browser(alice), "0b0f7e2c-7f57-4f5c-9f6e-000000000002"
+    answer = register(client, request_key=key)
+    secret = secret_in(answer)
+    assert "no-store" in answer["Cache-Control"]
+    page, headers = answer.content.decode(), str(answer.headers)
+    assert secret not in headers + "".join(part.partition("-->")[0] for part in page.split("<!--")[1:])
+    application = Application.objects.get()
+    home = f"/applications/{application.client_id}/"
+    assert not keys.ANYWHERE.search(register(client, request_key=key).content.decode())
+    shown = [client.get(path).content.decode() for path in ("/applications/", home, f"{home}edit/", f"{home}secret/")]
+    stored = [str(session.get_decoded()) for session in Session.objects.all()]
+    stored += [str(vars(event)) for event in Event.objects.all()] + [str(Application.objects.values().get())]
+    stored += [str(getattr(cache, "_cache", "")), str(client.cookies)]
+    assert not any(secret[18:40] in text for text in shown + stored)

@@ -1,13 +1,15 @@
+from tokens.models.applications import AlreadyRegistered, Application, Registered
 from tokens.models.authority import Authority, AuthorityChange, HubProcess
 from tokens.models.connections import Connection, OAuthSession
 from tokens.models.delegated import AlreadyIssued, DelegatedToken, Issued
-from tokens.models.oauth import AccessToken, Application, DeviceGrant, Grant, IDToken, RefreshToken
+from tokens.models.oauth import AccessToken, DeviceGrant, Grant, IDToken, RefreshToken
 from tokens.models.policies import Policy, Rules
 from tokens.models.reminders import Reminder
 
 __all__ = [
     "AccessToken",
     "AlreadyIssued",
+    "AlreadyRegistered",
     "Application",
     "Authority",
     "AuthorityChange",
@@ -21,6 +23,7 @@ __all__ = [
     "OAuthSession",
     "Policy",
     "RefreshToken",
+    "Registered",
     "Reminder",
     "Rules",
 ]

@@ -16,8 +16,8 @@ from tokens.models.authority import Authority, AuthorityChange
 if TYPE_CHECKING:
     from django.db.models.fields.related_descriptors import RelatedManager
 
+    from tokens.models.applications import Application
     from tokens.models.delegated import DelegatedTokenManager
-    from tokens.models.oauth import Application
 
 SESSION_LIFE = timedelta(days=30)  # from sign-in to the absolute end, however often it is refreshed
 REFRESH_LIFE = timedelta(days=14)  # a session that is not refreshed for so long ends

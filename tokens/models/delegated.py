@@ -1,7 +1,9 @@
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import reduce
 from itertools import chain, count
+from operator import or_
 from typing import ClassVar, Self
 
 from celery import current_app
@@ -92,6 +94,11 @@ class DelegatedTokenQuerySet(models.QuerySet["DelegatedToken"]):
         candidates = chain([wanted], (f"{wanted[:70]} {number}" for number in count(2)))
         return next(name for name in candidates if name.lower() not in taken)
 
+    def exchanged_by(self, client_id: str) -> Self:
+        """Return the tokens that this application had a part in exchanging, whoever came after it."""
+        named = (Q(**{f"actors__{index}__client_id": client_id}) for index in range(MAX_EXCHANGES))
+        return self.filter(exchanges__gt=0).filter(reduce(or_, named))
+
     def visible_to(self, user: User) -> Self:
         """Return the person's own tokens, and all of the accounts where they may revoke."""
         everything = Account.objects.where(user, Act.SEE_ACTIVITY)
@@ -101,6 +108,7 @@ class DelegatedTokenQuerySet(models.QuerySet["DelegatedToken"]):
         """Return living tokens that end within a day and have not been reminded of; never one of a shorter life."""
         return (
             self.living(now)
+            .filter(owner__is_machine=False)
             .filter(expires_at__lte=now + REMIND_BEFORE, issued_at__lt=F("expires_at") - REMIND_BEFORE)
             .filter(Q(reminders=None) | Q(reminders__state="failed"))
             .order_by("expires_at")
@@ -395,7 +403,8 @@ class DelegatedToken(models.Model):
             for narrowed in self.narrowed.living(now).select_related("account"):
                 narrowed.revoke(by=by, reason=self.Reason.PARENT, now=now)
             Authority.objects.advance(AuthorityChange.Scope.TOKEN, [self.pk])
-            if by.kind != ActorKind.USER or by.id != str(self.owner_id):
+            is_own = by.kind == ActorKind.USER and by.id == str(self.owner_id)
+            if not is_own and reason != self.Reason.PARENT:  # of what it came of, they are told already
                 transaction.on_commit(lambda: self._tell_owner(by.label), robust=True)
         return True
 

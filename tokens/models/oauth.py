@@ -1,23 +1,21 @@
-"""The six models of django-oauth-toolkit, swapped here so that no table has a column for a usable secret."""
+"""The models of django-oauth-toolkit, swapped here so that no table has a column for a usable secret.
+
+The sixth, Application, has a file of its own.
+"""
 
 import hashlib
-from typing import Any, ClassVar
+from typing import Any
 
 from django.db import models
-from django.db.models import Q
 from oauth2_provider.models import (
     AbstractAccessToken,
-    AbstractApplication,
     AbstractDeviceGrant,
     AbstractGrant,
     AbstractIDToken,
     AbstractRefreshToken,
 )
 
-from profiles.models import Account, User
 from tokens.models.connections import Connection, OAuthSession
-from tokens.models.registering import ApplicationManager
-from tokens.oauth.client_metadata import objection_to
 
 
 class DigestField(models.CharField):  # type: ignore[type-arg]
@@ -44,44 +42,6 @@ class HashedOnly:
     def token(self, raw: str) -> None:
         if raw:
             self._raw_token = raw
-
-
-class Application(AbstractApplication):
-    """An OAuth client: made in the portal for an account, or registered by itself (RFC 7591, or by its document).
-
-    `user` is who made it. One of client credentials acts as a user of its own, its machine.
-    """
-
-    account = models.ForeignKey(Account, null=True, blank=True, on_delete=models.CASCADE, related_name="applications")
-    may_exchange = models.BooleanField("token exchange", default=False, help_text="May exchange tokens (RFC 8693).")
-    machine = models.OneToOneField(User, null=True, blank=True, on_delete=models.CASCADE, related_name="application")
-    client_uri = models.URLField(max_length=300, blank=True)
-    secret_last_four = models.CharField(max_length=4, blank=True, editable=False)
-    last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
-    disabled_at = models.DateTimeField(null=True, blank=True, editable=False)
-
-    objects: ClassVar[ApplicationManager] = ApplicationManager()
-
-    class Meta(AbstractApplication.Meta):
-        constraints = [
-            models.CheckConstraint(condition=Q(hash_client_secret=True), name="application_secret_is_hashed"),
-            models.CheckConstraint(
-                condition=Q(registration_source="manual", account__isnull=False)
-                | (~Q(registration_source="manual") & Q(account=None, machine=None, may_exchange=False)),
-                name="application_of_an_account_is_made_by_hand",
-            ),
-            models.CheckConstraint(
-                condition=Q(machine=None) | Q(authorization_grant_type="client-credentials"),
-                name="application_machine_uses_client_credentials",
-            ),
-        ]
-
-    def is_usable(self, request: Any) -> bool:
-        return self.disabled_at is None
-
-    def get_allowed_schemes(self) -> list[str]:
-        """Return the schemes of its redirect URIs, but for those that nobody may register."""
-        return [uri.partition(":")[0] for uri in self.redirect_uris.split() if not objection_to(uri)]
 
 
 class Grant(AbstractGrant):

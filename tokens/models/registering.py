@@ -11,7 +11,7 @@ from profiles.events import Action, Actor, Event
 from tokens.models.connections import Connection
 
 if TYPE_CHECKING:
-    from tokens.models.oauth import Application
+    from tokens.models.applications import Application
     from tokens.oauth.client_metadata import ClientMetadata
 
 MOST_UNCONNECTED = 10_000  # registered by strangers; what is above has to wait until the sweep has made room
@@ -20,7 +20,7 @@ UNUSED_LIFE = timedelta(days=90)
 AT_ONCE = 500  # rows of a sweep's transaction
 
 
-class ApplicationQuerySet(models.QuerySet["Application"]):
+class SelfRegistered(models.QuerySet["Application"]):
     def self_registered(self) -> Self:
         return self.exclude(registration_source="manual")
 
@@ -44,14 +44,14 @@ class ApplicationQuerySet(models.QuerySet["Application"]):
             removed += of_each.get(self.model._meta.label, 0)
         return removed
 
-
-class ApplicationManager(models.Manager.from_queryset(ApplicationQuerySet)):  # type: ignore[misc]
     def has_room(self) -> bool:
         """Return False where strangers have registered as many as are kept without anybody's consent."""
         unconnected = self.self_registered().never_connected()
         return len(unconnected.values_list("pk", flat=True)[:MOST_UNCONNECTED]) < MOST_UNCONNECTED
 
-    def register(self, metadata: "ClientMetadata", *, by: Actor, now: datetime) -> tuple["Application", str]:
+
+class SelfRegistration(models.Manager["Application"]):
+    def register_by_itself(self, metadata: "ClientMetadata", *, by: Actor, now: datetime) -> tuple["Application", str]:
         """Register a client by itself; return it with its secret, which nobody can read again, "" if it is public."""
         secret = "" if metadata.is_public else secrets.token_urlsafe(36)
         application = self.model(

@@ -3,31 +3,18 @@
 All of it is a stranger's word. Nothing that it names is fetched.
 """
 
-import re
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
 
 from profiles.visible import UNSEEN
+from tokens.oauth.redirects import PLAIN, objection_to
 
 GRANT_TYPES = ("authorization_code", "refresh_token")  # what whoever registers by itself may have, both or none
 BY_HAND = ("client_credentials", "urn:ietf:params:oauth:grant-type:token-exchange")
 AUTH_METHODS = ("none", "client_secret_basic", "client_secret_post")
 MAX_NAME = 100  # characters
 MAX_REDIRECT_URIS = 10
-MAX_REDIRECT_URI = 2000  # characters
 MAX_CLIENT_URI = 300
-
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
-PLAIN = re.compile(r"[!#-;=?-\[\]^_a-z~|{}]+")  # visible ASCII without quotes, <, >, \ and `, which browsers mend
-HOST = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]*[a-z0-9])?|\[[0-9a-f:.]+\]")
-REVERSE_DOMAIN = re.compile(r"[a-z][a-z0-9-]*(?:\.[a-z0-9][a-z0-9-]*)+")  # RFC 8252 section 7.1
-# Schemes of clients in use that are no reversed domain. Any other is refused: it may run what it is given.
-KNOWN_SCHEMES = frozenset(
-    {"claude", "cursor", "cursor-nightly", "kiro", "lmstudio", "raycast", "trae", "vscode", "vscode-insiders"}
-    | {"vscodium", "warp", "windsurf", "windsurf-next", "zed"}
-)
-OURS = frozenset(("code", "state", "iss", "error"))  # parameters that only an answer may have
 
 
 class InvalidMetadata(Exception):
@@ -88,47 +75,6 @@ def _redirect_uris(said: dict[str, Any]) -> tuple[str, ...]:
             shown = uri[:100] if PLAIN.fullmatch(uri) else "one of them"
             raise InvalidMetadata(f"redirect_uris: {shown} {objection}.", "invalid_redirect_uri")
     return uris
-
-
-def objection_to(uri: str) -> str:
-    """Return what is wrong with it as a redirect URI (RFC 9700 section 4.1, RFC 8252 section 7), or ""."""
-    if len(uri) > MAX_REDIRECT_URI:
-        return f"is longer than {MAX_REDIRECT_URI} characters"
-    if not PLAIN.fullmatch(uri):
-        return "has characters that must be percent-encoded"
-    if "#" in uri:
-        return "has a fragment"
-    if "*" in uri:
-        return "has a wildcard: name each address in full"
-    try:
-        parts = urlsplit(uri)
-        named = {name for name, _ in parse_qsl(parts.query, keep_blank_values=True, max_num_fields=100)}
-        port = parts.port
-    except ValueError:
-        return "is not an address"
-    if "@" in parts.netloc:
-        return "carries a user name"
-    if named & OURS:
-        return "has a parameter that only the answer may have"
-    if parts.scheme in ("http", "https"):
-        return _objection_to_site(parts.scheme, parts.hostname or "", parts.netloc, port)
-    return _objection_to_scheme(uri, parts.scheme)
-
-
-def _objection_to_site(scheme: str, host: str, netloc: str, port: int | None) -> str:
-    if not HOST.fullmatch(f"[{host}]" if ":" in host else host) or netloc.endswith(":") or port == 0:
-        return "names no host"
-    if scheme == "http" and host not in LOOPBACK:
-        return "is http: use https, or http with 127.0.0.1, [::1] or localhost"
-    return ""
-
-
-def _objection_to_scheme(uri: str, scheme: str) -> str:
-    if not uri.startswith(f"{scheme}:/"):  # in lower case, and a place within it
-        return "is not an address"
-    if scheme in KNOWN_SCHEMES or REVERSE_DOMAIN.fullmatch(scheme):
-        return ""
-    return "has a scheme that is not taken: use a reversed domain of yours, as in com.example.app:/callback"
 
 
 def _auth_method(said: dict[str, Any], redirect_uris: tuple[str, ...]) -> str:

@@ -1,42 +1,25 @@
-"""Redirect URIs of clients: which one may be used, and what a person should know of where it leads."""
+"""Redirect URIs: which may be registered and used, and what a person should know of where one leads."""
 
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
 
+from django.core.exceptions import ValidationError
+
+MAX_LENGTH = 2000  # characters
 LOOPBACK = re.compile(r"http://(127\.0\.0\.1|\[::1\]|localhost)(?::(\d{1,5}))?((?:[/?].*)?)")
-HOST = re.compile(r"(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?")
-SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")
+LOOPBACK_HOSTS = ("127.0.0.1", "::1", "localhost")
 PLAIN = re.compile(r"[!#-;=?-\[\]^_a-z~|{}]+")  # visible ASCII without quotes, <, >, \ and `, which browsers mend
-# What runs in the browser, opens a file, or is no place to come back to.
-REFUSED_SCHEMES = frozenset(
-    {
-        "about",
-        "blob",
-        "chrome",
-        "content",
-        "data",
-        "file",
-        "filesystem",
-        "ftp",
-        "http",
-        "intent",
-        "jar",
-        "javascript",
-        "mailto",
-        "resource",
-        "sms",
-        "tel",
-        "urn",
-        "vbscript",
-        "view-source",
-        "ws",
-        "wss",
-    }
+HOST = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]*[a-z0-9])?|\[[0-9a-f:.]+\]")
+REVERSE_DOMAIN = re.compile(r"[a-z][a-z0-9-]*(?:\.[a-z0-9][a-z0-9-]*)+")  # RFC 8252 section 7.1
+# Schemes of clients in use that are no reversed domain. Any other is refused: it may run what it is given.
+KNOWN_SCHEMES = frozenset(
+    {"claude", "cursor", "cursor-nightly", "kiro", "lmstudio", "raycast", "trae", "vscode", "vscode-insiders"}
+    | {"vscodium", "warp", "windsurf", "windsurf-next", "zed"}
 )
-OURS = ("code", "state", "iss", "error")  # parameters that only an answer may have
+OURS = frozenset(("code", "state", "iss", "error"))  # parameters that only an answer may have
 
 
 class Kind(Enum):
@@ -59,27 +42,59 @@ class Destination:
         return self.kind is Kind.WEB
 
 
-def is_registered(uri: str, registered: Iterable[str]) -> bool:
-    """Return True for exactly a registered URI; of loopback addresses the port may differ (RFC 8252 section 7.3)."""
-    return is_usable(uri) and any(uri == one or _differ_in_port(uri, one) for one in registered)
-
-
-def is_usable(uri: str) -> bool:
-    """Return True if an answer may be sent there at all, whatever was registered."""
-    if not PLAIN.fullmatch(uri) or "#" in uri:
-        return False
+def objection_to(uri: str) -> str:
+    """Return what is wrong with it as a redirect URI (RFC 9700 section 4.1, RFC 8252 section 7), or ""."""
+    if len(uri) > MAX_LENGTH:
+        return f"is longer than {MAX_LENGTH} characters"
+    if not PLAIN.fullmatch(uri):
+        return "has characters that must be percent-encoded"
+    if "#" in uri:
+        return "has a fragment"
+    if "*" in uri:
+        return "has a wildcard: name each address in full"
     try:
         parts = urlsplit(uri)
-        named = [name for name, _ in parse_qsl(parts.query, keep_blank_values=True, max_num_fields=100)]
+        named = {name for name, _ in parse_qsl(parts.query, keep_blank_values=True, max_num_fields=100)}
+        port = parts.port
     except ValueError:
-        return False
-    if any(name in OURS for name in named):
-        return False
-    if parts.scheme == "https":
-        return bool(HOST.fullmatch(parts.netloc))
-    if match := LOOPBACK.fullmatch(uri):
-        return int(match[2] or 0) < 65536
-    return bool(SCHEME.fullmatch(parts.scheme)) and "@" not in parts.netloc and parts.scheme not in REFUSED_SCHEMES
+        return "is not an address"
+    if "@" in parts.netloc:
+        return "carries a user name"
+    if named & OURS:
+        return "has a parameter that only the answer may have"
+    if parts.scheme in ("http", "https"):
+        return _objection_to_site(uri, parts, port)
+    return _objection_to_scheme(uri, parts.scheme)
+
+
+def _objection_to_site(uri: str, parts: SplitResult, port: int | None) -> str:
+    host = parts.hostname or ""
+    shown = parts.netloc.removesuffix(f":{port}")
+    is_exact = uri.startswith(f"{parts.scheme}://") and shown.lower() == (f"[{host}]" if ":" in host else host)
+    if not is_exact or not HOST.fullmatch(shown.lower()) or port == 0:
+        return "names no host, as in https://app.example.com/callback"
+    if parts.scheme == "http" and host not in LOOPBACK_HOSTS:
+        return "is http: use https, or http with 127.0.0.1, [::1] or localhost"
+    return ""
+
+
+def _objection_to_scheme(uri: str, scheme: str) -> str:
+    if not uri.startswith(f"{scheme}:/"):  # in lower case, and a place within it
+        return "is not an address"
+    if scheme in KNOWN_SCHEMES or REVERSE_DOMAIN.fullmatch(scheme):
+        return ""
+    return "has a scheme that is not taken: use a reversed domain of yours, as in com.example.app:/callback"
+
+
+def refuse_bad_redirect_uri(uri: str) -> None:
+    """Raise ValidationError for what no application may register."""
+    if objection := objection_to(uri):
+        raise ValidationError(f"It {objection}.")
+
+
+def is_registered(uri: str, registered: Iterable[str]) -> bool:
+    """Return True for exactly a registered URI; of loopback addresses the port may differ (RFC 8252 section 7.3)."""
+    return not objection_to(uri) and any(uri == one or _differ_in_port(uri, one) for one in registered)
 
 
 def destination_of(uri: str) -> Destination:

@@ -55,7 +55,7 @@ def register(request: HttpRequest) -> HttpResponse:
     if not Application.objects.has_room():
         text = "Too many clients are registered that nobody has signed in with yet."
         return _later(HTTPStatus.SERVICE_UNAVAILABLE, text, 6 * WINDOW)
-    application, secret = Application.objects.register(metadata, by=_stranger(request), now=now)
+    application, secret = Application.objects.register_by_itself(metadata, by=_stranger(request), now=now)
     return JsonResponse(_registered(application, metadata, secret), status=HTTPStatus.CREATED)
 
 

@@ -14,7 +14,7 @@ from tests import cast
 from tokens import tasks
 from tokens.models import Application, Connection, registering
 from tokens.oauth import client_metadata, registration
-from tokens.oauth.client_metadata import objection_to
+from tokens.oauth.redirects import objection_to
 
 pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
 CURSOR = [

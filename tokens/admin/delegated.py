@@ -16,7 +16,7 @@ from profiles.admin_pages import ReadOnlyAdmin, badge, every_field
 from profiles.events import Actor
 from profiles.models import Account
 from profiles.operator import is_uuid
-from tokens.models import Application, DelegatedToken, Reminder
+from tokens.models import DelegatedToken, Reminder
 
 AT_ONCE = 500  # tokens, in one revocation
 ACCOUNTS_SHOWN = 20
@@ -171,12 +171,3 @@ class ReminderAdmin(ReadOnlyAdmin):
     search_fields = ("token__owner__email", "token__name", "=token__public_id")
     ordering = ("-id",)
     fields = every_field(Reminder, but=("id",))
-
-
-@admin.register(Application)
-class ApplicationAdmin(ReadOnlyAdmin):
-    list_display = ("name", "client_id", "client_type", "authorization_grant_type", "user", "created")
-    list_select_related = ("user",)
-    search_fields = ("name", "=client_id", "user__email")
-    ordering = ("-id",)
-    fields = every_field(Application, but=("id", "client_secret"))
