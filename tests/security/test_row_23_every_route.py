@@ -44,6 +44,8 @@ TABLE = {
     "oauth/client.json": Door.OPEN,
     "oauth/token": Door.OPEN,  # programs say who they are in the form
     "token": Door.OPEN,
+    "oauth/revoke": Door.OPEN,
+    "oauth/introspect": Door.OPEN,
 }
 # Within a prefix: what differs from it.
 EXCEPTIONS = {

@@ -15,6 +15,7 @@ View = Callable[[HttpRequest], HttpResponse]
 FORM = "application/x-www-form-urlencoded"
 MAX_FORM = 64 * 1024  # bytes
 MAY_REPEAT = ("resource", "audience")
+TO_PLAIN = str.maketrans({"“": "'", "”": "'", '"': "'", "\\": "/", "…": "..."})
 
 
 def form_endpoint(view: View) -> View:
@@ -35,10 +36,16 @@ def form_endpoint(view: View) -> View:
 
 def error(status: int, code: str, description: str, **headers: str) -> HttpResponse:
     """Return the error of RFC 6749 section 5.2."""
-    content = {"error": code, "error_description": description}
+    content = {"error": code, "error_description": plain(description)}
     return JsonResponse(
         content, status=status, headers={name.replace("_", "-"): text for name, text in headers.items()}
     )
+
+
+def plain(text: str) -> str:
+    """Return the text in the characters that RFC 6749 section 5.2 allows in a description."""
+    text = text.translate(TO_PLAIN)
+    return "".join(character if " " <= character <= "~" else "?" for character in text)
 
 
 def _refusal(request: HttpRequest) -> HttpResponse | None:
