@@ -4,6 +4,7 @@ import base64
 from datetime import timedelta
 
 import pytest
+from django.db import OperationalError, connection
 from django.utils import timezone
 
 from tests import cast
@@ -166,3 +167,15 @@ def test_the_last_use_is_noted_once_a_minute(acme, work, time_machine):
         Program(application).credentials()
         application.refresh_from_db()
         assert application.last_used_at == now + timedelta(seconds=noted)
+
+
+def database_gone(execute, sql, params, many, context):
+    raise OperationalError("the database is gone")
+
+
+@pytest.mark.parametrize("path", ENDPOINTS)
+def test_a_database_that_is_gone_is_said_in_the_form_of_the_rfc(path):
+    with connection.execute_wrapper(database_gone):
+        answer = ask(basic("robot"), path, token="x")
+    assert error_of(answer) == (503, "temporarily_unavailable")
+    assert answer["Retry-After"] == "5"
