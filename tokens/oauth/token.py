@@ -4,7 +4,6 @@ from http import HTTPStatus
 
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
-from oauth2_provider.oauth2_backends import OAuthLibCore
 from oauth2_provider.settings import oauth2_settings
 
 from tokens.oauth import clients
@@ -21,7 +20,7 @@ def token(request: HttpRequest) -> HttpResponse:
     server = NexusServer(NexusValidator(caller), **oauth2_settings.server_kwargs)
     if refused := _unknown_grant(request.POST.get("grant_type", ""), server):
         return refused
-    _, headers, body, status = OAuthLibCore(server).create_token_response(request)
+    _, headers, body, status = oauth2_settings.OAUTH2_BACKEND_CLASS(server).create_token_response(request)
     if status == HTTPStatus.OK:
         caller.application.note_use(caller.now)
     response = HttpResponse(body, status=status)
