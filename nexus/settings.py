@@ -254,6 +254,7 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(NEXUS_DATA_DIR / "run" / "celerybeat-schedul
 CELERY_BEAT_SCHEDULE = {
     "sweep-tokens": {"task": "tokens.tasks.sweep_tokens", "schedule": timedelta(minutes=1)},
     "sweep-registrations": {"task": "tokens.tasks.sweep_registrations", "schedule": timedelta(hours=1)},
+    "sweep-oauth": {"task": "tokens.tasks.sweep_oauth", "schedule": crontab(minute="17")},
     "send-reminders": {"task": "tokens.tasks.send_reminders", "schedule": timedelta(minutes=5)},
     "make-partitions": {"task": "activity.tasks.make_partitions", "schedule": crontab(hour="3", minute="10")},
 }
@@ -362,8 +363,6 @@ OAUTH2_PROVIDER_DEVICE_GRANT_MODEL = "tokens.DeviceGrant"
 OAUTH2_PROVIDER = {
     "OAUTH2_SERVER_CLASS": "tokens.oauth.server.NexusServer",
     "OAUTH2_VALIDATOR_CLASS": "tokens.oauth.validator.NexusValidator",
-    "ACCESS_TOKEN_GENERATOR": "tokens.oauth.server.access_token",
-    "REFRESH_TOKEN_GENERATOR": "tokens.oauth.server.refresh_token",
     "ALLOW_LOCALHOST_LOOPBACK": True,
     "SCOPES": {"mcp": "Call tools through the hub"},
     "DEFAULT_SCOPES": ["mcp"],

@@ -5,6 +5,7 @@ from django.db.backends.postgresql.operations import DatabaseOperations
 
 from profiles.models import Account, Toolkit, User
 from tests import cast
+from tokens.oauth import failures
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -27,6 +28,7 @@ def _empty_beside_a_live_hub():
 
 @pytest.fixture(autouse=True)
 def _fast_and_quiet(settings, tmp_path):
+    failures.forget()
     settings.STATIC_ROOT.mkdir(parents=True, exist_ok=True)  # whitenoise warns where it is not there
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher", "tokens.hashers.MachineSecretHasher"]
     settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"

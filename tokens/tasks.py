@@ -2,7 +2,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from tokens import emails
-from tokens.models import Application, Authority, DelegatedToken, Reminder
+from tokens.models import AccessToken, Application, Authority, DelegatedToken, Grant, OAuthSession, Reminder
 
 
 @shared_task
@@ -15,6 +15,13 @@ def sweep_tokens() -> int:
 @shared_task
 def sweep_registrations() -> int:
     return Application.objects.all().sweep_abandoned(timezone.now())
+
+
+@shared_task
+def sweep_oauth() -> int:
+    """Delete codes, access tokens and sessions that are long over; return how many rows."""
+    now = timezone.now()
+    return sum(rows.sweep(now) for rows in (Grant.objects, AccessToken.objects, OAuthSession.objects))
 
 
 @shared_task

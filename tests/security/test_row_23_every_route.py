@@ -55,6 +55,8 @@ TABLE = {
     "mcp/.well-known/": Door.OPEN,
     "oauth/authorize": Door.OPEN,  # who is not known to it gets no further than a page that says so
     "authorize": Door.OPEN,
+    "oauth/revoke": Door.OPEN,
+    "oauth/introspect": Door.OPEN,
 }
 # Within a prefix: what differs from it.
 EXCEPTIONS = {

@@ -33,6 +33,7 @@ def test_no_address_takes_a_post_without_the_csrf_token(alice, work, token):
     for path in posting_addresses(token, work):
         for extra in ({}, {"HTTP_ORIGIN": "https://evil.example"}, {"HTTP_ORIGIN": "null"}):
             answer = client.post(path, {"reason": "leaked"}, **extra)
+            # 415: an OAuth endpoint, which reads no cookie, and forms of programs only
             assert answer.status_code in (401, 403, 404, 405, 415), (path, extra, answer.status_code)
     assert Session.objects.count() == 1  # not even signed out
     token.refresh_from_db()

@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from django.core.exceptions import ValidationError
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tokens.models.connections import ConnectionManager, ConnectionQuerySet
     from tokens.models.delegated import DelegatedTokenQuerySet
 
+NOTE_USE_EVERY = timedelta(minutes=1)
 CHANGEABLE = ("name", "redirect_uris", "may_exchange")
 
 
@@ -162,6 +163,13 @@ class Application(AbstractApplication):
 
     def is_usable(self, request: Any) -> bool:
         return self.disabled_at is None
+
+    def note_use(self, now: datetime) -> None:
+        """Note that a token was answered, once a minute at most."""
+        if self.last_used_at and self.last_used_at > now - NOTE_USE_EVERY:
+            return
+        Application.objects.filter(pk=self.pk).update(last_used_at=now)
+        self.last_used_at = now
 
     def get_allowed_schemes(self) -> list[str]:
         """Return the schemes of its redirect URIs, but for those that nobody may register."""

@@ -1,6 +1,7 @@
 """What a person let an application do: the connection they agreed to, and the sessions that came of it."""
 
 from datetime import datetime, timedelta
+from enum import Enum
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from django.db import models, transaction
@@ -23,6 +24,27 @@ SESSION_LIFE = timedelta(days=30)  # from sign-in to the absolute end, however o
 REFRESH_LIFE = timedelta(days=14)  # a session that is not refreshed for so long ends
 ACCESS_LIFE = timedelta(hours=1)
 CODE_LIFE = timedelta(minutes=1)
+SESSIONS_KEPT = timedelta(days=30)  # after their end: so long a spent refresh token is known as one
+SWEEP_BATCH = 500
+
+
+class Refused(Enum):
+    """Why a code or a refresh token gives nothing (RFC 6749 section 5.2, invalid_grant), in words for its client."""
+
+    CODE_UNKNOWN = "This code is unknown, or was issued to another client. Start the sign-in again."
+    CODE_USED = "This code was used before, so the session that it began has ended. Start the sign-in again."
+    CODE_EXPIRED = "This code has expired: it is good for one minute. Start the sign-in again."
+    OTHER_REDIRECT = "The redirect_uri is not the one that the code was sent to. Start the sign-in again."
+    WRONG_VERIFIER = (
+        "The code_verifier is missing or does not fit the code_challenge (RFC 7636, S256). Start the sign-in again."
+    )
+    REFRESH_UNKNOWN = "This refresh token is unknown, or was issued to another client. Sign in again."
+    REFRESH_USED = "This refresh token was used before, so its session has ended. Sign in again."
+    REFRESH_EXPIRED = "This refresh token has expired, because it was not used for too long. Sign in again."
+    SESSION_ENDED = "This session has ended. Sign in again."
+    DISCONNECTED = "The application was disconnected from the toolkit. Sign in again to connect it anew."
+    OWNER_GONE = "The person or machine that this session acts for may not sign in any more. Ask an administrator."
+    TOOLKIT_GONE = "Who this session acts for may not use its toolkit any more. Ask an administrator of the account."
 
 
 class ConnectionQuerySet(models.QuerySet["Connection"]):
@@ -108,10 +130,25 @@ class Connection(models.Model):
     def __str__(self) -> str:
         return f"{self.application} ({self.toolkit.alias})"
 
+    def refusal(self) -> Refused | None:
+        """Return why nothing may come of the consent any more, or None. A pause is the hub's to say: it passes."""
+        if self.revoked_at:
+            return Refused.DISCONNECTED
+        if not self.owner.is_active:
+            return Refused.OWNER_GONE
+        is_usable = Toolkit.objects.usable_by(self.owner).filter(pk=self.toolkit_id).exists()
+        return None if is_usable else Refused.TOOLKIT_GONE
+
     def begin_session(self, *, ends_at: datetime, by: Actor, now: datetime) -> "OAuthSession":
-        return OAuthSession.objects.create(
-            connection=self, began_at=now, ends_at=ends_at, address=by.address, agent=by.agent
-        )
+        with transaction.atomic():
+            session = OAuthSession.objects.create(
+                connection=self, began_at=now, ends_at=ends_at, address=by.address, agent=by.agent
+            )
+            Event.record(
+                Action.SESSION_BEGAN, by=by, now=now, account=self.account, subject=self,
+                after={"toolkit": self.toolkit.alias, "ends_at": ends_at.isoformat()},
+            )  # fmt: skip
+        return session
 
     def revoke(self, *, by: Actor, reason: str = "", now: datetime) -> bool:
         """End the consent and all that came of it, everywhere, before this returns; False if it had ended already."""
@@ -129,6 +166,23 @@ class Connection(models.Model):
         return True
 
 
+class OAuthSessionManager(models.Manager["OAuthSession"]):
+    def with_connection(self) -> "models.QuerySet[OAuthSession]":
+        return self.select_related("connection__owner", "connection__account", "connection__toolkit")
+
+    def sweep(self, now: datetime) -> int:
+        """Delete, in batches, those long over and all their tokens; return how many sessions.
+
+        One that a delegated token came of stays: that token's page leads to it.
+        """
+        swept, before = 0, now - SESSIONS_KEPT
+        over = self.filter(Q(ends_at__lt=before) | Q(ended_at__lt=before), exchanged=None).order_by("pk")
+        while batch := list(over.values_list("pk", flat=True)[:SWEEP_BATCH]):
+            self.filter(pk__in=batch).delete()
+            swept += len(batch)
+        return swept
+
+
 class OAuthSession(models.Model):
     """One sign-in with an application: access and refresh tokens that follow each other, up to an absolute end."""
 
@@ -138,6 +192,8 @@ class OAuthSession(models.Model):
     ended_at = models.DateTimeField(null=True, blank=True)
     address = models.CharField(max_length=64, blank=True)
     agent = models.CharField(max_length=300, blank=True)
+
+    objects: ClassVar[OAuthSessionManager] = OAuthSessionManager()
     exchanged: "DelegatedTokenManager"
 
     class Meta:
@@ -146,6 +202,12 @@ class OAuthSession(models.Model):
 
     def __str__(self) -> str:
         return f"{self.connection}, {self.began_at:%d %b %Y}"
+
+    def refusal(self, now: datetime) -> Refused | None:
+        """Return why no token may come of the session any more, or None."""
+        if refused := self.connection.refusal():
+            return refused
+        return Refused.SESSION_ENDED if self.ended_at or self.ends_at <= now else None
 
     def end(self, *, by: Actor, action: Action = Action.SESSION_ENDED, reason: str = "", now: datetime) -> bool:
         """End the session and the tokens that came of it, everywhere; return False if it had ended already."""

@@ -1,5 +1,6 @@
 """What OAuth's endpoints for programs share: method, media type, each parameter once, errors as RFC 6749 has them."""
 
+import logging
 from collections.abc import Callable
 from functools import wraps
 from http import HTTPStatus
@@ -7,6 +8,7 @@ from typing import Any
 
 from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import RequestDataTooBig, SuspiciousOperation, TooManyFieldsSent
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.debug import sensitive_post_parameters
@@ -14,7 +16,11 @@ from django.views.decorators.debug import sensitive_post_parameters
 View = Callable[[HttpRequest], HttpResponse]
 FORM = "application/x-www-form-urlencoded"
 MAX_FORM = 64 * 1024  # bytes
+RETRY_AFTER = 5  # seconds
 MAY_REPEAT = ("resource", "audience")
+TO_PLAIN = str.maketrans({"“": "'", "”": "'", '"': "'", "\\": "/", "…": "..."})
+
+logger = logging.getLogger(__name__)
 
 
 def form_endpoint(view: View) -> View:
@@ -25,7 +31,11 @@ def form_endpoint(view: View) -> View:
     @sensitive_post_parameters()
     @wraps(view)
     def wrapped(request: HttpRequest) -> HttpResponse:
-        response = _refusal(request) or view(request)
+        try:
+            response = _refusal(request) or view(request)
+        except (OperationalError, InterfaceError) as trouble:
+            logger.error("database unavailable: %s", trouble)
+            response = _unavailable()
         response["Cache-Control"] = "no-store"
         response["Pragma"] = "no-cache"
         return response
@@ -35,10 +45,21 @@ def form_endpoint(view: View) -> View:
 
 def error(status: int, code: str, description: str, **headers: str) -> HttpResponse:
     """Return the error of RFC 6749 section 5.2."""
-    content = {"error": code, "error_description": description}
+    content = {"error": code, "error_description": plain(description)}
     return JsonResponse(
         content, status=status, headers={name.replace("_", "-"): text for name, text in headers.items()}
     )
+
+
+def plain(text: str) -> str:
+    """Return the text in the characters that RFC 6749 section 5.2 allows in a description."""
+    text = text.translate(TO_PLAIN)
+    return "".join(character if " " <= character <= "~" else "?" for character in text)
+
+
+def _unavailable() -> HttpResponse:
+    text = "The database does not answer. Nothing was changed; try again in a few seconds."
+    return error(HTTPStatus.SERVICE_UNAVAILABLE, "temporarily_unavailable", text, Retry_After=str(RETRY_AFTER))
 
 
 def _refusal(request: HttpRequest) -> HttpResponse | None:

@@ -1,31 +1,26 @@
-"""The OAuth 2.1 server: which grants there are, and the form of the secrets they give."""
+"""The OAuth 2.1 server: which grants there are."""
 
 from typing import Any
 
-from oauthlib.common import Request
 from oauthlib.oauth2 import Server
 
-from tokens import keys
 from tokens.oauth.exchange import TOKEN_EXCHANGE, TokenExchangeGrant
-
-GONE = ("password", "urn:ietf:params:oauth:grant-type:device_code")
+from tokens.oauth.granting import ClientCredentialsGrant, CodeGrant, RefreshGrant
 
 
 class NexusServer(Server):
-    """Authorization code, refresh, client credentials and token exchange; no implicit grant, no password."""
+    """Authorization code, refresh, client credentials and token exchange; no implicit grant, password or device."""
 
     def __init__(self, request_validator: Any, *args: Any, **kwargs: Any) -> None:
         super().__init__(request_validator, *args, **kwargs)
-        for grant_type in GONE:
-            self.grant_types.pop(grant_type)
         for response_type in ("token", "none"):
             self.response_types.pop(response_type)
-        self.grant_types[TOKEN_EXCHANGE] = TokenExchangeGrant(request_validator)
-
-
-def access_token(request: Request) -> str:
-    return keys.make(keys.Kind.ACCESS, request.connection.public_id).text
-
-
-def refresh_token(request: Request) -> str:
-    return keys.make(keys.Kind.REFRESH, request.connection.public_id).text
+        self.grant_types.clear()
+        self.grant_types.update(
+            {
+                "authorization_code": CodeGrant(request_validator),
+                "refresh_token": RefreshGrant(request_validator),
+                "client_credentials": ClientCredentialsGrant(request_validator),
+                TOKEN_EXCHANGE: TokenExchangeGrant(request_validator),
+            }
+        )

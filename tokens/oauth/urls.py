@@ -3,9 +3,11 @@
 from django.urls import path
 
 from tokens.oauth.authorize import authorize
+from tokens.oauth.introspect import introspect
 from tokens.oauth.metadata import authorization_server, protected_resource
 from tokens.oauth.registration import register
 from tokens.oauth.resources import PATHS
+from tokens.oauth.revoke import revoke
 from tokens.oauth.token import token
 
 # Clients put the resource's path behind the well-known one (RFC 8414 section 3.1) or before it (OpenID's way).
@@ -26,4 +28,6 @@ urlpatterns = [
     path(".well-known/oauth-protected-resource", protected_resource),
     *(path(f".well-known/oauth-protected-resource{at}", protected_resource, {"path": at}) for at in PATHS),
     *DESCRIBED,
+    path("oauth/revoke", revoke, name="oauth_revoke"),
+    path("oauth/introspect", introspect, name="oauth_introspect"),
 ]
