@@ -358,6 +358,7 @@ OAUTH2_PROVIDER_GRANT_MODEL = "tokens.Grant"
 OAUTH2_PROVIDER_DEVICE_GRANT_MODEL = "tokens.DeviceGrant"
 OAUTH2_PROVIDER = {
     "OAUTH2_SERVER_CLASS": "tokens.oauth.server.NexusServer",
+    "OAUTH2_BACKEND_CLASS": "tokens.oauth.server.NexusCore",
     "OAUTH2_VALIDATOR_CLASS": "tokens.oauth.validator.NexusValidator",
     "ACCESS_TOKEN_GENERATOR": "tokens.oauth.server.access_token",
     "REFRESH_TOKEN_GENERATOR": "tokens.oauth.server.refresh_token",

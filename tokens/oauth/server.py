@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from django.http import HttpRequest
+from oauth2_provider.oauth2_backends import OAuthLibCore
 from oauthlib.common import Request
 from oauthlib.oauth2 import Server
 
@@ -21,6 +23,12 @@ class NexusServer(Server):
         for response_type in ("token", "none"):
             self.response_types.pop(response_type)
         self.grant_types[TOKEN_EXCHANGE] = TokenExchangeGrant(request_validator)
+
+
+class NexusCore(OAuthLibCore):
+    def extract_body(self, request: HttpRequest) -> list[tuple[str, str]]:
+        """Return every value of what may be sent twice; the toolkit's own forgets all but the last audience."""
+        return [(name, value) for name, values in request.POST.lists() for value in values]
 
 
 def access_token(request: Request) -> str:
