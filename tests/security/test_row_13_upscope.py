@@ -81,13 +81,13 @@ def test_another_account_is_refused(exchanger, subject, charlie, name, value):
 @pytest.mark.parametrize(
     "address",
     [
-        "https://evil.example/hub/mcp", f"{HUB}/", f"{HUB}x", f"{HUB}#x", f"{HUB}/../admin", f"{settings.NEXUS_BASE_URL}/api/v1/",
+        "https://evil.example/hub/mcp", f"{HUB}x", f"{HUB}#x", f"{HUB}/../admin", f"{settings.NEXUS_BASE_URL}/api/v1/",
         settings.NEXUS_BASE_URL, "https://evil@localhost/hub/mcp", "http://[", "http://[::1", "urn:x:y", "//localhost/hub/mcp:",
         "http://localhost:99999/hub/mcp", "javascript:alert(1)", f"{HUB}?profile=work&profile=sales", f"{HUB}?" + "a=b&" * 200,
     ],
 )  # fmt: skip
 def test_an_address_that_is_not_the_hub_s_is_refused(exchanger, subject, name, address):
-    assert refused(ask(exchanger, subject.key.text, **{name: address}), "invalid_target") or address == f"{HUB}/"
+    assert refused(ask(exchanger, subject.key.text, **{name: address}), "invalid_target")
 
 
 @pytest.mark.parametrize("name", ["resource", "audience"])

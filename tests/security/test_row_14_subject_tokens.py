@@ -50,18 +50,21 @@ def test_no_other_parameter_is_sent_twice(exchanger, subject, name):
 
 @pytest.mark.parametrize(
     "text",
-    ["garbage", "x" * 8000, "eyJhbGciOiJub25lIn0.e30.", "nxs_", "ünïcode", "nxs_{0}", "Bearer x", "' OR 1=1 --", "..", "0"],
+    ["garbage", "long", "eyJhbGciOiJub25lIn0.e30.", "nxs_", "ünïcode", "nxs_{0}", "Bearer x", "' OR 1=1 --", "..", "0"],
     ids=ascii,
 )  # fmt: skip
 def test_what_has_not_the_form_costs_no_look_up(exchanger, text, django_assert_num_queries):
+    text = "x" * 8000 if text == "long" else text
     with django_assert_num_queries(1):  # the application
-        assert refused(ask(exchanger, text)) == UNREAL
+        answer = ask(exchanger, text)
+    assert refused(answer) == UNREAL
 
 
 @pytest.mark.parametrize("kind", keys.Kind)
 def test_what_nobody_made_is_refused_by_one_query_of_whatever_kind(exchanger, kind, django_assert_num_queries):
     with django_assert_num_queries(2):
-        assert refused(ask(exchanger, keys.make(kind).text)) == UNREAL
+        answer = ask(exchanger, keys.make(kind).text)
+    assert refused(answer) == UNREAL
 
 
 def test_a_wrong_secret_under_a_real_id_is_as_unknown_as_any(exchanger, subject, alice, work):
