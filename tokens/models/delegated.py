@@ -350,6 +350,11 @@ class DelegatedToken(models.Model):
         return keys.masked(self.public_id, self.last_four)
 
     @property
+    def acted_by(self) -> str:
+        """Return the applications that exchanged it, the last one first; "" for a token that a person made."""
+        return " ← ".join(actor["name"] for actor in self.actors)
+
+    @property
     def ends_at(self) -> datetime:
         """Return when the hub stops taking it, unless someone revokes it before."""
         return min(self.expires_at, self.retires_at) if self.retires_at else self.expires_at
