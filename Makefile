@@ -58,6 +58,7 @@ lock:
 	mv requirements-uv.new requirements-uv.txt
 	printf 'mcp==1.30.0\n' | $(compile_client) -o tests/clients/requirements-mcp1.txt
 	printf 'fastmcp-slim[client]==4.2.1\n' | $(compile_client) -o tests/clients/requirements-fastmcp.txt
+	printf 'civic-mcp-client==0.1.0\n' | $(compile_client) -o tests/clients/requirements-civic.txt
 	! grep -nE '://|--(extra-)?index-url|--find-links' requirements*.txt tests/*/requirements*.txt
 
 clean:
@@ -75,7 +76,7 @@ $(TEST_STAMP):
 	@.ci/environment requirements-test.txt $@
 
 # What tests start: clients and a test suite in JavaScript, on Node from a wheel, and Python clients that need packages of their own.
-clients: build/clients/.installed build/mcp1/.installed build/fastmcp/.installed
+clients: build/clients/.installed build/mcp1/.installed build/fastmcp/.installed build/civic/.installed
 suite: build/conformance/.installed
 
 build/clients/.installed build/conformance/.installed: build/%/.installed: tests/%/package.json tests/%/package-lock.json | test-environment
@@ -85,7 +86,7 @@ build/clients/.installed build/conformance/.installed: build/%/.installed: tests
 		PATH=$$node/bin:$$PATH node $$node/lib/node_modules/npm/bin/npm-cli.js ci --ignore-scripts --no-audit --no-fund --omit=optional
 	@touch $@
 
-build/mcp1/.installed build/fastmcp/.installed: build/%/.installed: tests/clients/requirements-%.txt | test-environment
+build/mcp1/.installed build/fastmcp/.installed build/civic/.installed: build/%/.installed: tests/clients/requirements-%.txt | test-environment
 	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(@D)
 	@install="$(BIN)/uv pip install --quiet --compile-bytecode --python $(@D)/bin/python --require-hashes --no-deps -r $<"; \
 		$$install 2>/dev/null || $$install --system-certs

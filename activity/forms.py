@@ -9,7 +9,7 @@ from django.db.models import Q
 from activity.models import Call, CallQuerySet, containing, of_token
 from profiles.models import Account, Toolkit, User
 from tokens import keys
-from tokens.models import DelegatedToken
+from tokens.models import Connection, DelegatedToken
 
 RANGES = {
     "1h": timedelta(hours=1),
@@ -18,7 +18,7 @@ RANGES = {
     "30d": timedelta(days=30),
 }
 NOT_OK = "not_ok"
-PUBLIC_ID = re.compile(r"(?:nxs_)?([0-9A-Za-z]{12})(?:_.*)?")
+PUBLIC_ID = re.compile(r"(?:nxso?_)?([0-9A-Za-z]{12})(?:_.*)?")
 TOOLKITS_NAMED = 8  # in the message about one that is not there
 
 
@@ -122,7 +122,9 @@ class ActivityForm(forms.Form):
         return calls, wanted
 
     def _public_id(self, text: str) -> str | None:
-        """Return the id if the text is that of a token here; a name can look like one."""
-        shaped = PUBLIC_ID.fullmatch(text)
-        tokens = DelegatedToken.objects.visible_to(self.user).filter(account=self.account)
-        return shaped[1] if shaped and tokens.filter(public_id=shaped[1]).exists() else None
+        """Return the id if the text is that of a token or a connection here; a name can look like one."""
+        if not (shaped := PUBLIC_ID.fullmatch(text)):
+            return None
+        tokens = DelegatedToken.objects.visible_to(self.user), Connection.objects.visible_to(self.user)
+        found = any(each.filter(account=self.account, public_id=shaped[1]).exists() for each in tokens)
+        return shaped[1] if found else None

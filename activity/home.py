@@ -30,14 +30,14 @@ class Step:
 def home(request: HttpRequest) -> HttpResponse:
     user, account, now = signed_in(request), current_account(request), timezone.now()
     toolkits = list(Toolkit.objects.usable_by(user).filter(account=account).with_counts())
-    mine = DelegatedToken.objects.visible_to(user).filter(account=account)
+    by_people = DelegatedToken.objects.visible_to(user).filter(account=account).made_by_people()
     calls = Call.objects.of_account(account, user).page_before(None, CALLS_SHOWN)
     steps = checklist(user, account, toolkits, has_call=bool(calls))
     context = {
         "toolkits": toolkits,
         "may_manage": account.lets(user, Act.MANAGE_TOOLKITS),
-        "living": mine.living(now).count(),
-        "ending": mine.ending_soon(now).select_related("toolkit", "owner")[:ENDING_SHOWN],
+        "living": by_people.living(now).count(),
+        "ending": by_people.ending_soon(now).select_related("toolkit", "owner")[:ENDING_SHOWN],
         "calls": calls,
         "steps": [] if all(step.is_done for step in steps) else steps,
         "now": now,

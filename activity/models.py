@@ -28,7 +28,7 @@ def of_token(text: str) -> Q:
 
 def containing(text: str) -> Q:
     """Return the calls that say this text where a person would look for it."""
-    columns = ("tool", "method", "client_name", "address", "request_id")
+    columns = ("tool", "method", "client_name", "actors", "address", "request_id")
     return Q.create([(f"{column}__icontains", text) for column in columns], Q.OR)
 
 
@@ -170,6 +170,16 @@ class Call(models.Model):
     @property
     def milliseconds(self) -> float:
         return self.hub_ms + self.upstream_ms
+
+    @property
+    def has_page(self) -> bool:
+        """Whether its token is one that the portal shows; an access token's place is its application's."""
+        return self.token_kind == "nxs"  # noqa: S105
+
+    @property
+    def acts_for_owner(self) -> str:
+        """Return who acts, where the name of the token does not say so already."""
+        return self.actors if self.actors != self.token_name else ""
 
     @property
     def masked_token(self) -> str:

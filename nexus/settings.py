@@ -362,6 +362,7 @@ OAUTH2_PROVIDER_GRANT_MODEL = "tokens.Grant"
 OAUTH2_PROVIDER_DEVICE_GRANT_MODEL = "tokens.DeviceGrant"
 OAUTH2_PROVIDER = {
     "OAUTH2_SERVER_CLASS": "tokens.oauth.server.NexusServer",
+    "OAUTH2_BACKEND_CLASS": "tokens.oauth.server.NexusCore",
     "OAUTH2_VALIDATOR_CLASS": "tokens.oauth.validator.NexusValidator",
     "ALLOW_LOCALHOST_LOOPBACK": True,
     "SCOPES": {"mcp": "Call tools through the hub"},

@@ -215,6 +215,10 @@ class TokenFilterForm(forms.Form):
         error_messages={"invalid_choice": f"Choose one of: {', '.join(DelegatedToken.State.values)}."},
     )  # fmt: skip
     toolkit = ToolkitFilterField(queryset=Toolkit.objects.none(), required=False, empty_label="Any toolkit")
+    made = forms.ChoiceField(
+        required=False, label="Made by", choices=[("", "People"), ("exchange", "Exchange"), ("any", "Anybody")],
+        error_messages={"invalid_choice": "Choose one of: exchange, any."},
+    )  # fmt: skip
     text = forms.CharField(
         required=False, max_length=100, label="Search",
         widget=forms.TextInput(attrs={"type": "search", "placeholder": "Service, owner, id or last four"}),
@@ -241,9 +245,20 @@ class TokenFilterForm(forms.Form):
             tokens = tokens.filter(toolkit=toolkit)
         if text := self.cleaned_data["text"]:
             tokens = tokens.matching(text)
+        tokens = self._made_by(tokens)
         if last := self.cleaned_data["before"]:
             tokens = tokens.filter(Q(issued_at__lt=last.issued_at) | Q(issued_at=last.issued_at, id__lt=last.pk))
         return tokens
+
+    @property
+    def leaves_out_exchanged(self) -> bool:
+        """Whether tokens made by exchange are not asked for: many and short-lived, they would hide the others."""
+        return not (self.cleaned_data["made"] or self.cleaned_data["text"])
+
+    def _made_by(self, tokens: DelegatedTokenQuerySet) -> DelegatedTokenQuerySet:
+        if self.cleaned_data["made"] == "exchange":
+            return tokens.made_by_exchange()
+        return tokens.made_by_people() if self.leaves_out_exchanged else tokens
 
 
 class RevokeForm(forms.Form):

@@ -18,6 +18,7 @@ from tokens.models import Connection, DelegatedToken
 
 PAGE_SIZE = 50
 EVENTS_SHOWN = 20
+NARROWED_SHOWN = 20
 KINDS = {
     DelegatedToken.State.ACTIVE: "ok",
     DelegatedToken.State.ENDING: "warn",
@@ -66,6 +67,7 @@ def tokens(request: HttpRequest) -> HttpResponse:
         "form": form,
         "rows": [Shown.at(token, now) for token in rows[:PAGE_SIZE]],
         "is_filtered": bool(filters),
+        "has_exchanged": form.leaves_out_exchanged and visible.made_by_exchange().exists(),
         "shows_owner": account.lets(user, Act.SEE_ACTIVITY),
         "newer": f"?{urlencode(filters)}" if before else "",
         "older": f"?{urlencode({**filters, 'before': rows[PAGE_SIZE - 1].public_id})}" if rows[PAGE_SIZE:] else "",
@@ -74,7 +76,9 @@ def tokens(request: HttpRequest) -> HttpResponse:
 
 
 def _visible(request: HttpRequest, public_id: str) -> DelegatedToken:
-    visible = DelegatedToken.objects.visible_to(signed_in(request)).select_related("owner", "toolkit", "account")
+    visible = DelegatedToken.objects.visible_to(signed_in(request)).select_related(
+        "owner", "toolkit", "account", "parent", "session__connection__application"
+    )
     return get_object_or_404(visible, public_id=public_id)
 
 
@@ -90,6 +94,7 @@ def token(request: HttpRequest, public_id: str) -> HttpResponse:
         "token": found,
         "ends": expiry.describe(found.revoked_at or found.ends_at, zone, now),
         "events": events,
+        "narrowed": [Shown.at(token, now) for token in found.narrowed.all()[:NARROWED_SHOWN]],
     }
     return render(request, "tokens/token.html", context)
 

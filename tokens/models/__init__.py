@@ -1,7 +1,8 @@
 from tokens.models.applications import AlreadyRegistered, Application, Registered
 from tokens.models.authority import Authority, AuthorityChange, HubProcess
 from tokens.models.connections import Connection, OAuthSession
-from tokens.models.delegated import AlreadyIssued, DelegatedToken, Issued
+from tokens.models.delegated import DelegatedToken
+from tokens.models.issued import AlreadyIssued, Issued
 from tokens.models.oauth import AccessToken, DeviceGrant, Grant, IDToken, RefreshToken
 from tokens.models.policies import Policy, Rules
 from tokens.models.reminders import Reminder

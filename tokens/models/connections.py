@@ -156,9 +156,11 @@ class Connection(models.Model):
             if not Connection.objects.filter(pk=self.pk, revoked_at=None).update(revoked_at=now):
                 return False
             self.revoked_at = now
-            for session in self.sessions.filter(ended_at=None):
-                session.end_what_came_of_it(by=by, now=now)
+            living = list(self.sessions.filter(ended_at=None))
+            # First: an exchange that is under way holds its session, and is waited for here.
             self.sessions.filter(ended_at=None).update(ended_at=now)
+            for session in living:
+                session.end_what_came_of_it(by=by, now=now)
             Event.record(
                 Action.APPLICATION_DISCONNECTED, by=by, now=now, account=self.account, subject=self, reason=reason
             )
@@ -223,5 +225,4 @@ class OAuthSession(models.Model):
 
     def end_what_came_of_it(self, *, by: Actor, now: datetime) -> None:
         """Revoke the delegated tokens that were exchanged for a token of this session."""
-        for token in self.exchanged.living(now).select_related("account"):
-            token.revoke(by=by, reason="parent", now=now)
+        self.exchanged.living(now).end_with_origin(by=by, now=now)

@@ -1,5 +1,4 @@
 import uuid
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import reduce
 from itertools import chain, count
@@ -21,35 +20,19 @@ from tokens import keys
 from tokens.models.authority import Authority, AuthorityChange
 from tokens.models.connections import OAuthSession
 from tokens.models.constraints import SecondsSince
+from tokens.models.exchanging import MAX_EXCHANGES, MIN_LIFE, ExchangedQuerySet, Exchanges
+from tokens.models.issued import AlreadyIssued, Issued
 from tokens.models.policies import MAX_LIFE
 
-MIN_LIFE = timedelta(minutes=1)
 REMIND_BEFORE = timedelta(hours=24)
 ENDING_SOON = timedelta(days=3)
 SWEEP_BATCH = 500
-MAX_EXCHANGES = 2  # between a person's act and a token
 PRINTABLE = RegexValidator(
     r"^[^\x00-\x1f\x7f\u202a-\u202e\u2066-\u2069]+$", "Write the name on one line, in plain characters."
 )
 
 
-class AlreadyIssued(Exception):
-    """The same request came twice; its first arrival issued this token, and the secret was shown then."""
-
-    def __init__(self, token: "DelegatedToken") -> None:
-        super().__init__(f"This request has already issued {token.masked}.")
-        self.token = token
-
-
-@dataclass(frozen=True, slots=True)
-class Issued:
-    """A token that was just issued, and its secret: this object is the only place the secret is in."""
-
-    token: "DelegatedToken"
-    key: keys.Key
-
-
-class DelegatedTokenQuerySet(models.QuerySet["DelegatedToken"]):
+class DelegatedTokenQuerySet(ExchangedQuerySet):
     def living(self, now: datetime) -> Self:
         """Return the tokens that the hub would not refuse for good."""
         return self.exclude(stage=DelegatedToken.Stage.ENDED).filter(
@@ -105,9 +88,13 @@ class DelegatedTokenQuerySet(models.QuerySet["DelegatedToken"]):
         return self.filter(Q(owner=user) | Q(account__in=everything))
 
     def due_for_reminder(self, now: datetime) -> Self:
-        """Return living tokens that end within a day and have not been reminded of; never one of a shorter life."""
+        """Return living tokens that end within a day and have not been reminded of; never one of a shorter life.
+
+        Nor one that came of an exchange: the application makes a new one without anybody's doing.
+        """
         return (
             self.living(now)
+            .made_by_people()
             .filter(owner__is_machine=False)
             .filter(expires_at__lte=now + REMIND_BEFORE, issued_at__lt=F("expires_at") - REMIND_BEFORE)
             .filter(Q(reminders=None) | Q(reminders__state="failed"))
@@ -155,7 +142,7 @@ class DelegatedTokenQuerySet(models.QuerySet["DelegatedToken"]):
         return len(over)
 
 
-class DelegatedTokenManager(models.Manager.from_queryset(DelegatedTokenQuerySet)):  # type: ignore[misc]
+class DelegatedTokenManager(Exchanges.from_queryset(DelegatedTokenQuerySet)):  # type: ignore[misc]
     def issue(
         self,
         *,
@@ -371,6 +358,11 @@ class DelegatedToken(models.Model):
         return keys.masked(self.public_id, self.last_four)
 
     @property
+    def acted_by(self) -> str:
+        """Return the applications that exchanged it, the last one first; "" for a token that a person made."""
+        return " ← ".join(actor["name"] for actor in self.actors)
+
+    @property
     def ends_at(self) -> datetime:
         """Return when the hub stops taking it, unless someone revokes it before."""
         return min(self.expires_at, self.retires_at) if self.retires_at else self.expires_at
@@ -400,8 +392,7 @@ class DelegatedToken(models.Model):
                 Action.TOKEN_REVOKED, by=by, now=now, account=self.account, subject=self,
                 reason=": ".join(part for part in (self.get_revoke_reason_display(), note) if part),
             )  # fmt: skip
-            for narrowed in self.narrowed.living(now).select_related("account"):
-                narrowed.revoke(by=by, reason=self.Reason.PARENT, now=now)
+            self.narrowed.living(now).end_with_origin(by=by, now=now)
             Authority.objects.advance(AuthorityChange.Scope.TOKEN, [self.pk])
             is_own = by.kind == ActorKind.USER and by.id == str(self.owner_id)
             if not is_own and reason != self.Reason.PARENT:  # of what it came of, they are told already

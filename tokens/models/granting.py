@@ -12,6 +12,7 @@ from tokens.models.connections import ACCESS_LIFE, REFRESH_LIFE, SWEEP_BATCH, OA
 
 if TYPE_CHECKING:
     from tokens.models.applications import Application
+    from tokens.models.oauth import AccessToken, Grant, RefreshToken
 
 GRANTS_KEPT = ACCESS_TOKENS_KEPT = timedelta(days=1)  # after their end
 

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from django.http import HttpRequest
+from oauth2_provider.oauth2_backends import OAuthLibCore
 from oauthlib.oauth2 import Server
 
 from tokens.oauth.exchange import TOKEN_EXCHANGE, TokenExchangeGrant
@@ -24,3 +26,9 @@ class NexusServer(Server):
                 TOKEN_EXCHANGE: TokenExchangeGrant(request_validator),
             }
         )
+
+
+class NexusCore(OAuthLibCore):
+    def extract_body(self, request: HttpRequest) -> list[tuple[str, str]]:
+        """Return every value of what may be sent twice; the toolkit's own forgets all but the last audience."""
+        return [(name, value) for name, values in request.POST.lists() for value in values]
