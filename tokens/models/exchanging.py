@@ -30,7 +30,7 @@ LIMITS = ("tools", "is_read_only", "networks", "pause_unused_after")  # what a n
 
 # What is read of a subject: to name each column of its seven rows costs a millisecond.
 WHOSE = ("owner", "account", "toolkit")
-NAMED = ("owner__email", "account__id", "toolkit__alias", "toolkit__account_id")
+NAMED = ("owner__email", "owner__name", "owner__is_machine", "account__id", "toolkit__alias", "toolkit__account_id")
 OF_TOKEN = (
     "name", "public_id", "last_four", "stage", "expires_at", "retires_at", "exchanges", "actors", "call_cap",
     "owner_id", "account_id", "toolkit_id", *LIMITS,
