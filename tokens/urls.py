@@ -1,6 +1,6 @@
 from django.urls import path
 
-from tokens import views, views_install
+from tokens import views, views_install, views_replace
 
 urlpatterns = [
     path("install/", views_install.install, name="install"),
@@ -9,4 +9,5 @@ urlpatterns = [
     path("tokens/", views.tokens, name="tokens"),
     path("tokens/<slug:public_id>/", views.token, name="token"),
     path("tokens/<slug:public_id>/revoke/", views.revoke, name="token_revoke"),
+    path("tokens/<slug:public_id>/replace/", views_replace.replace, name="token_replace"),
 ]

@@ -88,6 +88,8 @@ def token(request: HttpRequest, public_id: str) -> HttpResponse:
         "token": found,
         "ends": expiry.describe(found.revoked_at or found.ends_at, zone, now),
         "events": events,
+        "generations": [Shown.at(each, now) for each in found.generations()],
+        "may_replace": found.owner_id == request.user.pk and found.may_be_replaced(now),
     }
     return render(request, "tokens/token.html", context)
 

@@ -373,6 +373,14 @@ class DelegatedToken(models.Model):
         """Issue a successor (see Generations.replace)."""
         return DelegatedToken.objects.replace(self, **how)
 
+    def generations(self) -> DelegatedTokenQuerySet:
+        """Return the family, newest first."""
+        return DelegatedToken.objects.filter(family=self.family).order_by("-generation")
+
+    def may_be_replaced(self, now: datetime) -> bool:
+        """Return True while the family has a current token that a person was given."""
+        return not self.exchanges and self.generations().living(now).filter(stage=self.Stage.CURRENT).exists()
+
     def refuse_bad_expiry(self, now: datetime) -> None:
         refuse_bad_expiry(self.expires_at, now, Policy.objects.rules_for(self.toolkit).max_life)
 

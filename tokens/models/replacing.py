@@ -9,6 +9,7 @@ from django.db.models import F, Value
 from django.db.models.functions import Least
 
 from profiles.events import Action, Actor, ActorKind, Event
+from profiles.models import Toolkit
 from tokens import keys
 from tokens.models.authority import Authority, AuthorityChange
 from tokens.models.issued import Issued
@@ -108,6 +109,8 @@ class Generations(models.Manager["DelegatedToken"]):
         current: DelegatedToken | None = related.filter(family=token.family, stage=self.model.Stage.CURRENT).first()
         if current is None or current.ends_at <= now:
             raise ValidationError("This token has ended, so there is nothing to replace. Install the toolkit again.")
+        if not Toolkit.objects.usable_by(current.owner).filter(pk=current.toolkit_id).exists():
+            raise ValidationError(f"{current.owner} may no longer use the toolkit “{current.toolkit}”.")
         if current.exchanges:
             raise ValidationError("An exchanged token is replaced by the application: it exchanges again.")
         return current
