@@ -1,6 +1,6 @@
 from django.urls import path
 
-from tokens import views, views_applications, views_connections, views_install
+from tokens import views, views_applications, views_connections, views_install, views_replace
 
 urlpatterns = [
     path("install/", views_install.install, name="install"),
@@ -25,4 +25,5 @@ urlpatterns = [
     path("applications/<slug:client_id>/disable/", views_applications.application_disable, name="application_disable"),
     path("applications/<slug:client_id>/enable/", views_applications.application_enable, name="application_enable"),
     path("applications/<slug:client_id>/remove/", views_applications.application_remove, name="application_remove"),
+    path("tokens/<slug:public_id>/replace/", views_replace.replace, name="token_replace"),
 ]

@@ -95,6 +95,8 @@ def token(request: HttpRequest, public_id: str) -> HttpResponse:
         "ends": expiry.describe(found.revoked_at or found.ends_at, zone, now),
         "events": events,
         "narrowed": [Shown.at(token, now) for token in found.narrowed.all()[:NARROWED_SHOWN]],
+        "generations": [Shown.at(each, now) for each in found.generations()],
+        "may_replace": found.owner_id == request.user.pk and found.may_be_replaced(now),
     }
     return render(request, "tokens/token.html", context)
 

@@ -215,12 +215,12 @@ async def test_the_status_tool_says_when_the_token_ends(hub_client, in_thread):
 async def test_a_warm_call_asks_the_database_nothing(hub_client, in_thread):
     async with stage(hub_client, in_thread) as (upstream, client, secret):
         await client.call(secret, "echo__echo")
-        asked = []
+        asked, run = [], client.hub._database.run
         client.hub._database.run = lambda *arguments: asked.append(arguments)
         for _ in range(20):
             assert (await client.call(secret, "echo__echo")).status == 200
         assert asked == []
-        client.hub._used = {}
+        client.hub._database.run = run
 
 
 async def test_a_revoked_token_is_refused_on_every_worker(hub_client, in_thread):
