@@ -252,6 +252,8 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(NEXUS_DATA_DIR / "run" / "celerybeat-schedul
 CELERY_BEAT_SCHEDULE = {
     "sweep-tokens": {"task": "tokens.tasks.sweep_tokens", "schedule": timedelta(minutes=1)},
     "send-reminders": {"task": "tokens.tasks.send_reminders", "schedule": timedelta(minutes=5)},
+    "send-webhooks": {"task": "tokens.tasks.send_webhooks", "schedule": timedelta(seconds=10)},
+    "forget-old-deliveries": {"task": "tokens.tasks.forget_old_deliveries", "schedule": crontab(minute="40")},
     "make-partitions": {"task": "activity.tasks.make_partitions", "schedule": crontab(hour="3", minute="10")},
 }
 

@@ -1,8 +1,8 @@
 from celery import shared_task
 from django.utils import timezone
 
-from tokens import emails
-from tokens.models import Authority, DelegatedToken, Reminder
+from tokens import emails, emails_webhooks, webhooks
+from tokens.models import Authority, DelegatedToken, Reminder, Webhook, WebhookDelivery
 
 
 @shared_task
@@ -21,3 +21,19 @@ def send_reminders() -> int:
 def mail_revoked(token_id: int, by: str) -> None:
     if token := DelegatedToken.objects.select_related("owner", "toolkit").filter(pk=token_id).first():
         emails.revoked(token, by)
+
+
+@shared_task
+def send_webhooks() -> int:
+    return webhooks.send_due(clock=timezone.now)
+
+
+@shared_task
+def forget_old_deliveries() -> int:
+    return WebhookDelivery.objects.all().forget_old(timezone.now())
+
+
+@shared_task(autoretry_for=(OSError,), retry_backoff=30, max_retries=8)
+def mail_webhook_off(webhook_id: str) -> None:
+    if webhook := Webhook.objects.filter(pk=webhook_id, is_enabled=False).select_related("account").first():
+        emails_webhooks.switched_off(webhook)

@@ -1,9 +1,11 @@
 from tokens.models.authority import Authority, AuthorityChange, HubProcess
 from tokens.models.connections import Connection, OAuthSession
 from tokens.models.delegated import AlreadyIssued, DelegatedToken, Issued
+from tokens.models.feeds import CalendarFeed
 from tokens.models.oauth import AccessToken, Application, DeviceGrant, Grant, IDToken, RefreshToken
 from tokens.models.policies import Policy, Rules
 from tokens.models.reminders import Reminder
+from tokens.models.webhooks import Webhook, WebhookDelivery
 
 __all__ = [
     "AccessToken",
@@ -11,6 +13,7 @@ __all__ = [
     "Application",
     "Authority",
     "AuthorityChange",
+    "CalendarFeed",
     "Connection",
     "DelegatedToken",
     "DeviceGrant",
@@ -23,4 +26,6 @@ __all__ = [
     "RefreshToken",
     "Reminder",
     "Rules",
+    "Webhook",
+    "WebhookDelivery",
 ]
