@@ -11,7 +11,7 @@ pytestmark = pytest.mark.django_db(databases="__all__")
 PUBLIC = ("accounts/", "admin/", "api/", "oauth/", "tokens/feed/", ".well-known/")
 PAGES = [
     "/", "/toolkits/", "/toolkits/new/", "/servers/", "/servers/add/", "/authorizations/", "/settings/", "/guide/",
-    "/guide/design/",
+    "/guide/design/", "/guide/webhooks/", "/settings/webhooks/", "/settings/webhooks/new/", "/settings/calendar/",
 ]  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from profiles.models import Authorization, Grant
 from tests import cast
 from tests.security.conftest import EVERYTHING
 from tests.security.pages import browser, filled_in, routes
+from tokens.models import Webhook
 
 pytestmark = [EVERYTHING, pytest.mark.sqlite]
 
@@ -33,6 +34,8 @@ TABLE = {
     "servers/<uuid:pk>/": Door.SIGNED_IN,  # the server of the cast is in the catalog, which all may see
     "tokens/": Door.SIGNED_IN,
     "tokens/<": Door.OWN,
+    "tokens/feed/<": Door.OPEN,  # calendar programs show the secret in the address
+    "settings/webhooks/<": Door.OWN,
     "activity/": Door.SIGNED_IN,
     "settings/": Door.SIGNED_IN,
     "guide/": Door.SIGNED_IN,
@@ -71,9 +74,24 @@ def addresses(acme, alice, work):
     authorization = Authorization.objects.connect(
         server, acme, alice, Grant("s3cret"), by=cast.OPERATOR, now=timezone.now()
     )
-    names = {"public_id": token.public_id, "pk": work.pk, "server_pk": server.pk, "uuid": uuid.uuid4()}
+    hook, _ = Webhook.objects.add(
+        acme,
+        url="http://127.0.0.1:9/",
+        description="Acme",
+        kinds=["token.revoked"],
+        by=cast.OPERATOR,
+        now=timezone.now(),
+    )
+    names = {
+        "public_id": token.public_id,
+        "pk": work.pk,
+        "server_pk": server.pk,
+        "uuid": uuid.uuid4(),
+        "delivery_pk": hook.send_test(now=timezone.now()).pk,
+    }
     found = []
-    keys = {"servers/": server.pk, "authorizations/connect/": server.pk, "authorizations/<": authorization.pk}
+    keys = {"servers/": server.pk, "authorizations/connect/": server.pk, "authorizations/<": authorization.pk,
+            "settings/webhooks/<": hook.pk}  # fmt: skip
     for path, _ in routes():
         own = [{"pk": pk} for prefix, pk in keys.items() if path.startswith(prefix)]
         found.append((filled_in(path, names | (own[0] if own else {})), door_of(path)))
