@@ -256,6 +256,8 @@ CELERY_BEAT_SCHEDULE = {
     "sweep-registrations": {"task": "tokens.tasks.sweep_registrations", "schedule": timedelta(hours=1)},
     "sweep-oauth": {"task": "tokens.tasks.sweep_oauth", "schedule": crontab(minute="17")},
     "send-reminders": {"task": "tokens.tasks.send_reminders", "schedule": timedelta(minutes=5)},
+    "send-webhooks": {"task": "tokens.tasks.send_webhooks", "schedule": timedelta(seconds=10)},
+    "forget-old-deliveries": {"task": "tokens.tasks.forget_old_deliveries", "schedule": crontab(minute="40")},
     "make-partitions": {"task": "activity.tasks.make_partitions", "schedule": crontab(hour="3", minute="10")},
 }
 

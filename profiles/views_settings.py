@@ -10,6 +10,7 @@ from profiles.access import SESSION_KEY, current_account, signed_in
 from profiles.context import THEME_COOKIE, THEMES
 from profiles.forms import ProfileForm, ThemeForm
 from profiles.models import Account
+from profiles.permissions import Act
 
 THEME_LIFE = timedelta(days=365)
 
@@ -28,6 +29,7 @@ def settings_page(request: HttpRequest) -> HttpResponse:
         "theme_form": ThemeForm(initial={"theme": theme if theme in THEMES else "system"}),
         "accounts": Account.objects.of(user).order_by("created_at"),
         "account": current_account(request),
+        "may_manage": current_account(request).lets(user, Act.MANAGE_TOOLKITS),
     }
     return render(request, "profiles/settings.html", context, status=422 if form.errors else 200)
 

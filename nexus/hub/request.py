@@ -7,8 +7,8 @@ from urllib.parse import parse_qsl
 
 from django.conf import settings
 
-from activity.models import uuid7
 from nexus import proxies
+from profiles.ids import uuid7
 from tokens import keys
 
 Scope = MutableMapping[str, Any]

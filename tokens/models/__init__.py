@@ -2,10 +2,12 @@ from tokens.models.applications import AlreadyRegistered, Application, Registere
 from tokens.models.authority import Authority, AuthorityChange, HubProcess
 from tokens.models.connections import Connection, OAuthSession
 from tokens.models.delegated import DelegatedToken
+from tokens.models.feeds import CalendarFeed
 from tokens.models.issued import AlreadyIssued, Issued
 from tokens.models.oauth import AccessToken, DeviceGrant, Grant, IDToken, RefreshToken
 from tokens.models.policies import Policy, Rules
 from tokens.models.reminders import Reminder
+from tokens.models.webhooks import Webhook, WebhookDelivery
 
 __all__ = [
     "AccessToken",
@@ -14,6 +16,7 @@ __all__ = [
     "Application",
     "Authority",
     "AuthorityChange",
+    "CalendarFeed",
     "Connection",
     "DelegatedToken",
     "DeviceGrant",
@@ -27,4 +30,6 @@ __all__ = [
     "Registered",
     "Reminder",
     "Rules",
+    "Webhook",
+    "WebhookDelivery",
 ]
