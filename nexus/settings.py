@@ -174,6 +174,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "profiles.context.portal",
+                "tokens.context.portal",
             ],
         },
     }
@@ -251,7 +252,7 @@ CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE_FILENAME = str(NEXUS_DATA_DIR / "run" / "celerybeat-schedule")
 CELERY_BEAT_SCHEDULE = {
     "sweep-tokens": {"task": "tokens.tasks.sweep_tokens", "schedule": timedelta(minutes=1)},
-    "send-reminders": {"task": "tokens.tasks.send_reminders", "schedule": timedelta(minutes=5)},
+    "send-reminders": {"task": "tokens.tasks.send_reminders", "schedule": timedelta(minutes=1)},
     "make-partitions": {"task": "activity.tasks.make_partitions", "schedule": crontab(hour="3", minute="10")},
 }
 

@@ -1,20 +1,17 @@
 from celery import shared_task
-from django.utils import timezone
 
-from tokens import emails
-from tokens.models import Authority, DelegatedToken, Reminder
-
-
-@shared_task
-def sweep_tokens() -> int:
-    now = timezone.now()
-    Authority.objects.forget_old_changes(now)
-    return DelegatedToken.objects.all().sweep(now)
+from tokens import emails, jobs
+from tokens.models import DelegatedToken, JobRun
 
 
 @shared_task
-def send_reminders() -> int:
-    return Reminder.objects.send_due(now=timezone.now())
+def sweep_tokens() -> str:
+    return str(JobRun.objects.run("sweep-tokens", jobs.sweep, by="worker"))
+
+
+@shared_task
+def send_reminders() -> str:
+    return str(JobRun.objects.run("send-reminders", jobs.remind, by="worker"))
 
 
 @shared_task(autoretry_for=(OSError,), retry_backoff=30, max_retries=8)

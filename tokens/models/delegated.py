@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import IntegrityError, models, transaction
 from django.db.models import F, Q, Value
-from django.db.models.functions import Lower
+from django.db.models.functions import Lower, Now
 from django.db.models.lookups import GreaterThan, LessThanOrEqual
 
 from profiles.events import Action, Actor, ActorKind, Event
@@ -22,7 +22,6 @@ from tokens.models.constraints import SecondsSince
 from tokens.models.policies import MAX_LIFE
 
 MIN_LIFE = timedelta(minutes=1)
-REMIND_BEFORE = timedelta(hours=24)
 ENDING_SOON = timedelta(days=3)
 SWEEP_BATCH = 500
 MAX_EXCHANGES = 2  # between a person's act and a token
@@ -97,14 +96,9 @@ class DelegatedTokenQuerySet(models.QuerySet["DelegatedToken"]):
         everything = Account.objects.where(user, Act.SEE_ACTIVITY)
         return self.filter(Q(owner=user) | Q(account__in=everything))
 
-    def due_for_reminder(self, now: datetime) -> Self:
-        """Return living tokens that end within a day and have not been reminded of; never one of a shorter life."""
-        return (
-            self.living(now)
-            .filter(expires_at__lte=now + REMIND_BEFORE, issued_at__lt=F("expires_at") - REMIND_BEFORE)
-            .filter(Q(reminders=None) | Q(reminders__state="failed"))
-            .order_by("expires_at")
-        )
+    def to_look_at(self, now: datetime) -> Self:
+        """Return the tokens about which the clock may have something to say."""
+        return self.filter(next_look_at__lte=now)
 
     def sweep(self, now: datetime) -> int:
         """End those whose time has come, in batches, and write the event of each; return how many.
@@ -309,6 +303,10 @@ class DelegatedToken(models.Model):
     )
     pause_unused_after = models.DurationField(null=True, blank=True)
     pause_reason = models.CharField(max_length=20, blank=True, db_default="")
+    next_look_at = models.DateTimeField(
+        null=True, blank=True, editable=False, db_default=Now(),
+        help_text="When reminders look at it next. A new token is looked at once, whoever issued it.",
+    )  # fmt: skip
 
     objects: ClassVar[DelegatedTokenManager] = DelegatedTokenManager()
     narrowed: DelegatedTokenManager
@@ -351,6 +349,14 @@ class DelegatedToken(models.Model):
         ]
         indexes = [
             models.Index(fields=["expires_at"], condition=~Q(stage="ended"), name="delegated_token_to_end"),
+            models.Index(
+                fields=["next_look_at"], condition=Q(next_look_at__isnull=False), name="delegated_token_to_look_at"
+            ),
+            models.Index(
+                fields=["owner", "expires_at"],
+                condition=Q(exchanges=0, revoked_at=None),
+                name="delegated_token_owner_ends",
+            ),
             models.Index(fields=["owner", "-issued_at", "-id"], name="delegated_token_of_owner"),
             models.Index(fields=["account", "-issued_at", "-id"], name="delegated_token_of_account"),
         ]

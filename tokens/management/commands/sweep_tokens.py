@@ -1,16 +1,17 @@
 from typing import Any
 
 from django.core.management.base import BaseCommand
-from django.utils import timezone
+from django.utils.text import capfirst
 
 from profiles import operator
-from tokens.models import DelegatedToken
+from tokens import jobs
+from tokens.models import JobRun
 
 
 class Command(BaseCommand):
-    help = "End the tokens whose time has come, and write their events. The hub refuses them anyway."
+    help = "End the tokens whose time has come (the hub refuses them anyway), and pause those that nothing uses."
 
     def handle(self, *args: Any, **options: Any) -> None:
         with operator.one_line_refusals():
-            swept = DelegatedToken.objects.all().sweep(timezone.now())
-        self.stdout.write(f"Tokens ended: {swept}")
+            swept = JobRun.objects.run("sweep-tokens", jobs.sweep, by="operator (sweep_tokens)")
+        self.stdout.write(capfirst(str(swept)))
