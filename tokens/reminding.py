@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 
 from django.db import transaction
+from django.db.models import DurationField, F, Value
 
 from profiles.models import ReminderStage, User
 from tokens import emails, notifying
@@ -14,6 +15,7 @@ from tokens.models import DelegatedToken, Digest, Reminder, stages, unused
 from tokens.notifying import Notice
 
 LOOKED_AT = 500  # tokens, to find the people of one batch
+PEOPLE = 25  # in one batch: their rows are locked for well under a second
 LOOK_AGAIN = timedelta(days=1)  # at what is paused or pending: others decide when it runs
 PATIENCE = timedelta(minutes=3)  # for the mails of one pass; the rest goes with the next
 SETTLED = {
@@ -40,11 +42,16 @@ class Done:
 def send_due(now: datetime) -> Done:
     """Remind of everything that is due, each stage of each token once, however many do this at once."""
     done = Done()
-    while _claim_batch(done, now):
-        pass
+    claim_due(done, now)
     done.mails_unknown += Digest.objects.give_up_lost(now)
     _hand_over(done, now)
     return done
+
+
+def claim_due(done: Done, now: datetime) -> None:
+    """Claim what is due, and show it in the portal; the mails are made, and wait."""
+    while _claim_batch(done, now):
+        pass
 
 
 def _claim_batch(done: Done, now: datetime) -> bool:
@@ -55,7 +62,7 @@ def _claim_batch(done: Done, now: datetime) -> bool:
         people = User.objects.filter(pk__in=set(owners[:LOOKED_AT])).select_for_update(
             skip_locked=True, of=("self",), no_key=True
         )
-        found = {person.pk: person for person in people}
+        found = {person.pk: person for person in people[:PEOPLE]}
         if not found:
             return False
         due = DelegatedToken.objects.to_look_at(now).filter(owner__in=found)
@@ -126,16 +133,14 @@ def _overtaken(tokens: Iterable[DelegatedToken], told: set[tuple[int, str]], now
 
 
 def _look_again(tokens: Sequence[DelegatedToken], pauses: dict[int, datetime], now: datetime) -> None:
-    """Note when each is to be looked at next; those with the same answer in one statement."""
-    groups: dict[datetime | None, list[int]] = {}
+    """Note when each is to be looked at next; those that are as far from their end then, in one statement."""
+    groups: dict[timedelta | None, list[int]] = {}
     for token in tokens:
-        groups.setdefault(_next_look(token, pauses.get(token.pk), now), []).append(token.pk)
-    never = groups.pop(None, [])
-    if never:
-        DelegatedToken.objects.filter(pk__in=never).update(next_look_at=None)
-    changed = [DelegatedToken(pk=pk, next_look_at=moment) for moment, pks in groups.items() for pk in pks]
-    if changed:
-        DelegatedToken.objects.bulk_update(changed, ["next_look_at"], batch_size=notifying.ROWS)
+        look = _next_look(token, pauses.get(token.pk), now)
+        groups.setdefault(look and token.expires_at - look, []).append(token.pk)
+    for before, pks in groups.items():
+        moment = F("expires_at") - Value(before, DurationField()) if before is not None else None
+        DelegatedToken.objects.filter(pk__in=pks).update(next_look_at=moment)
 
 
 def _next_look(token: DelegatedToken, pause: datetime | None, now: datetime) -> datetime | None:

@@ -110,8 +110,9 @@ def test_no_stage_is_as_long_as_the_life(alice, work, life, stages):
     token = cast.make_token(alice, work, life=life).token
     reminding.send_due(timezone.now())
     assert states() == {}
-    for hour in range(int(life / HOUR) + 2):
-        reminding.send_due(token.issued_at + hour * HOUR + timedelta(seconds=1))
+    for before in (3 * WEEK, WEEK, 3 * DAY, DAY, HOUR, timedelta(0)):
+        if before < life:
+            reminding.send_due(token.expires_at - before + timedelta(seconds=1))
     assert set(states()) == set(stages)
     assert State.SKIPPED not in states().values()
 

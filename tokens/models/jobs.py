@@ -57,5 +57,5 @@ def next_run(name: str, last: datetime) -> datetime | None:
     entry: dict[str, Any] | None = settings.CELERY_BEAT_SCHEDULE.get(name)
     if entry is None:
         return None
-    planned = maybe_schedule(entry["schedule"], app=current_app)
+    planned: Any = maybe_schedule(entry["schedule"], app=current_app)
     return last + planned.remaining_estimate(last)
