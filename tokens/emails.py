@@ -15,7 +15,7 @@ from tokens import links
 from tokens.models import DelegatedToken, Digest, Reminder, unused
 from tokens.signals import clients_wanted
 
-TOKENS_SHOWN = 50  # in one mail
+TOKENS_SHOWN = 20  # in one mail
 GROUPS = {"ending": "Ends soon", "unused": "Unused, and will be paused", "ended": "Has expired"}
 
 

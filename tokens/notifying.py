@@ -29,12 +29,16 @@ class Notice:
     token: DelegatedToken
     stage: ReminderStage
     moment: datetime  # when it ends, ended, or will be paused
-    links: dict[str, str]  # token, replace, install
+
+    @property
+    def links(self) -> dict[str, str]:
+        """Return the addresses to show with it: token, replace, install."""
+        return links.of(self.token)
 
 
 def notice(token: DelegatedToken, stage: ReminderStage, moment: datetime) -> Notice:
     kinds = {ReminderStage.EXPIRED: NoticeKind.EXPIRED, ReminderStage.UNUSED: NoticeKind.UNUSED}
-    return Notice(kinds.get(stage, NoticeKind.EXPIRING), token, stage, moment, links.of(token))
+    return Notice(kinds.get(stage, NoticeKind.EXPIRING), token, stage, moment)
 
 
 def tell(owner: User, account: Account, notice: Notice, *, now: datetime) -> None:

@@ -137,7 +137,7 @@ def _look_again(tokens: Sequence[DelegatedToken], pauses: dict[int, datetime], n
     groups: dict[timedelta | None, list[int]] = {}
     for token in tokens:
         look = _next_look(token, pauses.get(token.pk), now)
-        groups.setdefault(look and token.expires_at - look, []).append(token.pk)
+        groups.setdefault(token.expires_at - look if look else None, []).append(token.pk)
     for before, pks in groups.items():
         moment = F("expires_at") - Value(before, DurationField()) if before is not None else None
         DelegatedToken.objects.filter(pk__in=pks).update(next_look_at=moment)
