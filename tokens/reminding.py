@@ -15,7 +15,7 @@ from tokens.models import DelegatedToken, Digest, Reminder, stages, unused
 from tokens.notifying import Notice
 
 LOOKED_AT = 500  # tokens, to find the people of one batch
-PEOPLE = 25  # in one batch: their rows are locked for well under a second
+PEOPLE = 10  # in one batch: their rows are locked for well under a second
 LOOK_AGAIN = timedelta(days=1)  # at what is paused or pending: others decide when it runs
 PATIENCE = timedelta(minutes=3)  # for the mails of one pass; the rest goes with the next
 SETTLED = {
