@@ -13,7 +13,9 @@ from django.urls import reverse
 
 from profiles.events import Event
 from profiles.models import Authorization
+from tokens import links
 from tokens.models import DelegatedToken, Webhook, WebhookDelivery
+from tokens.notifying import Notice
 from tokens.signals import notice_given
 
 Kind = Webhook.Kind
@@ -36,11 +38,11 @@ def tell_of_event(instance: Event, **kwargs: Any) -> None:
 
 
 @receiver(notice_given)
-def tell_of_notice(kind: str, token: DelegatedToken, stage: str, at: datetime, **kwargs: Any) -> None:
+def tell_of_notice(notice: Notice, now: datetime, **kwargs: Any) -> None:
+    kind, token, stage = notice.kind.value, notice.token, notice.stage.value
     if kind in Kind and (webhooks := Webhook.objects.wanting(kind, token.account_id)):
-        data = token_data(token) | ({"stage": stage} if stage else {})
-        occasion = _occasion(kind, str(token.pk), stage=stage, at=at)
-        WebhookDelivery.objects.put_out(webhooks, kind, occasion, data, now=at)
+        occasion = _occasion(kind, str(token.pk), stage=stage, at=now)
+        WebhookDelivery.objects.put_out(webhooks, kind, occasion, token_data(token) | {"stage": stage}, now=now)
 
 
 def _occasion(kind: str, subject: str, *, stage: str = "", at: datetime) -> str:
@@ -76,7 +78,7 @@ def token_data(token: DelegatedToken) -> dict[str, Any]:
         "account": {"id": str(token.account_id), "name": token.account.name},
         "toolkit": {"id": str(token.toolkit_id), "alias": token.toolkit.alias, "name": token.toolkit.name},
         "token": about,
-        "links": {"token": _address("token", token.public_id)},
+        "links": links.of(token),
     }
 
 

@@ -1,6 +1,10 @@
-"""What tokens tell those who pass it on, in the transaction of the act."""
+"""What tokens tells the apps above it, and what it asks of them."""
 
 from django.dispatch import Signal
 
-# Somebody should hear of a token. Arguments: kind ("token.expiring", …), token, stage (of a reminder, or ""), at.
+# An owner is told something about a token; sent inside the transaction of the claim, once for each (token, stage).
+# Arguments: owner, account, notice (tokens.notifying.Notice), now.
 notice_given = Signal()
+
+# Which clients were seen last? Arguments: public_ids. A receiver returns dict[public id, what the client calls itself].
+clients_wanted = Signal()

@@ -46,6 +46,7 @@ urlpatterns = [
     ),
     path("guide/webhooks/", views_webhooks.guide, name="guide_webhooks"),
     path("tokens/<slug:public_id>/", views.token, name="token"),
+    path("tokens/<slug:public_id>/dismiss/", views.dismiss, name="token_dismiss"),
     path("tokens/<slug:public_id>/revoke/", views.revoke, name="token_revoke"),
     path("applications/", views_applications.applications, name="applications"),
     path("applications/new/", views_applications.application_register, name="application_register"),

@@ -16,10 +16,10 @@ from django.utils import timezone
 
 from profiles import encryption
 from profiles.events import Action, Event
-from profiles.models import Authorization, Grant
+from profiles.models import Authorization, Grant, ReminderStage
 from tests import cast
 from tests.receivers import SAMPLE, running_receiver
-from tokens import tasks, webhooks
+from tokens import notifying, tasks, webhooks
 from tokens.models import Webhook, WebhookDelivery
 from tokens.models.webhooks import KEPT, MOST, RETRIES
 from tokens.signals import notice_given
@@ -126,12 +126,15 @@ def test_a_webhook_that_is_off_hears_nothing(hook, token):
     assert not WebhookDelivery.objects.exists()
 
 
+def send_notice(token, stage):
+    now = timezone.now()
+    given = notifying.notice(token, stage, token.expires_at)
+    notice_given.send(None, owner=token.owner, account=token.account, notice=given, now=now)
+
+
 def test_a_reminder_is_told_once_for_each_stage(hook, token):
-    for stage in ("7d", "24h", "24h"):
-        notice_given.send(
-            None, kind="token.expiring", token=token, stage=stage, account=token.account, owner=token.owner,
-            at=timezone.now(),
-        )  # fmt: skip
+    for stage in (ReminderStage.WEEK, ReminderStage.DAY, ReminderStage.DAY):
+        send_notice(token, stage)
     told = [json.loads(delivery.body)["data"]["stage"] for delivery in WebhookDelivery.objects.order_by("id")]
     assert sorted(told) == ["24h", "7d"]
 
@@ -139,7 +142,7 @@ def test_a_reminder_is_told_once_for_each_stage(hook, token):
 def test_what_is_an_event_and_a_notice_is_told_once(hook, token):
     now = timezone.now()
     for _ in range(2):
-        notice_given.send(None, kind="token.expired", token=token, stage="", at=now)
+        send_notice(token, ReminderStage.EXPIRED)
     Event.record(Action.TOKEN_EXPIRED, by=cast.OPERATOR, now=now, account=token.account, subject=token)
     assert WebhookDelivery.objects.count() == 1
 

@@ -2,11 +2,13 @@ from tokens.models.applications import AlreadyRegistered, Application, Registere
 from tokens.models.authority import Authority, AuthorityChange, HubProcess
 from tokens.models.connections import Connection, OAuthSession
 from tokens.models.delegated import DelegatedToken
+from tokens.models.digests import Digest
 from tokens.models.feeds import CalendarFeed
 from tokens.models.issued import AlreadyIssued, Issued
+from tokens.models.jobs import JobRun
 from tokens.models.oauth import AccessToken, DeviceGrant, Grant, IDToken, RefreshToken
 from tokens.models.policies import Policy, Rules
-from tokens.models.reminders import Reminder
+from tokens.models.reminders import Dismissal, Reminder
 from tokens.models.webhooks import Webhook, WebhookDelivery
 
 __all__ = [
@@ -20,10 +22,13 @@ __all__ = [
     "Connection",
     "DelegatedToken",
     "DeviceGrant",
+    "Digest",
+    "Dismissal",
     "Grant",
     "HubProcess",
     "IDToken",
     "Issued",
+    "JobRun",
     "OAuthSession",
     "Policy",
     "RefreshToken",

@@ -10,7 +10,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import IntegrityError, models, transaction
 from django.db.models import F, Q, Value
-from django.db.models.functions import Lower
+from django.db.models.functions import Lower, Now
 from django.db.models.lookups import GreaterThan, LessThanOrEqual
 
 from profiles.events import Action, Actor, ActorKind, Event
@@ -25,7 +25,6 @@ from tokens.models.issued import AlreadyIssued, Issued
 from tokens.models.policies import MAX_LIFE, Policy
 from tokens.models.replacing import Generations
 
-REMIND_BEFORE = timedelta(hours=24)
 ENDING_SOON = timedelta(days=3)
 SWEEP_BATCH = 500
 PRINTABLE = RegexValidator(
@@ -88,19 +87,9 @@ class DelegatedTokenQuerySet(ExchangedQuerySet):
         everything = Account.objects.where(user, Act.SEE_ACTIVITY)
         return self.filter(Q(owner=user) | Q(account__in=everything))
 
-    def due_for_reminder(self, now: datetime) -> Self:
-        """Return living tokens that end within a day and have not been reminded of; never one of a shorter life.
-
-        Nor one that came of an exchange: the application makes a new one without anybody's doing.
-        """
-        return (
-            self.living(now)
-            .made_by_people()
-            .filter(owner__is_machine=False)
-            .filter(expires_at__lte=now + REMIND_BEFORE, issued_at__lt=F("expires_at") - REMIND_BEFORE)
-            .filter(Q(reminders=None) | Q(reminders__state="failed"))
-            .order_by("expires_at")
-        )
+    def to_look_at(self, now: datetime) -> Self:
+        """Return the tokens about which the clock may have something to say."""
+        return self.filter(next_look_at__lte=now)
 
     def sweep(self, now: datetime) -> int:
         """End those whose time has come, in batches, and write the event of each; return how many.
@@ -315,6 +304,10 @@ class DelegatedToken(models.Model):
     )
     pause_unused_after = models.DurationField(null=True, blank=True)
     pause_reason = models.CharField(max_length=20, blank=True, db_default="")
+    next_look_at = models.DateTimeField(
+        null=True, blank=True, editable=False, db_default=Now(),
+        help_text="When reminders look at it next. A new token is looked at once, whoever issued it.",
+    )  # fmt: skip
 
     objects: ClassVar[DelegatedTokenManager] = DelegatedTokenManager()
     narrowed: DelegatedTokenManager
@@ -357,6 +350,14 @@ class DelegatedToken(models.Model):
         ]
         indexes = [
             models.Index(fields=["expires_at"], condition=~Q(stage="ended"), name="delegated_token_to_end"),
+            models.Index(
+                fields=["next_look_at"], condition=Q(next_look_at__isnull=False), name="delegated_token_to_look_at"
+            ),
+            models.Index(
+                fields=["owner", "expires_at"],
+                condition=Q(exchanges=0, revoked_at=None),
+                name="delegated_token_owner_ends",
+            ),
             models.Index(fields=["owner", "-issued_at", "-id"], name="delegated_token_of_owner"),
             models.Index(fields=["account", "-issued_at", "-id"], name="delegated_token_of_account"),
         ]

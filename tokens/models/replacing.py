@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from celery import current_app
 from django.core.exceptions import ValidationError
 from django.db import models, transaction
 from django.db.models import F, Q, Value
@@ -14,7 +15,6 @@ from tokens import keys
 from tokens.models.authority import Authority, AuthorityChange
 from tokens.models.issued import Issued
 from tokens.models.policies import Policy
-from tokens.signals import notice_given
 
 if TYPE_CHECKING:
     from tokens.models.delegated import DelegatedToken
@@ -61,7 +61,6 @@ class Generations(models.Manager["DelegatedToken"]):
                 before={"token": current.public_id},
                 after={"expires_at": successor.expires_at.isoformat(), "overlap_hours": overlap.total_seconds() / 3600},
             )  # fmt: skip
-            notice_given.send(self.model, kind="token.replaced", token=successor, stage="", at=now)
         return Issued(successor, key)
 
     def activate(self, pk: int, *, now: datetime) -> bool:
@@ -108,7 +107,7 @@ class Generations(models.Manager["DelegatedToken"]):
             if told.exists() or not self._is_superseded(token, now):
                 return False
             Event.record(Action.TOKEN_REUSED, by=by, now=now, account=token.account, subject=token)
-            notice_given.send(self.model, kind="token.reused", token=token, stage="", at=now)
+            transaction.on_commit(lambda: current_app.send_task("tokens.tasks.mail_reused", args=[pk]), robust=True)
             if Policy.objects.rules_for(token.toolkit).ends_reused_families:
                 token.end_family(by=Actor.system("policy"), reason=token.Reason.POLICY, now=now)
         return True

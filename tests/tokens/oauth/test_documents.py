@@ -17,7 +17,7 @@ from nexus import doctor
 from profiles.events import Action, Event
 from profiles.models import Attempts
 from tests.hub.certificates import make_certificate, serving_with
-from tokens import tasks
+from tokens import jobs
 from tokens.models import Application, registering
 from tokens.oauth import documents
 from tokens.oauth.endpoint import FORM
@@ -284,7 +284,7 @@ def test_a_disabled_client_stays_disabled(site):
 def test_who_never_connected_is_forgotten_and_may_come_again(site):
     client_of(site.address)
     Application.objects.update(created=timezone.now() - timedelta(days=2))
-    assert tasks.sweep_registrations() == 1
+    assert jobs.sweep_oauth(timezone.now()).forgotten == 1
     assert client_of(site.address)
 
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 from profiles.events import Action, Event
 from profiles.models import Attempts
 from tests import cast
-from tokens import tasks
+from tokens import jobs
 from tokens.models import Application, Connection, registering
 from tokens.oauth import client_metadata, registration
 from tokens.oauth.redirects import objection_to
@@ -284,17 +284,17 @@ def registered(client, acme, alice, work):
 
 
 def test_the_sweep_removes_what_nobody_agreed_to_or_uses_any_more(registered):
-    assert tasks.sweep_registrations() == 2
+    assert jobs.sweep_oauth(timezone.now()).forgotten == 2
     left = {"living", "used", "disabled", "by hand", "new"}
     assert set(Application.objects.values_list("name", flat=True)) == left
-    assert tasks.sweep_registrations() == 0
+    assert jobs.sweep_oauth(timezone.now()).forgotten == 0
 
 
 def test_the_command_sweeps_them_too(registered, capsys):
     call_command("sweep_tokens")
-    assert "Registrations removed: 2\n" in capsys.readouterr().out
+    assert "clients forgotten: 2\n" in capsys.readouterr().out
 
 
 def test_a_recent_disconnection_is_kept(registered):
     Connection.objects.filter(application=registered["disconnected"]).update(revoked_at=timezone.now())
-    assert tasks.sweep_registrations() == 1
+    assert jobs.sweep_oauth(timezone.now()).forgotten == 1
