@@ -102,7 +102,7 @@ def revoked(token: DelegatedToken, by: str) -> None:
 
 
 def reused(token: DelegatedToken, event: Event) -> None:
-    """Tell the owner that a replaced token was used after its end; raise OSError if the mail server does not take it."""
+    """Tell the owner that a replaced token was used after its end; raise OSError if the mail server refuses."""
     context = {
         "token": token, "owner": token.owner, "toolkit": token.toolkit, "event": event, "link": links.to_token(token),
         "used_local": event.at.astimezone(token.owner.zone), "end_link": links.to_revoke(token),

@@ -3,6 +3,7 @@
 Both are heard in their transaction, so that a message is there exactly when its event is.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -16,7 +17,7 @@ from profiles.models import Authorization
 from tokens import links
 from tokens.models import DelegatedToken, Webhook, WebhookDelivery
 from tokens.notifying import Notice
-from tokens.signals import notice_given
+from tokens.signals import notices_given
 
 Kind = Webhook.Kind
 # Each of these is an event of the same name. The rest is told of by the signal alone.
@@ -37,12 +38,14 @@ def tell_of_event(instance: Event, **kwargs: Any) -> None:
         WebhookDelivery.objects.put_out(webhooks, instance.action, occasion, data, now=instance.at)
 
 
-@receiver(notice_given)
-def tell_of_notice(notice: Notice, now: datetime, **kwargs: Any) -> None:
-    kind, token, stage = notice.kind.value, notice.token, notice.stage.value
-    if kind in Kind and (webhooks := Webhook.objects.wanting(kind, token.account_id)):
-        occasion = _occasion(kind, str(token.pk), stage=stage, at=now)
-        WebhookDelivery.objects.put_out(webhooks, kind, occasion, token_data(token) | {"stage": stage}, now=now)
+@receiver(notices_given)
+def tell_of_notices(notices: Sequence[Notice], now: datetime, **kwargs: Any) -> None:
+    listening = Webhook.objects.listening_in({notice.token.account_id for notice in notices})
+    for notice in notices:
+        kind, token, stage = notice.kind.value, notice.token, notice.stage.value
+        if webhooks := [webhook for webhook in listening.get(token.account_id, []) if kind in webhook.kinds]:
+            occasion = _occasion(kind, str(token.pk), stage=stage, at=now)
+            WebhookDelivery.objects.put_out(webhooks, kind, occasion, token_data(token) | {"stage": stage}, now=now)
 
 
 def _occasion(kind: str, subject: str, *, stage: str = "", at: datetime) -> str:

@@ -10,7 +10,7 @@ from profiles.events import Action, Actor, Event
 from profiles.models import Account, Notifications, ReminderStage, User
 from tokens import links
 from tokens.models import DelegatedToken, Digest, Reminder
-from tokens.signals import notice_given
+from tokens.signals import notices_given
 
 ROWS = 1000  # in one INSERT
 
@@ -72,8 +72,7 @@ def tell_all(notices: Sequence[Notice], *, now: datetime) -> int:
             ),
             batch_size=ROWS,
         )  # fmt: skip
-        for each in notices:
-            notice_given.send(Notice, owner=each.token.owner, account=each.token.account, notice=each, now=now)
+        notices_given.send(Notice, notices=notices, now=now)
     return len({digest.pk for digest in digests.values()})
 
 

@@ -2,9 +2,9 @@
 
 from django.dispatch import Signal
 
-# An owner is told something about a token; sent inside the transaction of the claim, once for each (token, stage).
-# Arguments: owner, account, notice (tokens.notifying.Notice), now.
-notice_given = Signal()
+# Owners are told of their tokens; sent inside the transaction of the claims, with each (token, stage) once.
+# Arguments: notices (of tokens.notifying.Notice), now.
+notices_given = Signal()
 
 # Which clients were seen last? Arguments: public_ids. A receiver returns dict[public id, what the client calls itself].
 clients_wanted = Signal()

@@ -12,7 +12,7 @@ from tests.upstreams import running_sdk_server
 from tokens import keys
 from tokens.models import DelegatedToken, Reminder
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = [pytest.mark.django_db(databases="__all__"), pytest.mark.sqlite]
 
 
 def run(*arguments, **options):

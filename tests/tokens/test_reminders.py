@@ -20,7 +20,7 @@ from tests.mail_server import Postbox, running_mail_server
 from tokens import notifying, reminding, tasks
 from tokens.models import DelegatedToken, Digest, Reminder
 from tokens.models.digests import UNKNOWN_AFTER
-from tokens.notifying import notice_given
+from tokens.notifying import notices_given
 
 pytestmark = [pytest.mark.django_db(databases="__all__"), pytest.mark.sqlite]
 WEEK, MONTH, DAY, HOUR = timedelta(days=7), timedelta(days=30), timedelta(days=1), timedelta(hours=1)
@@ -220,17 +220,18 @@ def test_whoever_turned_mail_off_is_told_in_the_portal_only(issued, alice):
 def test_other_channels_hear_of_each_notice_once_in_the_transaction_of_the_claim(issued, alice):
     heard = []
 
-    def hear(owner, account, notice, now, **kwargs):
-        heard.append((owner, account.name, notice.kind, notice.stage, notice.moment, connection.in_atomic_block))
+    def hear(notices, now, **kwargs):
+        for notice in notices:
+            heard.append((notice.token.owner, notice.kind, notice.stage, notice.moment, connection.in_atomic_block))
 
-    notice_given.connect(hear)
+    notices_given.connect(hear)
     try:
         for _ in range(2):
             reminding.send_due(timezone.now())
     finally:
-        notice_given.disconnect(hear)
+        notices_given.disconnect(hear)
     expected = notifying.NoticeKind.EXPIRING
-    assert heard == [(alice, "Acme", expected, Stage.DAY, issued.token.expires_at, True)]
+    assert heard == [(alice, expected, Stage.DAY, issued.token.expires_at, True)]
 
 
 def test_a_bouncing_mailbox_delays_nobody_and_is_tried_again_later(work, by_smtp):

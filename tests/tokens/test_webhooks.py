@@ -22,7 +22,7 @@ from tests.receivers import SAMPLE, running_receiver
 from tokens import notifying, tasks, webhooks
 from tokens.models import Webhook, WebhookDelivery
 from tokens.models.webhooks import KEPT, MOST, RETRIES
-from tokens.signals import notice_given
+from tokens.signals import notices_given
 
 pytestmark = [pytest.mark.django_db(databases="__all__"), pytest.mark.sqlite]
 ALL = Webhook.Kind.values
@@ -129,7 +129,7 @@ def test_a_webhook_that_is_off_hears_nothing(hook, token):
 def send_notice(token, stage):
     now = timezone.now()
     given = notifying.notice(token, stage, token.expires_at)
-    notice_given.send(None, owner=token.owner, account=token.account, notice=given, now=now)
+    notices_given.send(None, notices=[given], now=now)
 
 
 def test_a_reminder_is_told_once_for_each_stage(hook, token):

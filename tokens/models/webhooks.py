@@ -4,6 +4,7 @@ import base64
 import json
 import secrets
 import uuid
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -62,6 +63,13 @@ class WebhookQuerySet(models.QuerySet["Webhook"]):
     def wanting(self, kind: str, account_id: uuid.UUID) -> "list[Webhook]":
         """Return the account's webhooks that are on and want notices of this kind."""
         return [webhook for webhook in self.filter(account=account_id, is_enabled=True) if kind in webhook.kinds]
+
+    def listening_in(self, account_ids: Collection[uuid.UUID]) -> "dict[uuid.UUID, list[Webhook]]":
+        """Return the webhooks that are on, by account."""
+        found: dict[uuid.UUID, list[Webhook]] = {}
+        for webhook in self.filter(account__in=account_ids, is_enabled=True):
+            found.setdefault(webhook.account_id, []).append(webhook)
+        return found
 
     def ready(self, now: datetime) -> Self:
         """Return the webhooks for which something is due and to which nothing is being sent; the healthy first."""

@@ -9,7 +9,7 @@ from django.utils import timezone
 from profiles.events import Action, ActorKind, Event
 from tests import cast
 from tests.tokens.oauth.exchanging import SECRET, ask, make_exchanger
-from tokens import keys
+from tokens import keys, reminding
 from tokens.models import Application, DelegatedToken, Policy
 from tokens.models.exchanging import MAX_EXCHANGED
 from tokens.oauth.exchange import ACCESS_TOKEN, TOKEN_EXCHANGE
@@ -123,9 +123,9 @@ def test_the_event_says_which_application_and_whence(exchanger, subject):
 
 def test_nobody_gets_mail_for_an_exchange_or_before_it_ends(exchanger, subject, mailoutbox):
     token = made(ask(exchanger, subject.key.text, expires_in=str(3 * 86400)))
-    due = DelegatedToken.objects.due_for_reminder(token.expires_at - timedelta(hours=1))
-    assert token not in due
-    assert mailoutbox == []
+    reminding.send_due(token.expires_at - timedelta(hours=1))
+    assert not token.reminders.exists()
+    assert [mail for mail in mailoutbox if token.name in mail.body] == []
 
 
 @pytest.mark.parametrize(
