@@ -120,6 +120,7 @@ class Hub:
         self._count(exchange, reply)
         downstream.authority = exchange.authority
         await downstream.finish(reply)
+        del downstream.before_first_byte  # a cycle, which the garbage collector would have to find
 
     def _count(self, exchange: Exchange, reply: Reply) -> None:
         request = exchange.request

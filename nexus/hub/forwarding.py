@@ -1,7 +1,6 @@
 """One call on its way to a server and back, whichever era each side speaks."""
 
 import time
-from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -97,7 +96,7 @@ class Forwarding:
     async def _needing_input(self, context: Context, server: Server, ask: Ask, answer: Answer) -> Answer:
         """Let a modern client see to what the server needs; ask an older one."""
         if context.call.is_modern:
-            return replace(answer, result=states.sealed(context, server, answer.result))
+            return msgspec.structs.replace(answer, result=states.sealed(context, server, answer.result))
         return await self._with_input(context, server, ask, answer)
 
     async def _with_input(self, context: Context, server: Server, ask: Ask, answer: Answer) -> Answer:

@@ -2,7 +2,6 @@
 
 import base64
 import contextlib
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -12,7 +11,7 @@ from nexus.hub.replies import Reply
 from nexus.hub.request import HubRequest
 from profiles.upstream import wire
 from profiles.upstream.asking import CAPABILITIES_KEY, CLIENT_KEY, LEVEL_KEY, VERSION_KEY
-from profiles.upstream.wire import Message
+from profiles.upstream.wire import Members, Message
 
 MODERN = "2026-07-28"
 LEGACY = ("2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05")
@@ -35,8 +34,7 @@ class Refused(Exception):
         self.reply = reply
 
 
-@dataclass(slots=True)
-class Call:
+class Call(msgspec.Struct):
     """A JSON-RPC message that has passed the checks of its era."""
 
     message: Message
@@ -46,7 +44,7 @@ class Call:
     version: str  # empty where the client names none
     is_modern: bool
     client: ClientInfo
-    meta: dict[str, msgspec.Raw] = field(default_factory=dict)
+    meta: Members = {}
 
     @property
     def is_answer(self) -> bool:

@@ -1,10 +1,10 @@
 """Every answer of the hub that is not an upstream's: status, headers, and a JSON-RPC error that tells the way out."""
 
 import math
-from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
+import msgspec
 from django.conf import settings
 from msgspec import json
 
@@ -30,13 +30,12 @@ UNSUPPORTED_VERSION = -32022
 SAFE_IN_QUOTES = frozenset(map(chr, range(0x20, 0x7F))) - {'"', "\\"}
 
 
-@dataclass(slots=True)
-class Reply:
+class Reply(msgspec.Struct):
     """An answer; `outcome` and `reason` go into Activity, `refusal` is one of a few words, to be counted."""
 
     status: int
     body: bytes = b""
-    headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+    headers: list[tuple[bytes, bytes]] = []
     outcome: str = "ok"
     reason: str = ""
     refusal: str = ""

@@ -4,8 +4,9 @@ import asyncio
 import math
 import time
 from collections.abc import Awaitable
-from dataclasses import dataclass
 from typing import Any, TypeVar
+
+import msgspec
 
 from nexus.hub import replies
 from nexus.hub.bus import Bus
@@ -22,8 +23,7 @@ COMMENT_EVERY = 15.0  # seconds
 SLOWEST_READER = 5.0  # seconds that a client may take to read what little we say by ourselves
 
 
-@dataclass(slots=True)
-class Entry:
+class Entry(msgspec.Struct):
     """A call that is under way, or a body that is awaited until `deadline` (seconds of the event loop's clock)."""
 
     begun: float

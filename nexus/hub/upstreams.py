@@ -6,7 +6,7 @@ import logging
 import time
 import uuid
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -285,11 +285,11 @@ class Lister:
 
 def _own(principal: Principal, credential: Credential) -> Principal:
     """Return the principal with this credential: sessions are never shared between two."""
-    return replace(principal, key=f"{principal.key}:{credential.key}") if credential.key else principal
+    return msgspec.structs.replace(principal, key=f"{principal.key}:{credential.key}") if credential.key else principal
 
 
 def _signed(ask: Ask, credential: Credential) -> Ask:
-    return replace(ask, principal=_own(ask.principal, credential), head=credential.head)
+    return msgspec.structs.replace(ask, principal=_own(ask.principal, credential), head=credential.head)
 
 
 def _remember(server: Server, tools: list[bytes], capabilities: dict[str, Any], instructions: str) -> None:
