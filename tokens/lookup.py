@@ -98,6 +98,10 @@ class TokenAuthority:
     toolkit_is_paused: bool
     toolkit_deleted_at: datetime | None
     is_current: bool = field(default=True)
+    credential: str = field(init=False)  # what rates, sessions with servers and the log go by; it outlives a refresh
+
+    def __post_init__(self) -> None:
+        self.credential = f"{self.kind}:{self.token_id}"
 
     def refusal(self, now: float) -> Refusal | None:
         """Return why the token may not be used at this moment (seconds since 1970), or None."""
@@ -123,11 +127,6 @@ class TokenAuthority:
     @property
     def masked(self) -> str:
         return keys.masked(self.public_id, self.last_four, self.kind)
-
-    @property
-    def credential(self) -> str:
-        """Return what rates, sessions with servers and the log go by; it outlives a refresh."""
-        return f"{self.kind}:{self.token_id}"
 
 
 def token_with(digest: str, kind: keys.Kind) -> tuple[int, TokenAuthority | None]:

@@ -153,8 +153,10 @@ class Hub:
             return await self._without_credentials(request, exchange.receive)
         exchange.secret = secret
         for _ in range(DECISIONS):
-            with contextlib.suppress(Changed):
+            try:
                 return await self._decide(exchange, accounts, profiles)
+            except Changed:
+                continue
         raise Unavailable("rights keep changing")
 
     async def _decide(self, exchange: Exchange, accounts: list[str], profiles: list[str]) -> Reply:

@@ -69,9 +69,12 @@ class Forwarding:
         context.server = server.slug
         if context.call.is_modern:
             params = states.opened(context, server, params)
-        self.look(context)  # of a server that was changed, the way it is now
+        if not (context.view.is_current and context.authority.is_current):
+            raise Changed  # of a server that was changed, the way it is now
         state = self._upstreams.state(server)
         state.refuse_while_down()
+        if server.wants_sign_in or not state.leg.is_modern:
+            self.look(context)  # something else may have to be sent before the call
         ask = Ask(
             context.call.method, params, id=context.call.id, name=name, principal=context.principal,
             envelope=context.envelope, mirrored=mirrored or context.mirrored, timeout=timeout,

@@ -80,11 +80,11 @@ def read(request: HubRequest, body: bytes) -> Call:
     rpc_id = bytes(message.id)
     params = _params(message, rpc_id)
     meta = _meta(params, rpc_id)
-    named = text_of(meta, VERSION_KEY)
+    named = text_of(meta, VERSION_KEY) if meta else ""
     is_modern = version == MODERN or (not version and named == MODERN)
     if not version and named and named not in SUPPORTED:
         raise Refused(_unsupported(named, rpc_id))
-    client = _client(meta)
+    client = _client(meta) if meta else ClientInfo()
     call = Call(
         message, rpc_id, message.method or "", params, version or (MODERN if is_modern else ""), is_modern, client, meta
     )
@@ -145,6 +145,8 @@ def _unsupported(version: str, rpc_id: bytes = b"null") -> Reply:
 
 
 def _is_id(raw: bytes) -> bool:
+    if len(raw) < 16 and raw.isdigit() and raw[:1] != b"0":
+        return True  # as nearly always
     try:
         return isinstance(msgspec.json.decode(raw), str | int) and raw not in (b"true", b"false")
     except msgspec.DecodeError:

@@ -46,6 +46,7 @@ class State:
 
     leg: Leg
     settings: tuple[str, int]  # of the server, which the leg was made for
+    server: Server  # as it was last read
     listed_at: float = 0.0  # monotonic
     failed_at: float = 0.0
     failing_since: datetime | None = None
@@ -92,11 +93,14 @@ class Upstreams:
     def state(self, server: Server) -> State:
         """Return the way to the server and its state; raise UpstreamError if its address is not one to connect to."""
         state = self._states.get(server.pk)
+        if state and state.server is server:
+            return state
         settings = (server.address, server.max_concurrent)
         if state is None or state.settings != settings:
             if state:
                 state.leg.close()
-            state = self._states[server.pk] = State(leg_to(server, store=self._bus), settings)
+            state = self._states[server.pk] = State(leg_to(server, store=self._bus), settings, server)
+        state.server = server
         return state
 
     def known_state(self, server: Server) -> State | None:
