@@ -153,7 +153,8 @@ class Forwarding:
         assert isinstance(problem, UpstreamError)
         if isinstance(problem, NotConnected | CredentialRefused):
             return sentence(server, problem)
-        when = since(self._upstreams.state(server).failing_since)
+        state = self._upstreams.known_state(server)  # not made for what the server was when the call began
+        when = since(state.failing_since if state else None)
         return f"{sentence(server, problem)} It has failed{when}; the other servers of the toolkit are not affected."
 
 

@@ -174,6 +174,18 @@ class Upstreams:
         credential = await self._credential(context, server)
         self.state(server).leg.older.end_soon(_own(principal, credential), credential.head)
 
+    async def leave(self, context: Context, server: Server, signed_in_as: str) -> None:
+        """End the client's session at an older server if the authorization that it was opened with has ended."""
+        try:
+            if (await self._credential(context, server)).key == signed_in_as:
+                return
+        except NotConnected:
+            pass
+        except UpstreamError:
+            return  # it may only be out of reach
+        principal = _own(context.principal, Credential(signed_in_as, b""))
+        self.state(server).leg.older.end_soon(principal)
+
     async def tell(self, context: Context, body: bytes) -> None:
         """Send this into every session that the client has open at servers of older eras."""
         sending = (self._send(context, server, body) for server in context.view.servers.values())
@@ -218,8 +230,11 @@ class Upstreams:
         """Return what tells apart those who may see different things at the server; raise NotConnected."""
         return (await self._credential(context, server)).key
 
-    async def refresh(self, context: Context, servers: list[Server]) -> None:
-        """Ask those servers for their tools whose last list is old, all at once, within two seconds."""
+    async def refresh(self, context: Context, servers: list[Server]) -> bool:
+        """Ask those servers for their tools whose last list is old, all at once, within two seconds.
+
+        Return True if there were any.
+        """
         stale = [server for server in servers if self._wants_listing(server)]
         if stale:
             tasks = [asyncio.create_task(self._list(context, server)) for server in stale]
@@ -228,6 +243,7 @@ class Upstreams:
                 task.add_done_callback(self._tasks.discard)
                 task.add_done_callback(_log_failure)
             await asyncio.wait(tasks, timeout=CLIENT_WAITS)
+        return bool(stale)
 
     def _wants_listing(self, server: Server) -> bool:
         try:

@@ -157,10 +157,16 @@ class Leg:
 
     async def find_era(self, head: bytes = b"") -> None:
         """Find out which era the server speaks, once whoever asks first; raise UpstreamError."""
-        if self._probing is None:
-            self._probing = asyncio.create_task(self._probe(head))
-            self._probing.add_done_callback(self._note_era)
-        await asyncio.shield(self._probing)
+        probing = self._probing
+        if probing is None:
+            probing = self._probing = asyncio.create_task(self._probe(head))
+            probing.add_done_callback(self._note_era)
+        try:
+            await asyncio.shield(probing)
+        except asyncio.CancelledError:
+            if not probing.cancelled():
+                raise
+            raise Unreachable("its address was changed while it was asked for the first time") from None
 
     def _note_era(self, probe: "asyncio.Task[Era]") -> None:
         self._probing = None
