@@ -130,7 +130,8 @@ class HubRequest:
 
     @property
     def content_type(self) -> str:
-        return self.text(b"content-type").partition(";")[0].strip().lower()
+        value = self.text(b"content-type")
+        return value if value == "application/json" else value.partition(";")[0].strip().lower()
 
     async def body(self, receive: Receive, limit: int = MAX_BODY) -> bytes:
         """Return the whole body; raise TooLarge as soon as it is."""
