@@ -271,7 +271,7 @@ class Hub:
         request = exchange.request
         version = request.text(b"mcp-protocol-version")
         if request.method not in ("GET", "DELETE") or version == protocol.MODERN or not request.text(b"mcp-session-id"):
-            return _only_post()
+            return replies.only_post()
         context = self._context(exchange, protocol.no_call(version), authority, view)
         if isinstance(context, Reply):
             return context
@@ -381,13 +381,6 @@ def touch(used: dict[tuple[keys.Kind, int], datetime]) -> None:
 
 def _note_in_url(digest: str, by: Actor) -> None:
     DelegatedToken.objects.all().note_in_url(digest, by=by, now=datetime.now(UTC))
-
-
-def _only_post() -> Reply:
-    """Older clients ask for a stream and end their session in this way, and go on without: no fault of theirs."""
-    reply = replies.error(405, replies.INVALID_REQUEST, "Use POST.", headers=[(b"allow", b"POST")])
-    reply.outcome, reply.reason = "ok", "only POST is offered"
-    return reply
 
 
 def _verified(request: HubRequest, authority: TokenAuthority, view: ToolkitView) -> Reply:

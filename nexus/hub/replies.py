@@ -107,6 +107,13 @@ def too_many(wait: Wait) -> Reply:
     return error(429, TOO_MANY, message, data=data, headers=[retry], refusal="too_many")
 
 
+def only_post() -> Reply:
+    """Older clients ask for a stream and end their session in this way, and go on without: no fault of theirs."""
+    reply = error(405, INVALID_REQUEST, "Use POST.", headers=[(b"allow", b"POST")])
+    reply.outcome, reply.reason = "ok", "only POST is offered"
+    return reply
+
+
 def install_url(profile: str = "", name: str = "") -> str:
     wish = "&".join(f"{key}={quote(value)}" for key, value in (("profile", profile), ("name", name)) if value)
     return f"{settings.NEXUS_BASE_URL}/install/" + (f"?{wish}" if wish else "")
