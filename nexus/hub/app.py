@@ -118,6 +118,7 @@ class Hub:
         self._count(exchange, reply)
         downstream.authority = exchange.authority
         await downstream.finish(reply)
+        del downstream.before_first_byte  # a cycle, which the garbage collector would have to find
 
     def _count(self, exchange: Exchange, reply: Reply) -> None:
         request = exchange.request
@@ -150,8 +151,10 @@ class Hub:
             return await self._without_credentials(request, exchange.receive)
         exchange.secret = secret
         for _ in range(DECISIONS):
-            with contextlib.suppress(Changed):
+            try:
                 return await self._decide(exchange, accounts, profiles)
+            except Changed:
+                continue
         raise Unavailable("rights keep changing")
 
     async def _decide(self, exchange: Exchange, accounts: list[str], profiles: list[str]) -> Reply:
@@ -270,7 +273,7 @@ class Hub:
         request = exchange.request
         version = request.text(b"mcp-protocol-version")
         if request.method not in ("GET", "DELETE") or version == protocol.MODERN or not request.text(b"mcp-session-id"):
-            return _only_post()
+            return replies.only_post()
         context = self._context(exchange, protocol.no_call(version), authority, view)
         if isinstance(context, Reply):
             return context
@@ -339,13 +342,6 @@ class Hub:
                 await self._deeds.touch()
             except Exception:
                 logger.exception("could not note when tokens were last used")
-
-
-def _only_post() -> Reply:
-    """Older clients ask for a stream and end their session in this way, and go on without: no fault of theirs."""
-    reply = replies.error(405, replies.INVALID_REQUEST, "Use POST.", headers=[(b"allow", b"POST")])
-    reply.outcome, reply.reason = "ok", "only POST is offered"
-    return reply
 
 
 def _verified(request: HubRequest, authority: TokenAuthority, view: ToolkitView) -> Reply:

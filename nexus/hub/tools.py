@@ -41,8 +41,8 @@ class Tools:
         """List the allowed tools of every server; of one that does not answer, as it last listed them, and say so."""
         if "cursor" in context.call.params:
             return context.call.error(replies.INVALID_PARAMS, "The list has one page: ask without a cursor.")
-        await self._upstreams.refresh(context, list(context.view.servers.values()))
-        self._forwarding.look(context)  # what was just listed may have changed the toolkit
+        if await self._upstreams.refresh(context, list(context.view.servers.values())):
+            self._forwarding.look(context)  # what was just listed may have changed the toolkit
         view = context.view
         shown = [view.listing] if view.listing else []
         if offers_status(view):
