@@ -20,7 +20,7 @@ from tests.tokens.oauth.authorizing import (
     request_of,
     resource_of,
 )  # fmt: skip
-from tokens.models import Application, Connection, Grant
+from tokens.models import Application, Connection, Grant, Policy
 from tokens.models.connections import CODE_LIFE
 
 pytestmark = [pytest.mark.django_db(databases="__all__"), pytest.mark.sqlite]
@@ -458,3 +458,12 @@ def test_whoever_is_somebody_else_signs_out_and_comes_back(as_alice, native, wor
     assert 'form="sign-out"' in text(as_alice.get(address))
     assert as_alice.post("/accounts/logout/", {"next": address})["Location"] == address
     assert urlsplit(as_alice.get(address)["Location"]).path == "/accounts/login/"
+
+
+def test_a_policy_ends_the_session_earlier_and_the_page_says_so(as_alice, alice, acme, native, work):
+    Policy.objects.create(account=acme, max_life_days=3)
+    address, now = address_of(native, resource=resource_of(work)), timezone.now()
+    assert "ends after 3 days at the latest" in as_alice.get(address).content.decode()
+    with time_machine.travel(now, tick=False):
+        code = answer_in(allow(browser_of(alice, acme), address, work, days="30"))["code"]
+    assert Grant.objects.get(code=code).session_ends_at == now + timedelta(days=3)
