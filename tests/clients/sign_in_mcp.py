@@ -1,0 +1,92 @@
+"""Signs in with the official Python client: `python sign_in_mcp.py URL`; then it goes on with each line it is told."""
+
+import asyncio
+import json
+import subprocess
+import sys
+import os
+import time
+from urllib.parse import parse_qs, urlsplit
+
+import httpx2
+from mcp import Client
+from mcp.client.auth import AuthorizationCodeResult, OAuthClientProvider
+from mcp.client.streamable_http import streamable_http_client
+from mcp.shared.auth import OAuthClientMetadata
+
+
+class Memory:
+    """Keeps what the provider gives it."""
+
+    tokens = client_info = None
+
+    async def get_tokens(self):
+        return self.tokens
+
+    async def set_tokens(self, tokens):
+        self.tokens = tokens
+
+    async def get_client_info(self):
+        return self.client_info
+
+    async def set_client_info(self, client_info):
+        self.client_info = client_info
+
+
+async def provider_for(url: str) -> OAuthClientProvider:
+    answers: asyncio.Queue[str] = asyncio.Queue()
+
+    async def listen(reader, writer):
+        line = await reader.readline()
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        await writer.drain()
+        writer.close()
+        answers.put_nowait(line.split()[1].decode())
+
+    server = await asyncio.start_server(listen, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+
+    async def open_browser(address: str) -> None:
+        await asyncio.to_thread(subprocess.run, [os.environ["BROWSER"], address], check=True)
+
+    async def take_answer() -> AuthorizationCodeResult:
+        sent = {name: values[0] for name, values in parse_qs(urlsplit(await answers.get()).query).items()}
+        return AuthorizationCodeResult(code=sent["code"], state=sent["state"], iss=sent["iss"])
+
+    provider = OAuthClientProvider(
+        url,
+        OAuthClientMetadata(
+            client_name="mcp", redirect_uris=[f"http://127.0.0.1:{port}/callback"],
+            grant_types=["authorization_code", "refresh_token"], token_endpoint_auth_method="none",
+        ),
+        Memory(),
+        open_browser,
+        take_answer,
+    )  # fmt: skip
+    provider.server = server  # it lives as long as the provider
+    return provider
+
+
+async def use(url: str, provider: OAuthClientProvider, echo: str) -> dict:
+    async with (
+        httpx2.AsyncClient(auth=provider, trust_env=False, timeout=60) as http,
+        Client(streamable_http_client(url, http_client=http)) as client,
+    ):
+        tools = await client.list_tools()
+        said = await client.call_tool(echo, {"text": "hällo"})
+        failed = await client.call_tool("echo__fail", {"text": "no"})
+    return {"tools": [tool.name for tool in tools.tools], "said": said.content[0].text, "failed": failed.is_error}
+
+
+async def main(url: str) -> None:
+    provider = await provider_for(url)
+    while True:
+        print(json.dumps(await use(url, provider, "echo__echo")), flush=True)
+        line = await asyncio.to_thread(sys.stdin.readline)
+        if not line:
+            return
+        if json.loads(line) == "an hour later":
+            provider.context.token_expiry_time = time.time() - 1
+
+
+asyncio.run(main(sys.argv[1]))
