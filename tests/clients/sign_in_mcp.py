@@ -2,9 +2,9 @@
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
-import os
 import time
 from urllib.parse import parse_qs, urlsplit
 
@@ -67,13 +67,13 @@ async def provider_for(url: str) -> OAuthClientProvider:
     return provider
 
 
-async def use(url: str, provider: OAuthClientProvider, echo: str) -> dict:
+async def use(url: str, provider: OAuthClientProvider) -> dict:
     async with (
         httpx2.AsyncClient(auth=provider, trust_env=False, timeout=60) as http,
         Client(streamable_http_client(url, http_client=http)) as client,
     ):
         tools = await client.list_tools()
-        said = await client.call_tool(echo, {"text": "hällo"})
+        said = await client.call_tool("echo__echo", {"text": "hällo"})
         failed = await client.call_tool("echo__fail", {"text": "no"})
     return {"tools": [tool.name for tool in tools.tools], "said": said.content[0].text, "failed": failed.is_error}
 
@@ -81,7 +81,8 @@ async def use(url: str, provider: OAuthClientProvider, echo: str) -> dict:
 async def main(url: str) -> None:
     provider = await provider_for(url)
     while True:
-        print(json.dumps(await use(url, provider, "echo__echo")), flush=True)
+        sys.stdout.write(json.dumps(await use(url, provider)) + "\n")
+        sys.stdout.flush()
         line = await asyncio.to_thread(sys.stdin.readline)
         if not line:
             return

@@ -79,6 +79,14 @@ class Person:
         finally:
             program.end()
 
+    def runs(self, *command: object, **environment: str) -> str:
+        """Let a client run to its end; return what it printed."""
+        with self.starts(*command, **environment) as program:
+            assert program.process.stdout
+            printed = program.process.stdout.read()
+        assert program.process.returncode == 0, f"{printed}\n{self.complaint()}"
+        return printed
+
     def complaint(self) -> str:
         files = (self.folder / "client.log", self.log_file)
         return "\n".join(f"{file.name}: {file.read_text()[-4000:]}" for file in files if file.exists())
