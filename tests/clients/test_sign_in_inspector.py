@@ -26,7 +26,7 @@ def test_it_signs_in_refreshes_and_signs_in_again_once_disconnected(
             NODE, program("mcp-inspector"), "--cli", "--server-url", url, "--transport", "http", "--format", "json",
             "--protocol-era", era, "--callback-url", callback, *arguments,
         )  # fmt: skip
-        printed = browser.runs(*command, MCP_AUTO_OPEN_ENABLED="true")
+        printed = browser.runs(*command, MCP_AUTO_OPEN_ENABLED="true", MCP_INSPECTOR_SECRET_STORE="file")
         return json.loads(printed)["result"]
 
     def call():
