@@ -1,6 +1,7 @@
 """Signs in with the official Python client: `python sign_in_mcp.py URL`; then it goes on with each line it is told."""
 
 import asyncio
+import contextlib
 import json
 import os
 import subprocess
@@ -39,9 +40,11 @@ async def provider_for(url: str) -> OAuthClientProvider:
     async def listen(reader, writer):
         line = await reader.readline()
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-        await writer.drain()
+        with contextlib.suppress(ConnectionError):
+            await writer.drain()
         writer.close()
-        answers.put_nowait(line.split()[1].decode())
+        if line.startswith(b"GET /callback?"):  # browsers also ask for icons, and open connections in advance
+            answers.put_nowait(line.split()[1].decode())
 
     server = await asyncio.start_server(listen, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]

@@ -7,7 +7,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
 
@@ -18,6 +18,7 @@ from profiles.models import Toolkit, User
 from tests import cast
 from tests.clients.conftest import Ready
 from tests.security import pages
+from tests.upstreams import wait_for
 from tokens.models import AccessToken, Application, Connection, OAuthSession, RefreshToken
 
 TOOLS = ["echo__echo", "echo__fail", "nexus_status"]
@@ -25,32 +26,27 @@ USED = {"tools": TOOLS, "said": "hällo", "failed": True}
 
 
 @dataclass
-class Person:
-    """Somebody signed in to a browser, which clients start by its program's name."""
+class Desk:
+    """A folder in which clients run, and what they start when they want a browser."""
 
-    ready: Ready
     folder: pathlib.Path
-    toolkit: Toolkit
-    cookie: str
-    visits_file: pathlib.Path = field(init=False)
 
     def __post_init__(self) -> None:
-        self.visits_file = self.folder / "visits"
-        self.visits_file.touch()
-        told = {
-            "NEXUS_COOKIE": self.cookie, "NEXUS_TOOLKIT": str(self.toolkit.pk), "NEXUS_VISITS": str(self.visits_file)
-        }  # fmt: skip
-        exports = "\n".join(f"export {name}={shlex.quote(value)}" for name, value in told.items())
-        script = pathlib.Path(__file__).with_name("browser.py")
-        command = shlex.join([sys.executable, "-I", str(script)])
-        # Like a real one, it goes on by itself and its launcher returns at once.
-        text = f'#!/bin/sh\n{exports}\n{command} "$1" >>{shlex.quote(str(self.log_file))} 2>&1 </dev/null &\n'
-        self.program.write_text(text)
+        self.program.write_text(f"#!/bin/sh\n{self.opening}\n")
         self.program.chmod(0o700)
+
+    @property
+    def opening(self) -> str:
+        """Note the address, for a browser that is driven elsewhere."""
+        return f'printf %s "$1" >{self.address_file}.new && mv {self.address_file}.new {self.address_file}'
 
     @property
     def program(self) -> pathlib.Path:
         return self.folder / "browser"
+
+    @property
+    def address_file(self) -> pathlib.Path:
+        return self.folder / "address"
 
     @property
     def log_file(self) -> pathlib.Path:
@@ -60,10 +56,12 @@ class Person:
     def environment(self) -> dict[str, str]:
         return {"BROWSER": str(self.program), "HOME": str(self.folder), "PATH": "/usr/bin:/bin", "NO_PROXY": "*"}
 
-    @property
-    def visits(self) -> list[dict]:
-        """Return the consents that were given, oldest first."""
-        return [json.loads(line) for line in self.visits_file.read_text().splitlines()]
+    def address(self) -> str:
+        """Wait for the address that a client wants opened, and return it once."""
+        wait_for(self.address_file.exists, "the address to open")
+        address = self.address_file.read_text()
+        self.address_file.unlink()
+        return address
 
     @contextlib.contextmanager
     def starts(self, *command: object, **environment: str) -> Iterator["Program"]:
@@ -93,15 +91,46 @@ class Person:
 
 
 @dataclass
+class Person(Desk):
+    """Somebody at the desk who is signed in and presses Allow."""
+
+    toolkit: Toolkit
+    cookie: str
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.visits_file.touch()
+
+    @property
+    def visits_file(self) -> pathlib.Path:
+        return self.folder / "visits"
+
+    @property
+    def opening(self) -> str:
+        """Go on alone, like a real browser, whose launcher returns at once."""
+        told = {
+            "NEXUS_COOKIE": self.cookie, "NEXUS_TOOLKIT": str(self.toolkit.pk), "NEXUS_VISITS": str(self.visits_file)
+        }  # fmt: skip
+        exports = "\n".join(f"export {name}={shlex.quote(value)}" for name, value in told.items())
+        command = shlex.join([sys.executable, "-I", str(pathlib.Path(__file__).with_name("browser.py"))])
+        return f'{exports}\n{command} "$1" >>{shlex.quote(str(self.log_file))} 2>&1 </dev/null &'
+
+    @property
+    def visits(self) -> list[dict]:
+        """Return the consents that were given, oldest first."""
+        return [json.loads(line) for line in self.visits_file.read_text().splitlines()]
+
+
+@dataclass
 class Program:
     process: "subprocess.Popen[str]"
-    person: Person
+    desk: Desk
 
     def says(self) -> dict:
         """Return the next line that it prints."""
         assert self.process.stdout
         line = self.process.stdout.readline()
-        assert line, self.person.complaint()
+        assert line, self.desk.complaint()
         said: dict = json.loads(line)
         return said
 
@@ -127,10 +156,10 @@ class Program:
             self.process.wait(5)
 
 
-def person(ready: Ready, owner: User, folder: pathlib.Path) -> Person:
+def person(owner: User, folder: pathlib.Path) -> Person:
     session = pages.browser(owner).cookies[settings.SESSION_COOKIE_NAME].value
     toolkit = Toolkit.objects.get(account=owner.personal_account, alias="work")
-    return Person(ready, folder, toolkit, f"{settings.SESSION_COOKIE_NAME}={session}")
+    return Person(folder, toolkit, f"{settings.SESSION_COOKIE_NAME}={session}")
 
 
 def end_access_tokens(ready: Ready) -> None:

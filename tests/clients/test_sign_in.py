@@ -22,14 +22,14 @@ pytestmark = [pytest.mark.django_db(transaction=True, databases="__all__"), pyte
 
 
 @pytest.mark.parametrize("names_toolkit", [True, False], ids=["toolkit in the address", "toolkit picked"])
-@pytest.mark.parametrize("name", CLIENTS)
+@pytest.mark.parametrize("name", ["mcp", *(pytest.param(name, marks=pytest.mark.flow) for name in list(CLIENTS)[1:])])
 def test_it_signs_in_refreshes_and_signs_in_again_once_disconnected(ready, alice, tmp_path, name, names_toolkit):
     command, client_name, protocol = CLIENTS[name]
     assert INSTALLED.is_dir(), "The clients in JavaScript are not there: run `make clients`."
     assert FASTMCP.exists(), "The Python clients are not there: run `make clients`."
     (tmp_path / "node_modules").symlink_to(INSTALLED)
     shutil.copy(HERE / "sign_in.mjs", tmp_path)
-    browser = person(ready, alice, tmp_path)
+    browser = person(alice, tmp_path)
     url = ready.url if names_toolkit else f"{ready.live.base}/hub/mcp"
     with browser.starts(*command, url) as client:
         assert client.says() == USED

@@ -9,7 +9,7 @@ from tests.clients.node import NODE, program
 from tests.clients.signing_in import TOOLS, asked_for, connected, disconnect, end_access_tokens, person, sessions
 from tests.live import free_port
 
-pytestmark = [pytest.mark.django_db(transaction=True, databases="__all__")]
+pytestmark = [pytest.mark.django_db(transaction=True, databases="__all__"), pytest.mark.flow]
 
 
 @pytest.mark.parametrize("names_toolkit", [True, False], ids=["toolkit in the address", "toolkit picked"])
@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.django_db(transaction=True, databases="__all__")]
 def test_it_signs_in_refreshes_and_signs_in_again_once_disconnected(
     ready, alice, tmp_path, era, protocol, names_toolkit
 ):
-    browser = person(ready, alice, tmp_path)
+    browser = person(alice, tmp_path)
     url = ready.url if names_toolkit else f"{ready.live.base}/hub/mcp"
     callback = f"http://127.0.0.1:{free_port()}/oauth/callback"
 

@@ -31,7 +31,7 @@ class Desktop:
 
 @pytest.mark.parametrize("names_toolkit", [True, False], ids=["toolkit in the address", "toolkit picked"])
 def test_it_signs_in_refreshes_and_signs_in_again_once_disconnected(ready, alice, tmp_path, names_toolkit):
-    browser = person(ready, alice, tmp_path)
+    browser = person(alice, tmp_path)
     url = ready.url if names_toolkit else f"{ready.live.base}/hub/mcp"
     told = {"MCP_REMOTE_CONFIG_DIR": str(tmp_path)}
     with browser.starts(NODE, program("mcp-remote"), url, "--allow-http", **told) as started:
