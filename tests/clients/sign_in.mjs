@@ -1,4 +1,5 @@
 // Signs in with an official TypeScript client: `node sign_in.mjs PACKAGE URL`; then it goes on with each line it is told.
+// With NEXUS_CLIENT_ID it is a machine.
 import { execFileSync } from "node:child_process";
 import { once } from "node:events";
 import http from "node:http";
@@ -6,12 +7,13 @@ import readline from "node:readline";
 
 const [kind, url] = process.argv.slice(2);
 const newest = kind === "client";
-const { Client, StreamableHTTPClientTransport, UnauthorizedError } = newest
+const { Client, ClientCredentialsProvider, StreamableHTTPClientTransport, UnauthorizedError } = newest
   ? await import("@modelcontextprotocol/client")
   : {
       ...(await import("@modelcontextprotocol/sdk/client/index.js")),
       ...(await import("@modelcontextprotocol/sdk/client/streamableHttp.js")),
       ...(await import("@modelcontextprotocol/sdk/client/auth.js")),
+      ...(await import("@modelcontextprotocol/sdk/client/auth-extensions.js")),
     };
 
 const server = http.createServer();
@@ -19,7 +21,7 @@ await once(server.listen(0, "127.0.0.1"), "listening");
 const redirectUrl = `http://127.0.0.1:${server.address().port}/callback`;
 const kept = {};
 let answer;
-const provider = {
+const person = {
   redirectUrl,
   clientMetadata: {
     client_name: `typescript-${kind}`,
@@ -44,6 +46,8 @@ const provider = {
     execFileSync(process.env.BROWSER, [address.href]);
   },
 };
+const { NEXUS_CLIENT_ID: clientId, NEXUS_CLIENT_SECRET: clientSecret, NEXUS_ISSUER: expectedIssuer } = process.env;
+const provider = clientId ? new ClientCredentialsProvider({ clientId, clientSecret, expectedIssuer }) : person;
 
 const begin = async (transport) => {
   const client = new Client({ name: `typescript-${kind}`, version: "1" }, newest ? { versionNegotiation: { mode: "auto" } } : {});

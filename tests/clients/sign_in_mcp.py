@@ -1,4 +1,7 @@
-"""Signs in with the official Python client: `python sign_in_mcp.py URL`; then it goes on with each line it is told."""
+"""Signs in with the official Python client: `python sign_in_mcp.py URL`; then it goes on with each line it is told.
+
+A line that begins with http is another address to use, with what is kept. With NEXUS_CLIENT_ID it is a machine.
+"""
 
 import asyncio
 import contextlib
@@ -12,6 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx2
 from mcp import Client
 from mcp.client.auth import AuthorizationCodeResult, OAuthClientProvider
+from mcp.client.auth.extensions.client_credentials import ClientCredentialsOAuthProvider
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.auth import OAuthClientMetadata
 
@@ -34,7 +38,13 @@ class Memory:
         self.client_info = client_info
 
 
-async def provider_for(url: str) -> OAuthClientProvider:
+def machine_for(url: str, kept: Memory) -> OAuthClientProvider:
+    return ClientCredentialsOAuthProvider(
+        url, kept, os.environ["NEXUS_CLIENT_ID"], os.environ["NEXUS_CLIENT_SECRET"], issuer=os.environ["NEXUS_ISSUER"]
+    )
+
+
+async def person_for(url: str, kept: Memory) -> OAuthClientProvider:
     answers: asyncio.Queue[str] = asyncio.Queue()
 
     async def listen(reader, writer):
@@ -62,7 +72,7 @@ async def provider_for(url: str) -> OAuthClientProvider:
             client_name="mcp", redirect_uris=[f"http://127.0.0.1:{port}/callback"],
             grant_types=["authorization_code", "refresh_token"], token_endpoint_auth_method="none",
         ),
-        Memory(),
+        kept,
         open_browser,
         take_answer,
     )  # fmt: skip
@@ -82,15 +92,19 @@ async def use(url: str, provider: OAuthClientProvider) -> dict:
 
 
 async def main(url: str) -> None:
-    provider = await provider_for(url)
+    kept = Memory()
+    provider = machine_for(url, kept) if "NEXUS_CLIENT_ID" in os.environ else await person_for(url, kept)
     while True:
         sys.stdout.write(json.dumps(await use(url, provider)) + "\n")
         sys.stdout.flush()
         line = await asyncio.to_thread(sys.stdin.readline)
         if not line:
             return
-        if json.loads(line) == "an hour later":
+        told = json.loads(line)
+        if told == "an hour later":
             provider.context.token_expiry_time = time.time() - 1
+        elif told.startswith("http"):
+            url, provider = told, await person_for(told, kept)
 
 
 asyncio.run(main(sys.argv[1]))

@@ -3,12 +3,18 @@
 import pathlib
 import shutil
 import sys
+from uuid import uuid4
 
 import pytest
+from django.utils import timezone
 
+from profiles.models import Server
+from profiles.permissions import Role
+from tests import cast
 from tests.clients.conftest import both_calls, calls_seen
 from tests.clients.node import INSTALLED, NODE
-from tests.clients.signing_in import USED, asked_for, connected, disconnect, end_access_tokens, person, sessions
+from tests.clients.signing_in import USED, Person, asked_for, connected, disconnect, end_access_tokens, person, sessions
+from tokens.models import Application
 
 HERE = pathlib.Path(__file__).resolve().parent
 FASTMCP = HERE.parents[1] / "build" / "fastmcp" / "bin" / "python"
@@ -21,15 +27,19 @@ CLIENTS = {
 pytestmark = [pytest.mark.django_db(transaction=True, databases="__all__"), pytest.mark.sqlite]
 
 
-@pytest.mark.parametrize("names_toolkit", [True, False], ids=["toolkit in the address", "toolkit picked"])
-@pytest.mark.parametrize("name", ["mcp", *(pytest.param(name, marks=pytest.mark.flow) for name in list(CLIENTS)[1:])])
-def test_it_signs_in_refreshes_and_signs_in_again_once_disconnected(ready, alice, tmp_path, name, names_toolkit):
-    command, client_name, protocol = CLIENTS[name]
+@pytest.fixture
+def browser(ready, alice, tmp_path) -> Person:
     assert INSTALLED.is_dir(), "The clients in JavaScript are not there: run `make clients`."
     assert FASTMCP.exists(), "The Python clients are not there: run `make clients`."
     (tmp_path / "node_modules").symlink_to(INSTALLED)
     shutil.copy(HERE / "sign_in.mjs", tmp_path)
-    browser = person(alice, tmp_path)
+    return person(alice, tmp_path)
+
+
+@pytest.mark.parametrize("names_toolkit", [True, False], ids=["toolkit in the address", "toolkit picked"])
+@pytest.mark.parametrize("name", ["mcp", *(pytest.param(name, marks=pytest.mark.flow) for name in list(CLIENTS)[1:])])
+def test_it_signs_in_refreshes_and_signs_in_again_once_disconnected(ready, browser, name, names_toolkit):
+    command, client_name, protocol = CLIENTS[name]
     url = ready.url if names_toolkit else f"{ready.live.base}/hub/mcp"
     with browser.starts(*command, url) as client:
         assert client.says() == USED
@@ -47,3 +57,36 @@ def test_it_signs_in_refreshes_and_signs_in_again_once_disconnected(ready, alice
         assert client.told("go on") == USED
         assert (len(browser.visits), sessions()) == (2, (1, 2, 3))
     assert calls_seen() == both_calls(client_name, protocol) * 3
+
+
+@pytest.mark.flow
+def test_an_address_that_names_another_toolkit_asks_again_and_keeps_both(ready, browser, alice):
+    server = Server.objects.get(slug="echo")
+    cast.make_toolkit(alice.personal_account, "sales", server, allowed=["echo", "fail"])
+    with browser.starts(*CLIENTS["mcp"][0], ready.url) as client:
+        assert client.says() == USED
+        assert client.told(ready.url.replace("profile=work", "profile=sales")) == USED
+    assert connected() == [("dcr", "public", "work"), ("dcr", "public", "sales")]
+    assert [asked_for(visit)["resource"].rpartition("=")[2] for visit in browser.visits] == ["work", "sales"]
+    assert sessions() == (1, 2, 2)
+
+
+@pytest.mark.flow
+@pytest.mark.parametrize("names_toolkit", [True, False], ids=["toolkit in the address", "only toolkit"])
+@pytest.mark.parametrize("name", ["mcp", "typescript", "typescript 1"])
+def test_a_machine_signs_in_by_itself(ready, browser, alice, name, names_toolkit):
+    command, client_name, protocol = CLIENTS[name]
+    registered = Application.objects.register_machine(
+        alice.personal_account, user=alice, name="Night report", role=Role.END_USER, toolkits=[browser.toolkit],
+        request_key=uuid4(), by=cast.OPERATOR, now=timezone.now(),
+    )  # fmt: skip
+    told = {
+        "NEXUS_CLIENT_ID": registered.application.client_id, "NEXUS_CLIENT_SECRET": registered.key.text,
+        "NEXUS_ISSUER": ready.live.base,
+    }  # fmt: skip
+    with browser.starts(*command, ready.url if names_toolkit else f"{ready.live.base}/hub/mcp", **told) as client:
+        assert client.says() == USED
+        end_access_tokens(ready)
+        assert client.told("an hour later") == USED
+    assert not browser.visits
+    assert calls_seen() == both_calls(client_name, protocol) * 2
