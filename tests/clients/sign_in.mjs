@@ -1,11 +1,12 @@
 // Signs in with an official TypeScript client: `node sign_in.mjs PACKAGE URL`; then it goes on with each line it is told.
-// With NEXUS_CLIENT_ID it is a machine.
+// A line that begins with http is another address to use, with what is kept. With NEXUS_CLIENT_ID it is a machine.
 import { execFileSync } from "node:child_process";
 import { once } from "node:events";
 import http from "node:http";
 import readline from "node:readline";
 
-const [kind, url] = process.argv.slice(2);
+const [kind, first] = process.argv.slice(2);
+let url = first;
 const newest = kind === "client";
 const { Client, ClientCredentialsProvider, StreamableHTTPClientTransport, UnauthorizedError } = newest
   ? await import("@modelcontextprotocol/client")
@@ -78,6 +79,10 @@ const use = async () => {
 };
 
 await use();
-for await (const _ of readline.createInterface({ input: process.stdin })) await use();
+for await (const line of readline.createInterface({ input: process.stdin })) {
+  const told = JSON.parse(line);
+  if (told.startsWith("http")) url = told;
+  await use();
+}
 server.close();
 server.closeAllConnections();

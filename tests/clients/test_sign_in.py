@@ -59,16 +59,31 @@ def test_it_signs_in_refreshes_and_signs_in_again_once_disconnected(ready, brows
     assert calls_seen() == both_calls(client_name, protocol) * 3
 
 
-@pytest.mark.flow
-def test_an_address_that_names_another_toolkit_asks_again_and_keeps_both(ready, browser, alice):
+@pytest.fixture
+def sales(ready, alice) -> str:
+    """Return the address of another toolkit."""
     server = Server.objects.get(slug="echo")
-    cast.make_toolkit(alice.personal_account, "sales", server, allowed=["echo", "fail"])
+    return ready.live.url(cast.make_toolkit(alice.personal_account, "sales", server, allowed=["echo", "fail"]))
+
+
+@pytest.mark.flow
+def test_an_address_that_names_another_toolkit_asks_again_and_keeps_both(ready, browser, sales):
     with browser.starts(*CLIENTS["mcp"][0], ready.url) as client:
         assert client.says() == USED
-        assert client.told(ready.url.replace("profile=work", "profile=sales")) == USED
+        assert client.told(sales) == USED
     assert connected() == [("dcr", "public", "work"), ("dcr", "public", "sales")]
     assert [asked_for(visit)["resource"].rpartition("=")[2] for visit in browser.visits] == ["work", "sales"]
     assert sessions() == (1, 2, 2)
+
+
+@pytest.mark.flow
+@pytest.mark.parametrize("name", ["typescript", "typescript 1"])
+def test_a_client_that_refreshes_for_another_toolkit_is_told_to_sign_in_again(ready, browser, sales, name):
+    with browser.starts(*CLIENTS[name][0], ready.url) as client:
+        assert client.says() == USED
+        with pytest.raises(AssertionError, match=r"This session is for the toolkit work\. Sign in again"):
+            client.told(sales)
+    assert (connected(), sessions()) == ([("dcr", "public", "work")], (1, 1, 1))
 
 
 @pytest.mark.flow
