@@ -1,5 +1,6 @@
 // Signs in with an official TypeScript client: `node sign_in.mjs PACKAGE URL`; then it goes on with each line it is told.
-// A line that begins with http is another address to use, with what is kept. With NEXUS_CLIENT_ID it is a machine.
+// A line that begins with http is another address to use, with what is kept. With NEXUS_CLIENT_ID it is a machine;
+// NEXUS_CLIENT_DOCUMENT is the address of a document that it may be known by.
 import { execFileSync } from "node:child_process";
 import { once } from "node:events";
 import http from "node:http";
@@ -24,6 +25,7 @@ const kept = {};
 let answer;
 const person = {
   redirectUrl,
+  clientMetadataUrl: process.env.NEXUS_CLIENT_DOCUMENT,
   clientMetadata: {
     client_name: `typescript-${kind}`,
     redirect_uris: [redirectUrl],

@@ -1,6 +1,7 @@
 """Signs in with the official Python client: `python sign_in_mcp.py URL`; then it goes on with each line it is told.
 
-A line that begins with http is another address to use, with what is kept. With NEXUS_CLIENT_ID it is a machine.
+A line that begins with http is another address to use, with what is kept. With NEXUS_CLIENT_ID it is a machine;
+NEXUS_CLIENT_DOCUMENT is the address of a document that it may be known by.
 """
 
 import asyncio
@@ -75,6 +76,7 @@ async def person_for(url: str, kept: Memory) -> OAuthClientProvider:
         kept,
         open_browser,
         take_answer,
+        client_metadata_url=os.environ.get("NEXUS_CLIENT_DOCUMENT"),
     )  # fmt: skip
     provider.server = server  # it lives as long as the provider
     return provider

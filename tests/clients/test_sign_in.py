@@ -14,10 +14,12 @@ from tests import cast
 from tests.clients.conftest import both_calls, calls_seen
 from tests.clients.node import INSTALLED, NODE
 from tests.clients.signing_in import USED, Person, asked_for, connected, disconnect, end_access_tokens, person, sessions
+from tests.live import start
 from tokens.models import Application
 
 HERE = pathlib.Path(__file__).resolve().parent
 FASTMCP = HERE.parents[1] / "build" / "fastmcp" / "bin" / "python"
+CODEX = "https://chatgpt.com/oauth/codex/client.json"  # known by its seed: nothing is fetched
 CLIENTS = {
     "mcp": ([sys.executable, "-I", HERE / "sign_in_mcp.py"], "mcp", "2026-07-28"),
     "fastmcp": ([FASTMCP, "-I", HERE / "sign_in_fastmcp.py"], "fastmcp", "2026-07-28"),
@@ -104,4 +106,29 @@ def test_a_machine_signs_in_by_itself(ready, browser, alice, name, names_toolkit
         end_access_tokens(ready)
         assert client.told("an hour later") == USED
     assert not browser.visits
+    assert calls_seen() == both_calls(client_name, protocol) * 2
+
+
+@pytest.fixture
+def knows_documents(ready, tmp_path):
+    """Return the address of another hub on the same database, which takes the address of a document for a client id."""
+    (tmp_path / "hub").mkdir()
+    live = start(tmp_path / "hub", NEXUS_CLIENT_ID_DOCUMENTS="1")
+    yield live.base
+    live.stop()
+
+
+@pytest.mark.flow
+@pytest.mark.parametrize("name", ["mcp", "typescript", "typescript 1"])
+def test_it_signs_in_as_a_well_known_client_by_its_document(ready, browser, knows_documents, name):
+    command, client_name, protocol = CLIENTS[name]
+    url = ready.url.replace(ready.live.base, knows_documents)
+    with browser.starts(*command, url, NEXUS_CLIENT_DOCUMENT=CODEX) as client:
+        assert client.says() == USED
+        end_access_tokens(ready)
+        assert client.told("an hour later") == USED
+    [visit] = browser.visits
+    assert asked_for(visit)["client_id"] == CODEX
+    assert connected() == [("cimd", "public", "work")]
+    assert sessions() == (0, 1, 2)
     assert calls_seen() == both_calls(client_name, protocol) * 2
