@@ -1,6 +1,7 @@
 # make run PORT=8800   start Nexus: everything it needs is installed into .venv, its data lies in var/
 # make test            the whole suite, on real PostgreSQL, Redis and Chromium, then once more on SQLite
-# make conformance     the official conformance suite of MCP, through a hub of its own
+# make clients         real clients against a live Nexus, with a token and through the whole sign-in by browser
+# make conformance     the official conformance suite of MCP, through a hub of its own and at its authorization server
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -26,16 +27,18 @@ PRODUCTION = NEXUS_BASE_URL=https://nexus.example.com NEXUS_DATA_DIR=$(CURDIR)/b
 compile_client = $(BIN)/uv pip compile --generate-hashes --no-header --no-annotate --python-version 3.11 -
 
 .NOTPARALLEL:
-.PHONY: run test check bench conformance lock clean environment test-environment chromium clients suite reference
+.PHONY: run test check bench clients conformance lock clean environment test-environment chromium programs suite reference
 .DEFAULT_GOAL := run
 
 run: environment
 	@$(BIN)/python manage.py up --end-with-parent
 
 # Only a machine without Chromium, on which nobody is root and which is not CI, goes without the browser tests.
-test: test-environment chromium clients suite reference
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile $(if $(shell command -v chromium),,-m "not browser")
-	NEXUS_TEST_STORE=sqlite $(BIN)/python -m pytest -q -n 2 --dist loadfile -m sqlite
+chromium_is_there = $(shell command -v chromium)
+
+test: test-environment chromium programs suite reference
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not flow$(if $(chromium_is_there),, and not browser)"
+	NEXUS_TEST_STORE=sqlite $(BIN)/python -m pytest -q -n 2 --dist loadfile -m "sqlite and not flow"
 
 check: test-environment
 	$(BIN)/ruff format --check .
@@ -47,6 +50,9 @@ check: test-environment
 
 bench: test-environment
 	$(BIN)/python -m tests.bench
+
+clients: test-environment chromium programs reference
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile $(if $(chromium_is_there),,-m "not browser") tests/clients tests/browser/test_sign_in.py tests/browser/test_client_in_a_page.py
 
 conformance: suite reference
 	$(BIN)/python -m tests.conformance
@@ -76,7 +82,7 @@ $(TEST_STAMP):
 	@.ci/environment requirements-test.txt $@
 
 # What tests start: clients and a test suite in JavaScript, on Node from a wheel, and Python clients that need packages of their own.
-clients: build/clients/.installed build/mcp1/.installed build/fastmcp/.installed build/civic/.installed
+programs: build/clients/.installed build/mcp1/.installed build/fastmcp/.installed build/civic/.installed
 suite: build/conformance/.installed
 
 build/clients/.installed build/conformance/.installed: build/%/.installed: tests/%/package.json tests/%/package-lock.json | test-environment

@@ -71,8 +71,8 @@ def endpoints(application: Application) -> list[tuple[str, str]]:
 
 
 def of(application: Application, toolkit: Toolkit | None) -> list[Snippet]:
-    """Return what to send to the token endpoint, for this toolkit where there is one."""
-    hub, url = toolkit.mcp_url if toolkit else audience(), endpoint("/oauth/token")
+    """Return what to send to the token endpoint: a machine's names this toolkit, an exchange has its subject's."""
+    hub, url = toolkit.mcp_url if toolkit and application.runs_alone else audience(), endpoint("/oauth/token")
     with_secret, without = f'-u "{application.client_id}:$NEXUS_CLIENT_SECRET"', f"-d client_id={application.client_id}"
     given = {
         "url": shlex.quote(url), "resource": shlex.quote(f"resource={hub}"), "grant": TOKEN_EXCHANGE,

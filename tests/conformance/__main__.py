@@ -1,5 +1,7 @@
 """`make conformance`: the official suite through a hub of its own, on the embedded store, with a delegated token.
 
+Then the suite signs in at the hub's authorization server, once choosing a toolkit and once with an address that names it.
+
 `python -m tests.conformance --direct` runs it against the reference server itself, which shows what the suite can give.
 """
 
@@ -11,33 +13,45 @@ import sys
 from collections.abc import Iterator
 
 from tests.bench.installation import Installation
-from tests.conformance import suite
+from tests.clients.browser import Browser
+from tests.conformance import authorization, suite
+from tests.conformance.authorization import Issuer
 from tests.conformance.suite import Scenario, Target
 from tests.conformance.targets import running_reference, through_the_hub
 
 BUILD = pathlib.Path(__file__).resolve().parents[2] / "build" / "conformance-results"
+ADMIN = "admin@example.com"
 
 
 @contextlib.contextmanager
-def target(folder: pathlib.Path, is_direct: bool) -> Iterator[Target]:
+def targets(folder: pathlib.Path, is_direct: bool) -> Iterator[tuple[Target, dict[str, Issuer]]]:
+    """Start what is tested; yield the server, and the authorization server with each form of a resource."""
     with running_reference(folder / "reference.log") as upstream:
         if is_direct:
-            yield Target(upstream)
+            yield Target(upstream), {}
             return
-        installation = Installation(folder, {})
+        installation = Installation(folder, {"NEXUS_CLIENT_ID_DOCUMENTS": "1"})
         try:
             installation.start()
-            yield through_the_hub(installation.manage, upstream, "admin@example.com")
+            target = through_the_hub(installation.manage, upstream, ADMIN)
+            yield target, issuers(installation, target)
         finally:
             installation.stop()
 
 
-def report(revision: str, scenarios: list[Scenario]) -> bool:
+def issuers(installation: Installation, target: Target) -> dict[str, Issuer]:
+    browser = Browser()
+    browser.sign_in(installation.manage("sign_in_link", ADMIN))
+    resources = {"picker": f"{installation.base}/hub/mcp", "named": target.url}
+    return {name: Issuer(installation.base, resource, browser) for name, resource in resources.items()}
+
+
+def report(title: str, scenarios: list[Scenario]) -> bool:
     """Print what came of each scenario; return whether all that count were met."""
     scored = [scenario for scenario in scenarios if scenario.is_scored]
     met = sum(scenario.is_met for scenario in scored)
     passed, failed = sum(each.passed for each in scenarios), sum(len(each.failures) for each in scenarios)
-    lines = [f"Requirements of {revision}", *map(str, scenarios)]
+    lines = [title, *map(str, scenarios)]
     lines += [f"{met} of {len(scored)} scored scenarios met; checks of all: {passed} passed, {failed} failed.", ""]
     sys.stdout.write("\n".join(lines) + "\n")
     return met == len(scored)
@@ -52,8 +66,12 @@ def main() -> int:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     revisions = [options.requirements] if options.requirements else suite.REVISIONS
-    with target(folder, options.direct) as where:
-        return 0 if all([report(each, suite.run(where, each, folder / each)) for each in revisions]) else 1
+    with targets(folder, options.direct) as (target, signing_in):
+        met = [report(f"Requirements of {each}", suite.run(target, each, folder / each)) for each in revisions]
+        for name, issuer in signing_in.items():
+            scenarios = authorization.run(issuer, folder / f"authorization-{name}")
+            met.append(report(f"Authorization server, resource {issuer.resource}", scenarios))
+    return 0 if all(met) else 1
 
 
 sys.exit(main())

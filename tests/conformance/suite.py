@@ -62,10 +62,10 @@ def run(target: Target, revision: str, folder: pathlib.Path) -> list[Scenario]:
     return scenarios
 
 
-def read(output: str, folder: pathlib.Path) -> list[Scenario]:
+def read(output: str, folder: pathlib.Path, kind: str = "server") -> list[Scenario]:
     unscored = set(UNSCORED.findall(output))
     return [
-        Scenario(name, name not in unscored, int(passed), failures_of(name, int(failed), folder))
+        Scenario(name, name not in unscored, int(passed), failures_of(f"{kind}-{name}", int(failed), folder))
         for name, passed, failed in SUMMARY.findall(output)
     ]
 
@@ -74,7 +74,7 @@ def failures_of(name: str, count: int, folder: pathlib.Path) -> list[str]:
     """Return a line for each failed check; a scenario that broke off before its record was written has only a number."""
     checks = [
         check
-        for record in folder.glob(f"server-{name}-20*/checks.json")
+        for record in folder.glob(f"{name}-20*/checks.json")
         for check in json.loads(record.read_text())
         if check["status"] == "FAILURE"
     ]
