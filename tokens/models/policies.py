@@ -1,5 +1,7 @@
 """How long tokens may live, how many there may be, and what happens to the unused: the tighter rule always holds."""
 
+import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import ClassVar, Self
@@ -42,6 +44,25 @@ class PolicyQuerySet(models.QuerySet["Policy"]):
             ends_reused_families=any(policy.ends_reused_families for policy in policies),
         )
 
+    def longest_lives(self, toolkits: Sequence[Toolkit]) -> dict[uuid.UUID, timedelta]:
+        """Return, by toolkit, how long its tokens and sessions may live; one query however many there are."""
+        policies = list(
+            self.filter(account__in={toolkit.account_id for toolkit in toolkits}).filter(
+                Q(toolkit=None) | Q(toolkit__in=toolkits)
+            )
+        )
+        return {
+            toolkit.pk: min(
+                (
+                    timedelta(days=policy.max_life_days)
+                    for policy in policies
+                    if policy.max_life_days and policy.concerns(toolkit)
+                ),
+                default=MAX_LIFE,
+            )
+            for toolkit in toolkits
+        }
+
 
 class Policy(models.Model):
     """The rules of an account, or of one toolkit in it. What is not set is left to the wider rule."""
@@ -79,3 +100,6 @@ class Policy(models.Model):
 
     def __str__(self) -> str:
         return f"policy of {self.toolkit or self.account}"
+
+    def concerns(self, toolkit: Toolkit) -> bool:
+        return self.account_id == toolkit.account_id and self.toolkit_id in (None, toolkit.pk)

@@ -10,7 +10,7 @@ from django import forms
 from django.http import QueryDict
 
 from profiles.models import Authorization, Server, Toolkit, ToolkitTool, User
-from tokens.models import Application, Connection
+from tokens.models import Application, Connection, Policy
 from tokens.models.connections import SESSION_LIFE
 from tokens.oauth.authorization import Asker, Wish
 from tokens.oauth.resources import Target
@@ -54,7 +54,14 @@ class Offer:
     toolkit: Toolkit
     unconnected: list[Server]
     agreed: Connection | None
+    longest: timedelta
     tools: list[str] = field(default_factory=list)
+
+    @property
+    def limit(self) -> str:
+        """Return what its policy says of the time, in words; "" if it allows all that can be chosen."""
+        days = self.longest.days
+        return f"{days} day{'' if days == 1 else 's'}" if self.longest < SESSION_LIFE else ""
 
     @property
     def more(self) -> int:
@@ -92,7 +99,8 @@ def offers(
     user: User, toolkits: Sequence[Toolkit], agreed: dict[uuid.UUID, Connection], *, now: datetime
 ) -> list[Offer]:
     missing = Authorization.objects.missing_for(user, toolkits, now=now)
-    found = {one.pk: Offer(one, missing.get(one.pk, []), agreed.get(one.pk)) for one in toolkits}
+    longest = Policy.objects.longest_lives(toolkits)
+    found = {one.pk: Offer(one, missing.get(one.pk, []), agreed.get(one.pk), longest[one.pk]) for one in toolkits}
     entries = ToolkitTool.objects.visible().filter(toolkit__in=list(found)).order_by("exposed_name")
     for toolkit_id, name in entries.values_list("toolkit_id", "exposed_name"):
         if len(found[toolkit_id].tools) < NAMES_SHOWN:
