@@ -4,6 +4,7 @@ import base64
 from datetime import timedelta
 
 import pytest
+from django.contrib.auth.hashers import make_password
 from django.db import OperationalError, connection
 from django.utils import timezone
 
@@ -187,3 +188,9 @@ def test_a_form_in_another_encoding_is_refused_in_the_form_of_the_rfc(path, char
     kind = f"application/x-www-form-urlencoded; charset={charset}"
     answer = NOBODY.http.generic("POST", path, b"token=x", content_type=kind)
     assert error_of(answer) == (400, "invalid_request")
+
+
+def test_a_secret_stored_in_another_way_lets_nobody_in(robot):
+    Application.objects.filter(pk=robot.pk).update(client_secret=make_password(SECRET))
+    for secret in (SECRET, "nobody's", ""):
+        assert error_of(ask(basic(robot.client_id, secret))) == (401, "invalid_client")
