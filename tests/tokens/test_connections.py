@@ -1,17 +1,13 @@
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
-from django.db import connections, transaction
 from django.utils import timezone
 
 from profiles.events import Action, Event
 from tests import cast
 from tests.cast import OPERATOR
 from tests.tokens.conftest import browser_of
-from tests.tokens.oauth.exchanging import ask, make_exchanger
-from tests.upstreams import wait_for
-from tokens.models import Authority, Connection, DelegatedToken
+from tokens.models import Connection
 from tokens.models.connections import SESSION_LIFE
 
 pytestmark = [pytest.mark.django_db(databases="__all__"), pytest.mark.sqlite]
@@ -175,43 +171,3 @@ def test_a_session_of_ones_own_can_be_ended_by_a_member(bob, acme, of_bob):
     browser_of(bob, acme).post(f"/tokens/applications/{of_bob.public_id}/sessions/{session.pk}/end/")
     session.refresh_from_db()
     assert session.ended_at
-
-
-def waiting() -> int:
-    """Return how many connections to this database wait for a lock."""
-    with connections["default"].cursor() as cursor:
-        cursor.execute("SELECT pg_stat_clear_snapshot()")
-        cursor.execute(
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-        )
-        return cursor.fetchone()[0]
-
-
-def alone(function):
-    """Run it on a connection of its own."""
-    try:
-        return function()
-    finally:
-        connections.close_all()
-
-
-@pytest.mark.django_db(transaction=True, databases="__all__")
-@pytest.mark.skipif(connections["default"].vendor != "postgresql", reason="SQLite has one writer at a time")
-def test_a_sign_in_while_the_consent_is_revoked_leaves_nothing_that_lives(alice, acme, work):
-    desk, now = make_exchanger(acme), timezone.now()
-    connection = Connection.objects.connect(desk, alice, work, scope="mcp", by=OPERATOR, now=now)
-
-    def sign_in_and_exchange():
-        _, access = cast.make_access_token(alice, work, desk)
-        return ask(desk, access)
-
-    with ThreadPoolExecutor() as threads:
-        with transaction.atomic():  # holds the revocation where it has looked for sessions and not committed yet
-            Authority.objects.select_for_update().get(pk=1)
-            revoking = threads.submit(alone, lambda: connection.revoke(by=OPERATOR, now=now))
-            wait_for(lambda: waiting() == 1, "the revocation")
-            signing_in = threads.submit(alone, sign_in_and_exchange)
-            wait_for(lambda: signing_in.done() or waiting() == 2, "the sign-in")
-        assert revoking.result()
-        assert signing_in.result().status_code == 400
-    assert not DelegatedToken.objects.living(now).exists()
