@@ -129,9 +129,9 @@ def test_it_is_read_once_and_again_when_it_has_grown_old(site):
     [
         ({}, 86400), ({"Cache-Control": "max-age=3600, public"}, 3600), ({"Cache-Control": "no-store"}, 300),
         ({"Cache-Control": "max-age=1"}, 300), ({"Cache-Control": "max-age=99999999999"}, 86400),
-        ({"Cache-Control": "max-age=x"}, 86400),
+        ({"Cache-Control": "max-age=x"}, 86400), ({"Cache-Control": f"max-age={'9' * 5000}"}, 86400),
     ],
-    ids=["silent", "hour", "none", "short", "long", "odd"],
+    ids=["silent", "hour", "none", "short", "long", "odd", "endless"],
 )  # fmt: skip
 def test_it_holds_as_long_as_its_server_says_within_bounds(site, said, seconds):
     site.headers |= said

@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 from django.contrib.auth.hashers import check_password
 from django.core.management import call_command
+from django.db import OperationalError, connection
 from django.utils import timezone
 
 from profiles.events import Action, Event
@@ -223,6 +224,15 @@ def test_other_methods_media_types_and_sizes_are_refused(client):
         answer = client.post("/oauth/register", b" " * size, content_type="application/json")
         assert (answer.status_code, answer.json()["error"]) == (413, "invalid_request")
     assert register(client, contacts=["x" * 60_000]).status_code == 201
+
+
+def test_a_database_that_is_gone_is_said_in_the_form_of_the_rfc(client):
+    def gone(execute, sql, params, many, context):
+        raise OperationalError("the database is gone")
+
+    with connection.execute_wrapper(gone):
+        answer = register(client)
+    assert (answer.status_code, answer.json()["error"]) == (503, "temporarily_unavailable")
 
 
 def test_one_address_registers_so_many_and_has_to_wait(client, monkeypatch):
