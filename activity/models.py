@@ -1,5 +1,3 @@
-import random
-import time
 import uuid
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -8,18 +6,11 @@ from typing import Any, Self
 from django.db import models
 from django.db.models import Count, Q, Value
 
+from profiles.ids import uuid7
 from profiles.models import Account, User
 from profiles.permissions import Act
 
 SEARCHED = 10_000  # calls that one search looks through where no index can help
-
-
-def uuid7(milliseconds: int | None = None) -> uuid.UUID:
-    """Return a UUID that sorts by time (RFC 9562 section 5.7)."""
-    moment = time.time_ns() // 1_000_000 if milliseconds is None else milliseconds
-    number = (moment << 80) | random.getrandbits(80)
-    number = number & ~(0xF << 76) | 0x7 << 76
-    return uuid.UUID(int=number & ~(0x3 << 62) | 0x2 << 62)
 
 
 def of_token(text: str) -> Q:

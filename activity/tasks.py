@@ -1,9 +1,10 @@
 from celery import shared_task
-from django.utils import timezone
 
 from activity import partitions
+from tokens.models import JobRun
 
 
 @shared_task
 def make_partitions() -> list[str]:
-    return partitions.make(timezone.now())
+    made: list[str] = JobRun.objects.run("make-partitions", partitions.make, by="worker")
+    return made

@@ -7,9 +7,12 @@ import asyncio
 import resource
 from enum import IntEnum
 from typing import Any, ClassVar
+from urllib.parse import unquote
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from nexus.http_answer import HttpAnswer
 
 MAX_HEAD = 64 * 1024  # bytes before the body
 MAX_BODY = 8 * 1024 * 1024  # bytes, as sent; the hub and the portal have lower limits of their own, with better words
@@ -86,7 +89,39 @@ class BoundedProtocol(HttpToolsProtocol):
             self._refusal = 431
             raise httptools.HttpParserError  # uvicorn asks for the refusal
         self.silent.pop(self, None)
-        super().on_headers_complete()
+        if self.parser.should_upgrade() and self._should_upgrade():
+            return
+        self._begin()
+
+    def _begin(self) -> None:
+        """Hand the request to the application, or to the queue behind the one before it."""
+        scope, parser, before = self.scope, self.parser, self.cycle
+        url = httptools.parse_url(self.url)
+        path = url.path.decode("ascii")
+        version = parser.get_http_version()
+        scope["method"] = parser.get_method().decode("ascii")
+        scope["http_version"] = version
+        scope["path"] = unquote(path) if "%" in path else path
+        scope["raw_path"] = url.path
+        scope["query_string"] = url.query or b""
+        self.cycle = HttpAnswer(
+            scope=scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=False,  # there are lines of our own
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=self.expect_100_continue,
+            keep_alive=version != "1.0" and parser.should_keep_alive(),
+            on_response=self.on_response_complete,
+        )
+        if before is None or before.response_complete:
+            self._start_asgi_task(self.cycle, self.app)
+        else:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((self.cycle, self.app))
 
     def on_message_complete(self) -> None:
         self._step += 1

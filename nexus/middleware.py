@@ -23,6 +23,8 @@ from tokens.models import DelegatedToken
 Handler = Callable[[HttpRequest], HttpResponse]
 DATABASE_DOWN = (OperationalError, InterfaceError)
 SECRET_SEGMENT = re.compile(r"[0-9A-Za-z_-]{40,}")  # of one-time links and resets; ids are shorter
+# The one address that a secret belongs in: a calendar program can send no header, and the secret opens nothing else.
+CALENDAR_FEED = re.compile(r"/tokens/feed/nxsc_[0-9A-Za-z]{12}_[0-9A-Za-z]{49}\.ics")
 DECODED = 5  # times that an address is percent-decoded in search of a token
 
 logger = structlog.stdlib.get_logger("nexus.request")
@@ -103,7 +105,8 @@ def no_token_in_address(get_response: Handler) -> Handler:
     """Refuse an address that holds a token, before anything repeats it; tell the token's owner."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        secret = token_in(request.path) or token_in(request.META.get("QUERY_STRING", ""))
+        path = "" if CALENDAR_FEED.fullmatch(request.path) else request.path
+        secret = token_in(path) or token_in(request.META.get("QUERY_STRING", ""))
         if secret is None:
             return get_response(request)
         note_token_in_url(request, secret)

@@ -176,6 +176,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "profiles.context.portal",
+                "tokens.context.portal",
             ],
         },
     }
@@ -253,9 +254,10 @@ CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE_FILENAME = str(NEXUS_DATA_DIR / "run" / "celerybeat-schedule")
 CELERY_BEAT_SCHEDULE = {
     "sweep-tokens": {"task": "tokens.tasks.sweep_tokens", "schedule": timedelta(minutes=1)},
-    "sweep-registrations": {"task": "tokens.tasks.sweep_registrations", "schedule": timedelta(hours=1)},
     "sweep-oauth": {"task": "tokens.tasks.sweep_oauth", "schedule": crontab(minute="17")},
-    "send-reminders": {"task": "tokens.tasks.send_reminders", "schedule": timedelta(minutes=5)},
+    "send-reminders": {"task": "tokens.tasks.send_reminders", "schedule": timedelta(minutes=1)},
+    "send-webhooks": {"task": "tokens.tasks.send_webhooks", "schedule": timedelta(seconds=10)},
+    "forget-old-deliveries": {"task": "tokens.tasks.forget_old_deliveries", "schedule": crontab(minute="40")},
     "make-partitions": {"task": "activity.tasks.make_partitions", "schedule": crontab(hour="3", minute="10")},
 }
 

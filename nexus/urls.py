@@ -14,4 +14,5 @@ urlpatterns = [
     path("admin/", admin.site.urls),
 ]
 
+handler400 = "nexus.views.bad_request"
 handler500 = "nexus.views.server_error"

@@ -34,6 +34,16 @@ def server_error(request: HttpRequest) -> HttpResponse:
     )
 
 
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer what Django itself refuses to read (handler400). Its own page reads the form once more, and fails."""
+    return trouble(
+        request,
+        HTTPStatus.BAD_REQUEST,
+        "This request cannot be read",
+        "It is too long, or not what a browser or program sends. Nothing was changed.",
+    )
+
+
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     return trouble(
         request,

@@ -178,14 +178,34 @@ class Event(models.Model):
         after: dict[str, Any] | None = None,
     ) -> "Event":
         """Write the event of an act; call it inside the transaction of the act."""
-        return cls.objects.create(
+        event = cls.unwritten(
+            action, by=by, now=now, account=account, subject=subject, reason=reason, before=before, after=after
+        )
+        event.save(force_insert=True)
+        return event
+
+    @classmethod
+    def unwritten(
+        cls,
+        action: Action,
+        *,
+        by: Actor,
+        now: datetime,
+        account: models.Model | None = None,
+        subject: models.Model | None = None,
+        reason: str = "",
+        before: dict[str, Any] | None = None,
+        after: dict[str, Any] | None = None,
+    ) -> "Event":
+        """Return the event of one of many acts, which are written together, in the transaction of the acts."""
+        return cls(
             at=now,
             action=action,
             account_id=account.pk if account else None,
             actor_kind=by.kind,
             actor_id=by.id,
             actor_label=by.label[:200],
-            subject_kind=subject._meta.model_name if subject else "",
+            subject_kind=(subject._meta.model_name or "") if subject else "",
             subject_id=str(subject.pk) if subject else "",
             subject_label=str(subject)[:200] if subject else "",
             reason=reason[:500],

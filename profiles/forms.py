@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.http import HttpRequest
 
-from profiles.models import Account, Server, Toolkit, User
+from profiles.models import Account, Notifications, ReminderStage, Server, Toolkit, User
 from profiles.models.entries import MAX_DESCRIPTION, MAX_TITLE
 from profiles.models.servers import MAX_CONCURRENT, MAX_TIMEOUT, SLUG
 from profiles.models.toolkits import ALIAS
@@ -204,6 +204,25 @@ class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]
         field = self.fields["time_zone"]
         assert isinstance(field, forms.ChoiceField)
         field.choices = [(zone, zone.replace("_", " ")) for zone in ["UTC", *zones]]
+
+
+class NotificationsForm(forms.Form):
+    """What of the reminders comes by mail too."""
+
+    sends_mail = forms.BooleanField(
+        label="Remind me by mail", required=False,
+        help_text="Without it, reminders are shown in the portal only.",
+    )  # fmt: skip
+    mail_stages = forms.MultipleChoiceField(
+        label="Mail me about a token", required=False, choices=ReminderStage.choices,
+        widget=forms.CheckboxSelectMultiple,
+        help_text="A token that lives shorter than one of these times is not reminded of then.",
+        error_messages={"invalid_choice": "Choose from the list."},
+    )  # fmt: skip
+
+    @classmethod
+    def showing(cls, chosen: Notifications) -> "NotificationsForm":
+        return cls(initial={"sends_mail": chosen.sends_mail, "mail_stages": chosen.mail_stages})
 
 
 class ThemeForm(forms.Form):

@@ -52,6 +52,7 @@ urlpatterns = [
     path("settings/", views_settings.settings_page, name="settings"),
     path("settings/theme/", views_settings.settings_theme, name="settings_theme"),
     path("settings/account/", views_settings.settings_account, name="settings_account"),
+    path("settings/notifications/", views_settings.notifications, name="notifications"),
     path("settings/mail/", views_settings.mail, name="mail"),
     path("guide/", views_guide.guide, name="guide"),
     path("guide/design/", views_guide.guide_design, name="guide_design"),

@@ -3,13 +3,16 @@ from datetime import timedelta
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from profiles import mailbox
 from profiles.access import SESSION_KEY, current_account, signed_in
 from profiles.context import THEME_COOKIE, THEMES
-from profiles.forms import ProfileForm, ThemeForm
-from profiles.models import Account
+from profiles.events import Actor
+from profiles.forms import NotificationsForm, ProfileForm, ThemeForm
+from profiles.models import Account, Notifications
+from profiles.permissions import Act
 
 THEME_LIFE = timedelta(days=365)
 
@@ -28,6 +31,7 @@ def settings_page(request: HttpRequest) -> HttpResponse:
         "theme_form": ThemeForm(initial={"theme": theme if theme in THEMES else "system"}),
         "accounts": Account.objects.of(user).order_by("created_at"),
         "account": current_account(request),
+        "may_manage": current_account(request).lets(user, Act.MANAGE_TOOLKITS),
     }
     return render(request, "profiles/settings.html", context, status=422 if form.errors else 200)
 
@@ -59,6 +63,17 @@ def settings_account(request: HttpRequest) -> HttpResponse:
         raise Http404
     request.session[SESSION_KEY] = chosen
     return redirect("home")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def notifications(request: HttpRequest) -> HttpResponse:
+    chosen = Notifications.objects.of(signed_in(request))
+    form = NotificationsForm(request.POST) if request.method == "POST" else NotificationsForm.showing(chosen)
+    if request.method == "POST" and form.is_valid():
+        changed = chosen.change(**form.cleaned_data, by=Actor.from_request(request), now=timezone.now())
+        messages.success(request, "Saved." if changed else "Nothing was changed.")
+        return redirect("notifications")
+    return render(request, "profiles/notifications.html", {"form": form}, status=422 if form.errors else 200)
 
 
 def staff_only(request: HttpRequest) -> None:

@@ -1,51 +1,120 @@
 """Every mail about tokens: one function each. They decide nothing, and none carries a secret."""
 
-from datetime import UTC
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
 
-from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 from django.template.loader import render_to_string
-from django.urls import reverse
 from django.utils import timezone
 
-if TYPE_CHECKING:
-    from tokens.models import DelegatedToken
+from profiles.events import Event
+from profiles.models import User
+from tokens import links
+from tokens.models import DelegatedToken, Digest, Reminder, unused
+from tokens.signals import clients_wanted
+
+TOKENS_SHOWN = 20  # in one mail
+GROUPS = {"ending": "Ends soon", "unused": "Unused, and will be paused", "ended": "Has expired"}
 
 
-def expiring(token: "DelegatedToken") -> None:
-    """Remind the owner that the token ends; raise OSError if the mail server does not take it."""
-    moments = {
-        "ends_local": token.expires_at.astimezone(token.owner.zone),
-        "ends_utc": token.expires_at.astimezone(UTC),
+def reminders(digest: Digest, found: Sequence[Reminder], now: datetime) -> EmailMultiAlternatives:
+    """Return the one mail about all of these, which may be handed over again under the same Message-ID."""
+    owner = digest.owner
+    clients = _clients([each.token.public_id for each in found[:TOKENS_SHOWN]])
+    lines = [_Line.of(each, owner, clients.get(each.token.public_id, "")) for each in found[:TOKENS_SHOWN]]
+    groups = [(title, [line for line in lines if line.group == group]) for group, title in GROUPS.items()]
+    context = {
+        "owner": owner,
+        "subject": _subject(lines, len(found)),
+        "groups": [(title, members) for title, members in groups if members],
+        "more": len(found) - len(lines),
+        "tokens_link": links.to_tokens(),
+        "choices_link": links.to_notifications(),
     }
-    _send("expiring", token, {**moments, "link": _address("token", token.public_id)})
+    message = _message("expiring", owner, context)
+    message.extra_headers["Message-ID"] = digest.message_id
+    return message
 
 
-def revoked(token: "DelegatedToken", by: str) -> None:
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """One token in the mail."""
+
+    token: DelegatedToken
+    group: str
+    moment: datetime
+    zone: ZoneInfo
+    client: str
+    link: str
+    act: str
+
+    @classmethod
+    def of(cls, reminder: Reminder, owner: User, client: str) -> "_Line":
+        token, stage = reminder.token, reminder.stage
+        group = {"expired": "ended", "unused": "unused"}.get(stage, "ending")
+        moment = reminder.claimed_at + unused.NOTICE if group == "unused" else token.expires_at
+        link, act = {
+            "ended": (links.to_install(token), "Make a new one"),
+            "unused": (links.to_token(token), "Look at it"),
+            "ending": (links.to_replace(token), "Replace it"),
+        }[group]
+        return cls(token, group, moment, owner.zone, client, link, act)
+
+    @property
+    def local(self) -> datetime:
+        return self.moment.astimezone(self.zone)
+
+    @property
+    def utc(self) -> datetime:
+        return self.moment.astimezone(UTC)
+
+
+def _subject(lines: Sequence[_Line], count: int) -> str:
+    first = lines[0]
+    if count == 1:
+        at = f"{first.local:%a} {first.local.day} {first.local:%b, %H:%M}"
+        return {
+            "ended": f"The token “{first.token.name}” has expired",
+            "unused": f"The token “{first.token.name}” is unused and will be paused {at}",
+            "ending": f"The token “{first.token.name}” ends {at}",
+        }[first.group]
+    names = ", ".join(f"“{line.token.name}”" for line in lines[:2])
+    return f"{count} tokens need you: {names}" + (f" and {count - 2} more" if count > 2 else "")
+
+
+def _clients(public_ids: list[str]) -> dict[str, str]:
+    answers: list[tuple[Any, Any]] = clients_wanted.send(None, public_ids=public_ids)
+    return {public_id: client for _, answer in answers for public_id, client in answer.items()}
+
+
+def revoked(token: DelegatedToken, by: str) -> None:
     """Tell the owner who ended the token, and why; raise OSError if the mail server does not take it."""
     assert token.revoked_at
     revoked_local = token.revoked_at.astimezone(token.owner.zone)
-    _send("revoked", token, {"by": by, "revoked_local": revoked_local, "link": _address("tokens")})
+    context = {
+        "by": by, "revoked_local": revoked_local, "link": links.to_tokens(), "token": token, "owner": token.owner,
+        "toolkit": token.toolkit, "install_link": links.to_install(token),
+    }  # fmt: skip
+    _message("revoked", token.owner, context).send()
 
 
-def _send(name: str, token: "DelegatedToken", context: dict[str, Any]) -> None:
-    wish = urlencode({"profile": token.toolkit.alias, "name": token.name})
-    context |= {
-        "token": token,
-        "owner": token.owner,
-        "toolkit": token.toolkit,
-        "install_link": f"{_address('install')}?{wish}",
-    }
-    with timezone.override(token.owner.zone):
+def reused(token: DelegatedToken, event: Event) -> None:
+    """Tell the owner that a replaced token was used after its end; raise OSError if the mail server refuses."""
+    context = {
+        "token": token, "owner": token.owner, "toolkit": token.toolkit, "event": event, "link": links.to_token(token),
+        "used_local": event.at.astimezone(token.owner.zone), "end_link": links.to_revoke(token),
+    }  # fmt: skip
+    _message("reused", token.owner, context).send()
+
+
+def _message(name: str, owner: User, context: dict[str, Any]) -> EmailMultiAlternatives:
+    with timezone.override(owner.zone):
         subject, text, html = (
             render_to_string(f"emails/{name}.{kind}", context) for kind in ("subject.txt", "txt", "html")
         )
-    message = EmailMultiAlternatives(subject=" ".join(subject.split()), body=text, to=[token.owner.email])
+    message = EmailMultiAlternatives(subject=" ".join(subject.split()), body=text, to=[owner.email])
     message.attach_alternative(html, "text/html")
-    message.send()
-
-
-def _address(view: str, *args: str) -> str:
-    return settings.NEXUS_BASE_URL + reverse(view, args=args)
+    return message

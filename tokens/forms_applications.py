@@ -28,7 +28,7 @@ class RedirectsField(forms.CharField):
             widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false", "class": "mono",
                                          "placeholder": "https://app.example.com/callback"}),
             help_text=f"One a line, at most {MAX_REDIRECTS}: where people are sent back to. https anywhere, http on "
-            "localhost (then with any port), or the scheme of a program, as in myapp://callback.",
+            "localhost (then with any port), or a scheme of your own, as in com.example.app:/callback.",
         )  # fmt: skip
 
     def clean(self, value: Any) -> list[str]:

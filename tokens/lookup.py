@@ -98,6 +98,12 @@ class TokenAuthority:
     toolkit_is_paused: bool
     toolkit_deleted_at: datetime | None
     is_current: bool = field(default=True)
+    _standing: Refusal | None = field(init=False)
+    credential: str = field(init=False)  # what rates, sessions with servers and the log go by; it outlives a refresh
+
+    def __post_init__(self) -> None:
+        self.credential = f"{self.kind}:{self.token_id}"
+        self._standing = self._lasting_refusal()
 
     def refusal(self, now: float) -> Refusal | None:
         """Return why the token may not be used at this moment (seconds since 1970), or None."""
@@ -105,13 +111,14 @@ class TokenAuthority:
             return Refusal.REVOKED
         if now >= self.ends_at or self.stage == DelegatedToken.Stage.ENDED:
             return Refusal.EXPIRED
+        return self._standing
+
+    def _lasting_refusal(self) -> Refusal | None:
+        """Return why it may not be used at any moment, until something about it is changed."""
         if self.toolkit_deleted_at:
             return Refusal.TOOLKIT_DELETED
         if not self.owner_is_there:
             return Refusal.OWNER_GONE
-        return self._pause()
-
-    def _pause(self) -> Refusal | None:
         if not self.may_use:
             return Refusal.NOT_ASSIGNED
         if self.is_paused:
@@ -123,11 +130,6 @@ class TokenAuthority:
     @property
     def masked(self) -> str:
         return keys.masked(self.public_id, self.last_four, self.kind)
-
-    @property
-    def credential(self) -> str:
-        """Return what rates, sessions with servers and the log go by; it outlives a refresh."""
-        return f"{self.kind}:{self.token_id}"
 
 
 def token_with(digest: str, kind: keys.Kind) -> tuple[int, TokenAuthority | None]:

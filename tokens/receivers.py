@@ -4,14 +4,15 @@ from datetime import datetime
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connection
-from django.db.models.signals import post_migrate, post_save, pre_delete
+from django.db.models.functions import Now
+from django.db.models.signals import post_delete, post_migrate, post_save, pre_delete
 from django.dispatch import receiver
 from django.utils import timezone
 
 from profiles.events import Actor
 from profiles.models import Account, Member, Toolkit, User
 from profiles.signals import access_ended, authority_changed, toolkit_deleted
-from tokens.models import Application, Authority, AuthorityChange, Connection, DelegatedToken
+from tokens.models import Application, Authority, AuthorityChange, Connection, DelegatedToken, Policy
 from tokens.models.registering import note_registered
 
 
@@ -31,6 +32,14 @@ def note_a_document(instance: Application, created: bool, **kwargs: Any) -> None
 @receiver(authority_changed)
 def advance_the_epoch(scope: str, subject: str, **kwargs: Any) -> None:
     Authority.objects.advance(scope, [subject])
+
+
+@receiver(post_save, sender=Policy)
+@receiver(post_delete, sender=Policy)
+def look_at_its_tokens(instance: Policy, **kwargs: Any) -> None:
+    """Have reminders look again: when a token is paused may have changed."""
+    tokens = DelegatedToken.objects.filter(account=instance.account_id, stage=DelegatedToken.Stage.CURRENT)
+    (tokens.filter(toolkit=instance.toolkit_id) if instance.toolkit_id else tokens).update(next_look_at=Now())
 
 
 @receiver(toolkit_deleted)

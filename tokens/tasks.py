@@ -1,32 +1,24 @@
 from celery import shared_task
 from django.utils import timezone
 
-from tokens import emails
-from tokens.models import AccessToken, Application, Authority, DelegatedToken, Grant, OAuthSession, Reminder
+from profiles.events import Action, Event
+from tokens import emails, emails_webhooks, jobs, webhooks
+from tokens.models import DelegatedToken, JobRun, Webhook, WebhookDelivery
 
 
 @shared_task
-def sweep_tokens() -> int:
-    now = timezone.now()
-    Authority.objects.forget_old_changes(now)
-    return DelegatedToken.objects.all().sweep(now)
+def sweep_tokens() -> str:
+    return str(JobRun.objects.run("sweep-tokens", jobs.sweep, by="worker"))
 
 
 @shared_task
-def sweep_registrations() -> int:
-    return Application.objects.all().sweep_abandoned(timezone.now())
+def sweep_oauth() -> str:
+    return str(JobRun.objects.run("sweep-oauth", jobs.sweep_oauth, by="worker"))
 
 
 @shared_task
-def sweep_oauth() -> int:
-    """Delete codes, access tokens and sessions that are long over; return how many rows."""
-    now = timezone.now()
-    return sum(rows.sweep(now) for rows in (Grant.objects, AccessToken.objects, OAuthSession.objects))
-
-
-@shared_task
-def send_reminders() -> int:
-    return Reminder.objects.send_due(now=timezone.now())
+def send_reminders() -> str:
+    return str(JobRun.objects.run("send-reminders", jobs.remind, by="worker"))
 
 
 @shared_task(autoretry_for=(OSError,), retry_backoff=30, max_retries=8)
@@ -34,3 +26,27 @@ def mail_revoked(token_id: int, by: str) -> None:
     owned = DelegatedToken.objects.filter(owner__is_machine=False).select_related("owner", "toolkit")
     if token := owned.filter(pk=token_id).first():
         emails.revoked(token, by)
+
+
+@shared_task(autoretry_for=(OSError,), retry_backoff=30, max_retries=8)
+def mail_reused(token_id: int) -> None:
+    token = DelegatedToken.objects.select_related("owner", "toolkit").filter(pk=token_id).first()
+    used = Event.objects.filter(action=Action.TOKEN_REUSED, subject_kind="delegatedtoken", subject_id=str(token_id))
+    if token and (latest := used.first()):
+        emails.reused(token, latest)
+
+
+@shared_task
+def send_webhooks() -> int:
+    return webhooks.send_due(clock=timezone.now)
+
+
+@shared_task
+def forget_old_deliveries() -> int:
+    return WebhookDelivery.objects.all().forget_old(timezone.now())
+
+
+@shared_task(autoretry_for=(OSError,), retry_backoff=30, max_retries=8)
+def mail_webhook_off(webhook_id: str) -> None:
+    if webhook := Webhook.objects.filter(pk=webhook_id, is_enabled=False).select_related("account").first():
+        emails_webhooks.switched_off(webhook)

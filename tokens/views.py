@@ -3,18 +3,20 @@ from datetime import datetime
 from urllib.parse import urlencode
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils import timezone
-from django.views.decorators.http import require_http_methods, require_safe
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from profiles.access import current_account, signed_in
 from profiles.events import Actor, Event
-from profiles.models import Toolkit
+from profiles.models import ReminderStage, Toolkit
 from profiles.permissions import Act
 from tokens import expiry
 from tokens.forms import RevokeForm, TokenFilterForm
-from tokens.models import Connection, DelegatedToken
+from tokens.models import Connection, DelegatedToken, Dismissal
 
 PAGE_SIZE = 50
 EVENTS_SHOWN = 20
@@ -95,6 +97,9 @@ def token(request: HttpRequest, public_id: str) -> HttpResponse:
         "ends": expiry.describe(found.revoked_at or found.ends_at, zone, now),
         "events": events,
         "narrowed": [Shown.at(token, now) for token in found.narrowed.all()[:NARROWED_SHOWN]],
+        "generations": [Shown.at(each, now) for each in found.generations()],
+        "may_replace": found.owner_id == request.user.pk and found.may_be_replaced(now),
+        "reminders": found.reminders.order_by("-claimed_at", "-pk"),
     }
     return render(request, "tokens/token.html", context)
 
@@ -115,3 +120,17 @@ def revoke(request: HttpRequest, public_id: str) -> HttpResponse:
         return redirect("token", found.public_id)
     context = {"form": form, "token": found, "shown": Shown.at(found, now)}
     return render(request, "tokens/revoke.html", context, status=422 if form.errors else 200)
+
+
+@require_POST
+def dismiss(request: HttpRequest, public_id: str) -> HttpResponse:
+    """Take this stage of the person's own token away from above every page; the next stage shows again."""
+    found = get_object_or_404(DelegatedToken, owner=signed_in(request), public_id=public_id)
+    stage = request.POST.get("stage", "")
+    if stage in ReminderStage.values:
+        Dismissal.objects.get_or_create(token=found, stage=stage, defaults={"at": timezone.now()})
+    else:
+        messages.error(request, "Nothing was dismissed: press Dismiss beside the token.")
+    wanted = request.POST.get("next", "")
+    is_ours = wanted.startswith("/") and url_has_allowed_host_and_scheme(wanted, allowed_hosts=None)
+    return HttpResponseRedirect(wanted if is_ours else reverse("tokens"))

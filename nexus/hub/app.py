@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import time
-from collections import Counter
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
@@ -18,6 +17,7 @@ from nexus.hub.bus import Bus
 from nexus.hub.context import Changed, Context
 from nexus.hub.counters import counters
 from nexus.hub.credentials import Credentials
+from nexus.hub.deeds import Deeds, Minute
 from nexus.hub.door import Door
 from nexus.hub.downstream import Downstream, rfc3339
 from nexus.hub.exchange import Exchange
@@ -32,12 +32,10 @@ from nexus.hub.running import Running
 from nexus.hub.sessions import ClientSessions
 from nexus.hub.streams import Streams
 from nexus.hub.upstreams import Upstreams
-from profiles.events import Actor, ActorKind
 from profiles.resolver import ToolkitView
 from profiles.upstream.asking import PLAIN_ENVELOPE, Principal
-from tokens import keys
 from tokens.lookup import TokenAuthority
-from tokens.models import Connection, DelegatedToken
+from tokens.models import DelegatedToken
 
 logger = structlog.stdlib.get_logger("nexus.hub")
 
@@ -71,9 +69,8 @@ class Hub:
         self._methods = methods = Methods(cache, self._upstreams, bus, self._clients)
         self._running = Running(rights, bus)
         self._streams = Streams(rights, self._upstreams, methods.catalogs, methods.asked, self._clients, bus)
-        self._used: dict[tuple[keys.Kind, int], datetime] = {}
-        self._minute = 0
-        self._written: Counter[str] = Counter()  # rows of refusals in this minute, by token
+        self._minute = Minute()
+        self._deeds = Deeds(database, cache, self._minute)
         self._toucher: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -86,7 +83,8 @@ class Hub:
     async def stop(self) -> None:
         if self._toucher:
             self._toucher.cancel()
-        await self._touch()
+        await self._credentials.touch()
+        await self._deeds.touch()
         await self._limits.stop()
         await self._recorder.stop()
         self._upstreams.stop()
@@ -120,6 +118,7 @@ class Hub:
         self._count(exchange, reply)
         downstream.authority = exchange.authority
         await downstream.finish(reply)
+        del downstream.before_first_byte  # a cycle, which the garbage collector would have to find
 
     def _count(self, exchange: Exchange, reply: Reply) -> None:
         request = exchange.request
@@ -144,7 +143,7 @@ class Hub:
             accounts, profiles = request.names()
             secret = request.secret()
         except TokenInUrl as problem:
-            exchange.authority = await self._token_in_url(request, problem.secret)
+            exchange.authority = await self._deeds.token_in_url(request, problem.secret)
             return replies.bad_credentials(str(problem))
         except (BadRequest, ValueError) as problem:
             return replies.bad_credentials(str(problem))
@@ -152,8 +151,10 @@ class Hub:
             return await self._without_credentials(request, exchange.receive)
         exchange.secret = secret
         for _ in range(DECISIONS):
-            with contextlib.suppress(Changed):
+            try:
                 return await self._decide(exchange, accounts, profiles)
+            except Changed:
+                continue
         raise Unavailable("rights keep changing")
 
     async def _decide(self, exchange: Exchange, accounts: list[str], profiles: list[str]) -> Reply:
@@ -165,6 +166,7 @@ class Hub:
         exchange.authority = authority
         if refusal := authority.refusal(time.time()):
             await self._read_attempt(exchange)
+            await self._deeds.reuse(request, authority, refusal)
             return refusals.refused(authority, refusal, request.resource)
         view = await self._cache.toolkit(authority.toolkit_id)
         if view is None:
@@ -172,7 +174,10 @@ class Hub:
         if wrong := refusals.wrong_names(authority, view, accounts, profiles, request.resource):
             await self._read_attempt(exchange)
             return wrong
-        self._used[authority.kind, authority.token_id] = datetime.now(UTC)
+        if authority.stage == DelegatedToken.Stage.PENDING:
+            await self._deeds.activate(authority)
+            raise Changed
+        self._deeds.use(authority)
         cap = STREAMS if request.method == "GET" else CALLS
         if wait := await self._limits.admit(authority, cap):
             return replies.too_many(wait)
@@ -268,7 +273,7 @@ class Hub:
         request = exchange.request
         version = request.text(b"mcp-protocol-version")
         if request.method not in ("GET", "DELETE") or version == protocol.MODERN or not request.text(b"mcp-session-id"):
-            return _only_post()
+            return replies.only_post()
         context = self._context(exchange, protocol.no_call(version), authority, view)
         if isinstance(context, Reply):
             return context
@@ -307,7 +312,7 @@ class Hub:
 
     async def _record(self, exchange: Exchange, authority: TokenAuthority, reply: Reply) -> None:
         is_first = exchange.opened_at is None
-        if is_first and reply.outcome == "refused" and not self._has_room(authority.public_id, REFUSED_ROWS):
+        if is_first and reply.outcome == "refused" and not self._minute.has_room(authority.public_id, REFUSED_ROWS):
             counters.refusals_only_counted += 1
             exchange.is_only_counted = True
             return
@@ -328,63 +333,15 @@ class Hub:
             with contextlib.suppress(NotRecorded):
                 await self._record(exchange, exchange.authority, reply)
 
-    def _has_room(self, subject: str, limit: int) -> bool:
-        """Return True for the first `limit` rows about the subject in this minute: nobody fills the disk by asking."""
-        minute = int(time.time() // 60)
-        if minute != self._minute:
-            self._minute, self._written = minute, Counter()
-        self._written[subject] += 1
-        return self._written[subject] <= limit
-
-    async def _token_in_url(self, request: HubRequest, text: str) -> TokenAuthority | None:
-        """Return the real token that was sent in the address, and tell its owner; a guess leaves no trace."""
-        match = keys.ANYWHERE.search(text)
-        found = await self._cache.token(match[0]) if match else None
-        if match and found and self._has_room(f"url {found.public_id}", 1):
-            actor = Actor(ActorKind.TOKEN, address=request.address, request_id=request.id)
-            await self._database.run(_note_in_url, keys.digest(match[0]), actor)
-        return found
-
     async def _touch_now_and_then(self) -> None:
         while True:
             await asyncio.sleep(TOUCH_EVERY)
             self._upstreams.reap()
             try:
-                await self._touch()
+                await self._credentials.touch()
+                await self._deeds.touch()
             except Exception:
                 logger.exception("could not note when tokens were last used")
-
-    async def _touch(self) -> None:
-        await self._credentials.touch()
-        used, self._used = self._used, {}
-        if not used:
-            return
-        try:
-            await self._database.run(touch, used)
-        except Exception:
-            self._used = used | self._used
-            raise
-
-
-def touch(used: dict[tuple[keys.Kind, int], datetime]) -> None:
-    """Note when delegated tokens and connections were last used."""
-    of_kind = {
-        kind: {pk: at for (of, pk), at in used.items() if of is kind}
-        for kind in (keys.Kind.DELEGATED, keys.Kind.ACCESS)
-    }
-    DelegatedToken.objects.all().touch(of_kind[keys.Kind.DELEGATED])
-    Connection.objects.all().touch(of_kind[keys.Kind.ACCESS])
-
-
-def _note_in_url(digest: str, by: Actor) -> None:
-    DelegatedToken.objects.all().note_in_url(digest, by=by, now=datetime.now(UTC))
-
-
-def _only_post() -> Reply:
-    """Older clients ask for a stream and end their session in this way, and go on without: no fault of theirs."""
-    reply = replies.error(405, replies.INVALID_REQUEST, "Use POST.", headers=[(b"allow", b"POST")])
-    reply.outcome, reply.reason = "ok", "only POST is offered"
-    return reply
 
 
 def _verified(request: HubRequest, authority: TokenAuthority, view: ToolkitView) -> Reply:

@@ -1,4 +1,4 @@
-from dataclasses import dataclass
+import msgspec
 
 from nexus.hub.downstream import Downstream
 from nexus.hub.protocol import Call
@@ -9,8 +9,7 @@ from profiles.upstream.wire import Members
 from tokens.lookup import TokenAuthority
 
 
-@dataclass(slots=True)
-class Context:
+class Context(msgspec.Struct):
     """One call, what it is allowed, and as whom servers see it."""
 
     call: Call

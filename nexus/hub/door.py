@@ -42,7 +42,7 @@ class Door:
     def shown_origin(self, request: HubRequest) -> bytes:
         """Return the origin whose pages may read the answer, if the request comes from one."""
         origin = request.headers.get(b"origin", b"")
-        return origin if origin.decode("latin-1") in self._origins else b""
+        return origin if origin and origin.decode("latin-1") in self._origins else b""
 
 
 @lru_cache(maxsize=256)

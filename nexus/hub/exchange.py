@@ -1,5 +1,6 @@
-from dataclasses import dataclass
 from datetime import datetime
+
+import msgspec
 
 from nexus.hub.context import Context
 from nexus.hub.downstream import Downstream
@@ -8,8 +9,7 @@ from nexus.hub.request import HubRequest, Receive
 from tokens.lookup import TokenAuthority
 
 
-@dataclass(slots=True)
-class Exchange:
+class Exchange(msgspec.Struct):
     """A request on its way through the hub, and what has become known of it."""
 
     request: HubRequest

@@ -1,7 +1,6 @@
 """One call on its way to a server and back, whichever era each side speaks."""
 
 import time
-from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -70,9 +69,12 @@ class Forwarding:
         context.server = server.slug
         if context.call.is_modern:
             params = states.opened(context, server, params)
-        self.look(context)  # of a server that was changed, the way it is now
+        if not (context.view.is_current and context.authority.is_current):
+            raise Changed  # of a server that was changed, the way it is now
         state = self._upstreams.state(server)
         state.refuse_while_down()
+        if server.wants_sign_in or not state.leg.is_modern:
+            self.look(context)  # something else may have to be sent before the call
         ask = Ask(
             context.call.method, params, id=context.call.id, name=name, principal=context.principal,
             envelope=context.envelope, mirrored=mirrored or context.mirrored, timeout=timeout,
@@ -97,7 +99,7 @@ class Forwarding:
     async def _needing_input(self, context: Context, server: Server, ask: Ask, answer: Answer) -> Answer:
         """Let a modern client see to what the server needs; ask an older one."""
         if context.call.is_modern:
-            return replace(answer, result=states.sealed(context, server, answer.result))
+            return msgspec.structs.replace(answer, result=states.sealed(context, server, answer.result))
         return await self._with_input(context, server, ask, answer)
 
     async def _with_input(self, context: Context, server: Server, ask: Ask, answer: Answer) -> Answer:
@@ -151,7 +153,8 @@ class Forwarding:
         assert isinstance(problem, UpstreamError)
         if isinstance(problem, NotConnected | CredentialRefused):
             return sentence(server, problem)
-        when = since(self._upstreams.state(server).failing_since)
+        state = self._upstreams.known_state(server)  # not made for what the server was when the call began
+        when = since(state.failing_since if state else None)
         return f"{sentence(server, problem)} It has failed{when}; the other servers of the toolkit are not affected."
 
 

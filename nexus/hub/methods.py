@@ -1,12 +1,13 @@
 """What the hub answers to each method of MCP, for one toolkit and one token."""
 
+import time
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
-from nexus.hub import protocol, replies, sessions
+from nexus.hub import ending, protocol, replies, sessions
 from nexus.hub.asked import CANCELLED, Asked
 from nexus.hub.authority import AuthorityCache
 from nexus.hub.bus import Bus
@@ -159,7 +160,10 @@ class Methods:
             f"Access ends {ends:%d %b %Y, %H:%M} UTC."
         )
         said = [(server.name, self._upstreams.instructions(server)) for server in view.servers.values()]
-        return "\n\n".join([text, *(f"{name}: {own}" for name, own in said if own)])[:MAX_INSTRUCTIONS]
+        notice = ending.notice(authority, time.time())
+        return "\n\n".join([text, *([notice] if notice else []), *(f"{name}: {own}" for name, own in said if own)])[
+            :MAX_INSTRUCTIONS
+        ]
 
 
 def _client_of(call: Call) -> ClientInfo:

@@ -2,7 +2,6 @@
 
 import base64
 import contextlib
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -12,7 +11,7 @@ from nexus.hub.replies import Reply
 from nexus.hub.request import HubRequest
 from profiles.upstream import wire
 from profiles.upstream.asking import CAPABILITIES_KEY, CLIENT_KEY, LEVEL_KEY, VERSION_KEY
-from profiles.upstream.wire import Message
+from profiles.upstream.wire import Members, Message
 
 MODERN = "2026-07-28"
 LEGACY = ("2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05")
@@ -35,8 +34,7 @@ class Refused(Exception):
         self.reply = reply
 
 
-@dataclass(slots=True)
-class Call:
+class Call(msgspec.Struct):
     """A JSON-RPC message that has passed the checks of its era."""
 
     message: Message
@@ -46,7 +44,7 @@ class Call:
     version: str  # empty where the client names none
     is_modern: bool
     client: ClientInfo
-    meta: dict[str, msgspec.Raw] = field(default_factory=dict)
+    meta: Members = {}
 
     @property
     def is_answer(self) -> bool:
@@ -82,11 +80,11 @@ def read(request: HubRequest, body: bytes) -> Call:
     rpc_id = bytes(message.id)
     params = _params(message, rpc_id)
     meta = _meta(params, rpc_id)
-    named = text_of(meta, VERSION_KEY)
+    named = text_of(meta, VERSION_KEY) if meta else ""
     is_modern = version == MODERN or (not version and named == MODERN)
     if not version and named and named not in SUPPORTED:
         raise Refused(_unsupported(named, rpc_id))
-    client = _client(meta)
+    client = _client(meta) if meta else ClientInfo()
     call = Call(
         message, rpc_id, message.method or "", params, version or (MODERN if is_modern else ""), is_modern, client, meta
     )
@@ -147,6 +145,8 @@ def _unsupported(version: str, rpc_id: bytes = b"null") -> Reply:
 
 
 def _is_id(raw: bytes) -> bool:
+    if len(raw) < 16 and raw.isdigit() and raw[:1] != b"0":
+        return True  # as nearly always
     try:
         return isinstance(msgspec.json.decode(raw), str | int) and raw not in (b"true", b"false")
     except msgspec.DecodeError:

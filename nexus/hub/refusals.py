@@ -69,6 +69,8 @@ def wrong_names(
     authority: TokenAuthority, view: ToolkitView, accounts: list[str], profiles: list[str], resource: bytes
 ) -> Reply | None:
     """Return 403 if the request names another account or toolkit than the token's; absent and foreign read the same."""
+    if not (accounts or profiles):
+        return None
     asked = [f"the account “{name[:60]}”" for name in accounts if name.lower() != str(authority.account_id)]
     asked += [f"the toolkit “{name[:60]}”" for name in profiles if not view.goes_by(name)]
     if not asked:

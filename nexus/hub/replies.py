@@ -1,10 +1,10 @@
 """Every answer of the hub that is not an upstream's: status, headers, and a JSON-RPC error that tells the way out."""
 
 import math
-from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
+import msgspec
 from django.conf import settings
 from msgspec import json
 
@@ -30,13 +30,12 @@ UNSUPPORTED_VERSION = -32022
 SAFE_IN_QUOTES = frozenset(map(chr, range(0x20, 0x7F))) - {'"', "\\"}
 
 
-@dataclass(slots=True)
-class Reply:
+class Reply(msgspec.Struct):
     """An answer; `outcome` and `reason` go into Activity, `refusal` is one of a few words, to be counted."""
 
     status: int
     body: bytes = b""
-    headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+    headers: list[tuple[bytes, bytes]] = []
     outcome: str = "ok"
     reason: str = ""
     refusal: str = ""
@@ -104,6 +103,13 @@ def too_many(wait: Wait) -> Reply:
     data = {"reason": "too_many", "limit": wait.whose, "allowed": wait.allowed, "retry_after": seconds}
     retry = (b"retry-after", str(seconds).encode())
     return error(429, TOO_MANY, message, data=data, headers=[retry], refusal="too_many")
+
+
+def only_post() -> Reply:
+    """Older clients ask for a stream and end their session in this way, and go on without: no fault of theirs."""
+    reply = error(405, INVALID_REQUEST, "Use POST.", headers=[(b"allow", b"POST")])
+    reply.outcome, reply.reason = "ok", "only POST is offered"
+    return reply
 
 
 def install_url(profile: str = "", name: str = "") -> str:

@@ -7,8 +7,8 @@ from urllib.parse import parse_qsl
 
 from django.conf import settings
 
-from activity.models import uuid7
 from nexus import proxies
+from profiles.ids import uuid7
 from tokens import keys
 
 Scope = MutableMapping[str, Any]
@@ -22,6 +22,7 @@ MAX_CREDENTIALS = 1024  # bytes of the Authorization header
 TOKEN_KEYS = frozenset({"access_token", "token", "api_key"})
 ACCOUNT_NAMES = (b"x-civic-account-id", b"x-nexus-account-id")
 PROFILE_NAMES = (b"x-civic-profile-id", b"x-nexus-profile-id")
+NAMES = frozenset(ACCOUNT_NAMES + PROFILE_NAMES)
 
 
 class BadRequest(Exception):
@@ -57,10 +58,12 @@ class HubRequest:
                 self.repeated.add(name)
                 value = self.headers[name] + b", " + value  # RFC 9110 section 5.3
             self.headers[name] = value
-        peer, hops = (scope.get("client") or ("", 0))[0], settings.NEXUS_TRUSTED_PROXIES
-        self.address = proxies.client_address(peer, self.text(b"x-forwarded-for"), hops)
+        self.address: str = (scope.get("client") or ("", 0))[0]
         self.row_id = uuid7()
-        self.id = proxies.request_id(self.text(b"x-request-id"), hops) if hops else str(self.row_id)
+        self.id = str(self.row_id)
+        if hops := settings.NEXUS_TRUSTED_PROXIES:
+            self.address = proxies.client_address(self.address, self.text(b"x-forwarded-for"), hops)
+            self.id = proxies.request_id(self.text(b"x-request-id"), hops)
 
     @property
     def resource(self) -> bytes:
@@ -90,13 +93,19 @@ class HubRequest:
 
     def names(self) -> tuple[list[str], list[str]]:
         """Return the account and the toolkit that the query or headers name; raise BadRequest or TokenInUrl."""
-        accounts = [self.text(name) for name in ACCOUNT_NAMES if name in self.headers]
-        profiles = [self.text(name) for name in PROFILE_NAMES if name in self.headers]
-        if self.repeated.intersection((*ACCOUNT_NAMES, *PROFILE_NAMES)):
-            raise BadRequest("Name the account and the profile once.")
+        accounts: list[str] = []
+        profiles: list[str] = []
+        if not NAMES.isdisjoint(self.headers):
+            self._read_headers(accounts, profiles)
         if self.raw_query:
             self._read_query(accounts, profiles)
         return accounts, profiles
+
+    def _read_headers(self, accounts: list[str], profiles: list[str]) -> None:
+        accounts += [self.text(name) for name in ACCOUNT_NAMES if name in self.headers]
+        profiles += [self.text(name) for name in PROFILE_NAMES if name in self.headers]
+        if not NAMES.isdisjoint(self.repeated):
+            raise BadRequest("Name the account and the profile once.")
 
     def _read_query(self, accounts: list[str], profiles: list[str]) -> None:
         pairs = parse_qsl(self.raw_query.decode("latin-1"), keep_blank_values=True, max_num_fields=100)
@@ -115,8 +124,11 @@ class HubRequest:
         return b"".join(b"%b: %b\r\n" % (name, self.headers[name]) for name in names)
 
     def accepts_only_stream(self) -> bool:
-        accept = self.text(b"accept").lower()
-        return "text/event-stream" in accept and "json" not in accept and "*/*" not in accept
+        accept = self.headers.get(b"accept", b"")
+        if b"json" in accept:
+            return False
+        accept = accept.lower()
+        return b"text/event-stream" in accept and b"json" not in accept and b"*/*" not in accept
 
     @property
     def accepts_stream(self) -> bool:
@@ -124,7 +136,8 @@ class HubRequest:
 
     @property
     def content_type(self) -> str:
-        return self.text(b"content-type").partition(";")[0].strip().lower()
+        value = self.text(b"content-type")
+        return value if value == "application/json" else value.partition(";")[0].strip().lower()
 
     async def body(self, receive: Receive, limit: int = MAX_BODY) -> bytes:
         """Return the whole body; raise TooLarge as soon as it is."""

@@ -37,7 +37,7 @@ def row_of(exchange: Exchange, authority: TokenAuthority, reply: Reply) -> CallR
         server=context.server if context else "",
         tool=bounded(tool, 200),
         outcome=reply.outcome,
-        reason=bounded(reply.reason, 300),
+        reason=bounded(reply.reason, 300) if reply.reason else "",
         hub_ms=round((time.perf_counter() - request.begun) * 1000 - upstream_ms, 3),
         upstream_ms=round(upstream_ms, 3),
         bytes_in=len(exchange.body or b""),

@@ -4,11 +4,13 @@ import asyncio
 import math
 import time
 from collections.abc import Awaitable
-from dataclasses import dataclass
 from typing import Any, TypeVar
+
+import msgspec
 
 from nexus.hub import replies
 from nexus.hub.bus import Bus
+from nexus.hub.downstream import STREAM
 from nexus.hub.exchange import Exchange
 from nexus.hub.replies import Reply
 from nexus.hub.request import Receive
@@ -22,8 +24,7 @@ COMMENT_EVERY = 15.0  # seconds
 SLOWEST_READER = 5.0  # seconds that a client may take to read what little we say by ourselves
 
 
-@dataclass(slots=True)
-class Entry:
+class Entry(msgspec.Struct):
     """A call that is under way, or a body that is awaited until `deadline` (seconds of the event loop's clock)."""
 
     begun: float
@@ -141,9 +142,7 @@ class Running:
     def _take_back(self, data: dict[str, str]) -> None:
         exchange, task = self._sessions.get((data["nonce"], data["id"].encode()), (None, None))
         if exchange and task and exchange.context:
-            reply = exchange.context.call.error(replies.CANCELLED, "The client took this back.")
-            reply.outcome, reply.reason = "failed", "the client took it back"
-            self._cut(exchange, task, reply)
+            self._cut(exchange, task, taken_back(exchange))
 
 
 async def still_reads(exchange: Exchange) -> bool:
@@ -167,6 +166,20 @@ def went_away(exchange: Exchange) -> Reply:
     assert exchange.context
     reply = exchange.context.call.error(replies.CANCELLED, "The client went away.")
     reply.outcome, reply.reason = "failed", "the client went away"
+    return reply
+
+
+def taken_back(exchange: Exchange) -> Reply:
+    """Return what ends the response: a request that was taken back is not answered (2025-11-25, basic/cancellation).
+
+    A stream may end without an answer; who reads no stream must get one object of JSON (2025-11-25, basic/transports).
+    """
+    assert exchange.context
+    if exchange.downstream.allows_stream:
+        reply = Reply(200, b"", list(STREAM))
+    else:
+        reply = exchange.context.call.error(replies.CANCELLED, "The client took this back.")
+    reply.outcome, reply.reason = "failed", "the client took it back"
     return reply
 
 

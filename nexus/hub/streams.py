@@ -38,11 +38,11 @@ REMEMBERED = 10_000  # sessions of which this process knows the newest stream
 class Attachment:
     """How we listen to one server; `key` says what for."""
 
-    key: Any
+    key: tuple[str, Any]  # signed in as whom, and in which session or for what
     task: "asyncio.Task[None]"
     begun_at: float
 
-    def is_due(self, key: Any) -> bool:
+    def is_due(self, key: tuple[str, Any]) -> bool:
         """Return True if it should be begun again: for something else, or because it broke off a while ago."""
         if self.key != key:
             return True
@@ -124,7 +124,7 @@ class Streams:
             found = await self._attachment(context, wanted, server)
             if found is None:
                 if before := attached.pop(server.pk, None):
-                    before.task.cancel()
+                    await self._detach(context, server, before)
                 continue
             key, work = found
             before = attached.get(server.pk)
@@ -132,12 +132,19 @@ class Streams:
                 work.close()
                 continue
             if before:
-                before.task.cancel()
+                await self._detach(context, server, before)
             attached[server.pk] = Attachment(key, asyncio.create_task(work), time.monotonic())
+
+    async def _detach(self, context: Context, server: Server, attachment: Attachment) -> None:
+        """Stop listening; what was opened with an authorization that has ended is ended at the server, too."""
+        attachment.task.cancel()
+        signed_in_as, _ = attachment.key
+        with contextlib.suppress(UpstreamError):
+            await self._upstreams.leave(context, server, signed_in_as)
 
     async def _attachment(
         self, context: Context, wanted: Wanted | None, server: Server
-    ) -> tuple[Any, Coroutine[Any, Any, None]] | None:
+    ) -> tuple[tuple[str, Any], Coroutine[Any, Any, None]] | None:
         """Return how to listen to the server now, and what tells that from other ways; None if there is nothing to."""
         with contextlib.suppress(UpstreamError):
             return await self._way_to_listen(context, wanted, server)
@@ -145,7 +152,7 @@ class Streams:
 
     async def _way_to_listen(
         self, context: Context, wanted: Wanted | None, server: Server
-    ) -> tuple[Any, Coroutine[Any, Any, None]] | None:
+    ) -> tuple[tuple[str, Any], Coroutine[Any, Any, None]] | None:
         leg = self._upstreams.state(server).leg
         signed_in_as = await self._upstreams.credential_key(context, server)
         if wanted is None and not leg.is_modern_only:

@@ -1,11 +1,12 @@
 """Tools: the one list that is shown and called from, and the hub's own tool that tells how things are."""
 
+import time
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
-from nexus.hub import protocol, replies
+from nexus.hub import ending, protocol, replies
 from nexus.hub.context import Context
 from nexus.hub.forwarding import Forwarding, NoInput, forged, reply_of
 from nexus.hub.offers import SERVERS_KEY
@@ -40,8 +41,8 @@ class Tools:
         """List the allowed tools of every server; of one that does not answer, as it last listed them, and say so."""
         if "cursor" in context.call.params:
             return context.call.error(replies.INVALID_PARAMS, "The list has one page: ask without a cursor.")
-        await self._upstreams.refresh(context, list(context.view.servers.values()))
-        self._forwarding.look(context)  # what was just listed may have changed the toolkit
+        if await self._upstreams.refresh(context, list(context.view.servers.values())):
+            self._forwarding.look(context)  # what was just listed may have changed the toolkit
         view = context.view
         shown = [view.listing] if view.listing else []
         if offers_status(view):
@@ -108,12 +109,15 @@ class Tools:
         authority = context.authority
         ends = datetime.fromtimestamp(authority.ends_at, UTC)
         states = self.states(context)
-        content = {
+        content: dict[str, Any] = {
             "toolkit": context.view.alias,
             "servers": states,
             "token": {"name": authority.name, "expires_at": ends.isoformat()},
         }
         lines = [f"Toolkit {context.view.alias}, token “{authority.name}”, which ends {ends:%d %b %Y, %H:%M} UTC."]
+        if notice := ending.notice(authority, time.time()):
+            content["notice"] = notice
+            lines.append(notice)
         lines += [f"{entry['server']}: {entry.get('reason', 'ok')}" for entry in states]
         return {"content": [{"type": "text", "text": "\n".join(lines)}], "structuredContent": content}
 

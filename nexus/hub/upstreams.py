@@ -6,7 +6,7 @@ import logging
 import time
 import uuid
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -46,6 +46,7 @@ class State:
 
     leg: Leg
     settings: tuple[str, int]  # of the server, which the leg was made for
+    server: Server  # as it was last read
     listed_at: float = 0.0  # monotonic
     failed_at: float = 0.0
     failing_since: datetime | None = None
@@ -92,11 +93,14 @@ class Upstreams:
     def state(self, server: Server) -> State:
         """Return the way to the server and its state; raise UpstreamError if its address is not one to connect to."""
         state = self._states.get(server.pk)
+        if state and state.server is server:
+            return state
         settings = (server.address, server.max_concurrent)
         if state is None or state.settings != settings:
             if state:
                 state.leg.close()
-            state = self._states[server.pk] = State(leg_to(server, store=self._bus), settings)
+            state = self._states[server.pk] = State(leg_to(server, store=self._bus), settings, server)
+        state.server = server
         return state
 
     def known_state(self, server: Server) -> State | None:
@@ -170,6 +174,18 @@ class Upstreams:
         credential = await self._credential(context, server)
         self.state(server).leg.older.end_soon(_own(principal, credential), credential.head)
 
+    async def leave(self, context: Context, server: Server, signed_in_as: str) -> None:
+        """End the client's session at an older server if the authorization that it was opened with has ended."""
+        try:
+            if (await self._credential(context, server)).key == signed_in_as:
+                return
+        except NotConnected:
+            pass
+        except UpstreamError:
+            return  # it may only be out of reach
+        principal = _own(context.principal, Credential(signed_in_as, b""))
+        self.state(server).leg.older.end_soon(principal)
+
     async def tell(self, context: Context, body: bytes) -> None:
         """Send this into every session that the client has open at servers of older eras."""
         sending = (self._send(context, server, body) for server in context.view.servers.values())
@@ -214,8 +230,11 @@ class Upstreams:
         """Return what tells apart those who may see different things at the server; raise NotConnected."""
         return (await self._credential(context, server)).key
 
-    async def refresh(self, context: Context, servers: list[Server]) -> None:
-        """Ask those servers for their tools whose last list is old, all at once, within two seconds."""
+    async def refresh(self, context: Context, servers: list[Server]) -> bool:
+        """Ask those servers for their tools whose last list is old, all at once, within two seconds.
+
+        Return True if there were any.
+        """
         stale = [server for server in servers if self._wants_listing(server)]
         if stale:
             tasks = [asyncio.create_task(self._list(context, server)) for server in stale]
@@ -224,6 +243,7 @@ class Upstreams:
                 task.add_done_callback(self._tasks.discard)
                 task.add_done_callback(_log_failure)
             await asyncio.wait(tasks, timeout=CLIENT_WAITS)
+        return bool(stale)
 
     def _wants_listing(self, server: Server) -> bool:
         try:
@@ -285,11 +305,11 @@ class Lister:
 
 def _own(principal: Principal, credential: Credential) -> Principal:
     """Return the principal with this credential: sessions are never shared between two."""
-    return replace(principal, key=f"{principal.key}:{credential.key}") if credential.key else principal
+    return msgspec.structs.replace(principal, key=f"{principal.key}:{credential.key}") if credential.key else principal
 
 
 def _signed(ask: Ask, credential: Credential) -> Ask:
-    return replace(ask, principal=_own(ask.principal, credential), head=credential.head)
+    return msgspec.structs.replace(ask, principal=_own(ask.principal, credential), head=credential.head)
 
 
 def _remember(server: Server, tools: list[bytes], capabilities: dict[str, Any], instructions: str) -> None:

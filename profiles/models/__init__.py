@@ -2,6 +2,7 @@ from profiles.events import Event
 from profiles.models.attempts import Attempts
 from profiles.models.authorizations import Authorization, Grant
 from profiles.models.entries import ToolkitServer, ToolkitTool
+from profiles.models.notifications import Notifications, ReminderStage
 from profiles.models.people import Account, Member, User
 from profiles.models.registrations import Registration
 from profiles.models.servers import Server
@@ -17,7 +18,9 @@ __all__ = [
     "FormerAlias",
     "Grant",
     "Member",
+    "Notifications",
     "Registration",
+    "ReminderStage",
     "Server",
     "SignInLink",
     "Tool",

@@ -1,7 +1,6 @@
 """What comes back from a server: one answer, and what it says before it."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
 import msgspec
 
@@ -16,8 +15,7 @@ STDIO_HOST = "nexus-stdio-host"  # the header by which our own stdio host is kno
 OnMessage = Callable[[Message, bytes], Awaitable[bool]]
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """An upstream's answer: exactly one of `result` and `error` is there, as the bytes that came."""
 
     result: bytes = b""

@@ -1,7 +1,6 @@
 """What is asked of a server, as whom, and what the older and the modern era make of it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import msgspec
 
@@ -20,8 +19,7 @@ LEVEL_KEY = f"{ENVELOPE}logLevel"
 CLIENT = b'{"name":"nexus","version":"1"}'
 
 
-@dataclass(frozen=True, slots=True)
-class Principal:
+class Principal(msgspec.Struct, frozen=True):
     """Whose session of an older server this is, and as whom it is opened; sessions of two keys are never shared."""
 
     key: str = ""
@@ -49,8 +47,7 @@ PLAIN_ENVELOPE = envelope()
 PLAIN_META = msgspec.Raw(wire.encode(PLAIN_ENVELOPE))
 
 
-@dataclass(slots=True)
-class Ask:
+class Ask(msgspec.Struct):
     """A request on its way to a server.
 
     `envelope` is None where the params carry that of the modern era already. `name` goes into Mcp-Name, `head` and

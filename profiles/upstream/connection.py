@@ -5,6 +5,7 @@ compression, and takes nothing for an answer that was not asked for.
 """
 
 import asyncio
+import math
 import select
 import socket
 from collections import deque
@@ -27,6 +28,7 @@ KEEP_ALIVE = (
     (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 10),
     (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
 )
+NEVER = math.inf
 WITHOUT_BODY = (202, 205)  # where no length is given; of 204 and 304 the parser knows it
 
 
@@ -51,6 +53,10 @@ class Response:
 
     async def read(self, limit: int = MAX_BODY, silence: float = SILENCE_LIMIT) -> bytes:
         """Return the whole body; raise NoAnswer if it breaks off, stops for `silence` seconds or is too large."""
+        if self._done and self._error is None and self._size <= limit:  # as nearly always
+            parts, self._size = list(self._buffer), 0
+            self._buffer.clear()
+            return b"".join(parts) if len(parts) != 1 else parts[0]
         total = 0
         parts = []
         async for part in self.chunks(silence):
@@ -129,6 +135,9 @@ class Connection(asyncio.Protocol):
         self._is_complete = self._keeps = self._is_paused = self._is_given_up = False
         self._objection = ""
         self.idle_since = 0.0
+        self._timeout = 0.0  # seconds for the headers, or for the whole answer
+        self._is_for_whole = False
+        self.deadline = NEVER  # monotonic; the pool looks at it
 
     # asyncio's side
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -186,6 +195,8 @@ class Connection(asyncio.Protocol):
         self._fruitless = 0
         self._response = Response(status, self._headers, self)
         self._is_complete = status in WITHOUT_BODY and not self._has_length()
+        if not self._is_for_whole:
+            self.deadline = NEVER
         if not self._head.done():
             self._head.set_result(self._response)
 
@@ -202,15 +213,26 @@ class Connection(asyncio.Protocol):
         self._keeps = ends_by_itself and self._parser.should_keep_alive()
 
     # ours
-    def send(self, request: bytes) -> "asyncio.Future[Response]":
-        """Write the request and return the future of its response."""
+    def send(
+        self, request: bytes, deadline: float = NEVER, timeout: float = 0.0, *, is_for_whole: bool = False
+    ) -> "asyncio.Future[Response]":
+        """Write the request and return the future of its response.
+
+        The deadline, which comes after so many seconds, is for its headers, or for the whole of it.
+        """
         assert self._transport
         self._parser = httptools.HttpResponseParser(self)
         self._headers, self._header_size, self._fruitless = {}, 0, 0
         self._is_complete = self._keeps = False
+        self.deadline, self._timeout, self._is_for_whole = deadline, timeout, is_for_whole
         self._head = asyncio.get_running_loop().create_future()
         self._transport.write(request)
         return self._head
+
+    def run_out(self) -> None:
+        """Say that no answer came in time."""
+        self.deadline = NEVER
+        self._break(f"it did not answer within {self._timeout:.0f} s")
 
     def is_open(self) -> bool:
         return self._transport is not None and not self._transport.is_closing()
@@ -257,10 +279,12 @@ class Connection(asyncio.Protocol):
     def _end(self) -> None:
         """The answer is there, and nothing but it."""
         response, keeps = self._response, self._keeps
+        self.deadline = NEVER
         self._parser = self._head = self._response = None
         if response:
             response.finish()
-        self.resume()
+        if self._is_paused:
+            self.resume()
         if keeps:
             self._give_back(self)
         else:

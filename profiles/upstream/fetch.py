@@ -1,4 +1,4 @@
-"""Single requests to authorization servers, through the guarded connector: no redirect is followed."""
+"""Single requests to authorization servers and webhooks, through the guarded connector: no redirect is followed."""
 
 import asyncio
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from urllib.parse import SplitResult, quote
 import msgspec
 
 from profiles.upstream import addresses
-from profiles.upstream.errors import SignInFailed, UpstreamError
+from profiles.upstream.errors import NoAnswer, SignInFailed, UpstreamError
 from profiles.upstream.http import Pool, Response, refuse_line_breaks
 
 TIMEOUT = 10.0  # seconds
@@ -43,6 +43,32 @@ async def post(url: str, body: bytes, content_type: str, *, authorization: str =
     if authorization:
         lines += f"Authorization: {refuse_line_breaks(authorization)}\r\n"
     return await _ask(url, "POST", lines.encode("ascii"), body)
+
+
+async def deliver(url: str, body: bytes, head: bytes, *, max_answer: int) -> Fetched:
+    """Post once; return the status, and what came of the answer in time, up to `max_answer` bytes of it.
+
+    Raise UpstreamError if there is no status.
+    """
+    pool = Pool(url, limit=1)
+    status, received = 0, b""
+    try:
+        async with asyncio.timeout(TIMEOUT):
+            response: Response = await pool.request(_head(url, "POST", head, "*/*"), body, timeout=TIMEOUT)
+            status = response.status
+            async for part in response.chunks():
+                received += part
+                if len(received) >= max_answer:
+                    break
+    except TimeoutError:
+        if not status:
+            raise NoAnswer(f"it did not answer within {TIMEOUT:.0f} s") from None
+    except UpstreamError:
+        if not status:
+            raise
+    finally:
+        pool.close()
+    return Fetched(status, received[:max_answer])
 
 
 async def challenge(url: str, body: bytes) -> str | None:

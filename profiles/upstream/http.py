@@ -14,14 +14,15 @@ from typing import NoReturn
 
 from profiles.upstream import addresses
 from profiles.upstream.addresses import Lookup
-from profiles.upstream.connection import IDLE_LIMIT, Connection, Response
-from profiles.upstream.errors import Busy, NoAnswer, Unreachable
+from profiles.upstream.connection import IDLE_LIMIT, NEVER, Connection, Response
+from profiles.upstream.errors import Busy, Unreachable
 
 __all__ = ["Pool", "Response", "refuse_line_breaks"]
 
 CONNECT_TIMEOUT = 5.0  # seconds, for all addresses of a host together
 QUEUE_TIMEOUT = 10.0  # seconds that a request waits for one of the others to end
 MAX_STREAMS = 2000
+LOOK_EVERY = 0.05  # seconds between two looks at whose time has run out
 MAX_ADDRESSES = 4  # of a host, that are tried
 
 
@@ -42,6 +43,7 @@ class Pool:
         self._waiting: deque[asyncio.Future[Connection | None]] = deque()
         self._resolving: asyncio.Task[list[str]] | None = None
         self._reaper: asyncio.TimerHandle | None = None
+        self._looking: asyncio.TimerHandle | None = None
         self._is_closed = False
         self.host = self._parts.netloc
 
@@ -53,35 +55,39 @@ class Pool:
         timeout: float | None,
         last_look: Callable[[], None] | None = None,
         is_stream: bool = False,
+        is_for_whole: bool = False,
     ) -> Response:
         """Send the request and return the response when its headers are there.
 
         `head` is everything down to, not including, Content-Length; its method may be any but HEAD. `last_look` runs
         immediately before the first byte is sent; what it raises goes to the caller and nothing is sent. Raise Busy or
-        Unreachable if nothing was sent, NoAnswer if it was and no answer came in `timeout` seconds; without one,
-        the caller watches the clock. A stream that stays open says so: it takes no place of a request.
+        Unreachable if nothing was sent, NoAnswer if it was and no answer came in `timeout` seconds, or with
+        `is_for_whole` not all of it; without a timeout, the caller watches the clock. A stream that stays open says
+        so: it takes no place of a request.
         """
         if is_stream and len(self._streams) >= MAX_STREAMS:
             raise Busy(f"it is busy: {MAX_STREAMS} streams are open, as many as it may have")
-        connection = self._take() or await self._open(timeout)
+        now = time.monotonic()
+        connection = self._take(now) or await self._open(timeout)
         try:
             if last_look:
                 last_look()
             answer = connection.send(
-                b"%bAccept-Encoding: identity\r\nContent-Length: %d\r\n\r\n%b" % (head, len(body), body)
+                b"%bAccept-Encoding: identity\r\nContent-Length: %d\r\n\r\n%b" % (head, len(body), body),
+                now + timeout if timeout else NEVER,
+                timeout or 0.0,
+                is_for_whole=is_for_whole,
             )
         except BaseException:
             self.give_back(connection)
             raise
-        timer = asyncio.get_running_loop().call_later(timeout, _time_out, answer, timeout) if timeout else None
+        if timeout and self._looking is None:
+            self._looking = asyncio.get_running_loop().call_later(LOOK_EVERY, self._look_at_clock)
         try:
             response = await answer
         except BaseException:
             connection.abort()
             raise
-        finally:
-            if timer:
-                timer.cancel()
         if is_stream and connection in self._held:
             self._let_out(connection)
         return response
@@ -89,8 +95,9 @@ class Pool:
     def close(self) -> None:
         """End everything; who waits for a connection is told so."""
         self._is_closed = True
-        if self._reaper:
-            self._reaper.cancel()
+        for timer in (self._reaper, self._looking):
+            if timer:
+                timer.cancel()
         for connection in (*self._held, *self._streams):
             connection.abort()
         while self._hand_on(None):
@@ -132,8 +139,17 @@ class Pool:
             due = self._idle[0].idle_since + IDLE_LIMIT - now
             self._reaper = asyncio.get_running_loop().call_later(due, self._reap)
 
-    def _take(self) -> Connection | None:
+    def _look_at_clock(self) -> None:
+        """One timer for all requests: one for each would cost more than all else that happens here."""
         now = time.monotonic()
+        waiting = [connection for connection in (*self._held, *self._streams) if connection.deadline != NEVER]
+        for connection in waiting:
+            if now > connection.deadline:
+                connection.run_out()
+        again = asyncio.get_running_loop().call_later
+        self._looking = again(LOOK_EVERY, self._look_at_clock) if waiting else None
+
+    def _take(self, now: float) -> Connection | None:
         while self._idle:
             connection = self._idle.pop()
             if connection.is_usable(now):
@@ -252,11 +268,6 @@ def _tls() -> ssl.SSLContext:
 def _note_failure(task: "asyncio.Task[list[str]]") -> None:
     if not task.cancelled():
         task.exception()  # read once: nobody may be left who waits for it
-
-
-def _time_out(answer: "asyncio.Future[Response]", timeout: float) -> None:
-    if not answer.done():
-        answer.set_exception(NoAnswer(f"it did not answer within {timeout:.0f} s"))
 
 
 def _why(error: OSError) -> str:

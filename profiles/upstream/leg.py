@@ -157,10 +157,16 @@ class Leg:
 
     async def find_era(self, head: bytes = b"") -> None:
         """Find out which era the server speaks, once whoever asks first; raise UpstreamError."""
-        if self._probing is None:
-            self._probing = asyncio.create_task(self._probe(head))
-            self._probing.add_done_callback(self._note_era)
-        await asyncio.shield(self._probing)
+        probing = self._probing
+        if probing is None:
+            probing = self._probing = asyncio.create_task(self._probe(head))
+            probing.add_done_callback(self._note_era)
+        try:
+            await asyncio.shield(probing)
+        except asyncio.CancelledError:
+            if not probing.cancelled():
+                raise
+            raise Unreachable("its address was changed while it was asked for the first time") from None
 
     def _note_era(self, probe: "asyncio.Task[Era]") -> None:
         self._probing = None
@@ -184,18 +190,14 @@ class Leg:
         rpc_id = ask.id if ask.timeout is None else b"%d" % next(self._ids)
         head = heads.modern(self._base.post, ask.method, ask.name) + ask.mirrored + ask.head
         body = wire.request(rpc_id, ask.method, ask.modern_params())
+        response = await self._pool.request(
+            head, body, timeout=ask.timeout or LIST_TIMEOUT, last_look=ask.last_look, is_stream=ask.timeout is None,
+            is_for_whole=ask.timeout is not None,
+        )  # fmt: skip
         try:
-            async with asyncio.timeout(ask.timeout):
-                wait = None if ask.timeout else LIST_TIMEOUT
-                response = await self._pool.request(
-                    head, body, timeout=wait, last_look=ask.last_look, is_stream=wait is not None
-                )
-                try:
-                    return await read_answer(response, rpc_id, ask.on_message or _ignore)
-                finally:
-                    response.close()
-        except TimeoutError:
-            raise NoAnswer(f"it did not answer within {ask.timeout:.0f} s") from None
+            return await read_answer(response, rpc_id, ask.on_message or _ignore)
+        finally:
+            response.close()
 
     async def _probe(self, more: bytes) -> Era:
         """Ask as a modern client would; who answers, and does not understand, is asked as an older one.

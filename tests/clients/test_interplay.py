@@ -1,6 +1,10 @@
 """Calls that wait, ask out of turn, or announce something: what goes on beside requests and their answers."""
 
 import asyncio
+import json
+import pathlib
+import shutil
+import subprocess
 
 import anyio
 import pytest
@@ -12,8 +16,11 @@ from tests import cast
 from tests.clients.conftest import Ready, calls_seen
 from tests.clients.conversation import conversation
 from tests.clients.interplay import RESOURCE, TOOLS, running_interplay
+from tests.clients.node import INSTALLED, NODE
 from tests.upstreams import wait_for
 
+HERE = pathlib.Path(__file__).resolve().parent
+BUILD = HERE.parents[1] / "build"
 pytestmark = [
     pytest.mark.django_db(transaction=True, databases="__all__"),
     pytest.mark.sqlite,
@@ -63,6 +70,36 @@ def test_a_client_that_stops_waiting_stops_the_tool(ready, interplay, mode, prot
 
     assert asyncio.run(stop()) == len(TOOLS) + 1
     assert calls_seen() == [("mcp", protocol, "interplay__wait", "failed")]
+
+
+@pytest.mark.parametrize("client", ["mcp1", "client", "sdk"])
+def test_an_older_client_that_takes_a_call_back_hears_no_more_of_it(ready, interplay, tmp_path, client):
+    with subprocess.Popen(
+        command_of(client, ready.url, tmp_path), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        env={"NEXUS_TOKEN": ready.secret, "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)},
+    ) as program:  # fmt: skip
+        assert interplay.started.wait(30)
+        tell(program)
+        assert interplay.cancelled.wait(30)
+        wait_for(calls_seen, "the call in Activity")
+        tell(program)
+        printed, _ = program.communicate(timeout=30)
+    assert json.loads(printed) == {"tools": len(TOOLS) + 1, "problems": []}
+    assert [outcome for _, _, _, outcome in calls_seen()] == ["failed"]
+
+
+def command_of(client: str, url: str, folder: pathlib.Path) -> list[object]:
+    """Return what runs the client, the JavaScript ones with their packages beside the script."""
+    if client == "mcp1":
+        return [BUILD / "mcp1" / "bin" / "python", "-I", HERE / "cancel_mcp1.py", url]
+    (folder / "node_modules").symlink_to(INSTALLED)
+    return [NODE, shutil.copy(HERE / "cancel.mjs", folder), client, url]
+
+
+def tell(program: "subprocess.Popen[str]") -> None:
+    assert program.stdin
+    program.stdin.write("\n")
+    program.stdin.flush()
 
 
 def test_the_first_call_of_an_older_client_may_ask_for_roots_out_of_turn(ready):

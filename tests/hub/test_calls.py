@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import pytest
+from django.db import transaction
 from django.utils import timezone
 
 from activity.models import Call
@@ -17,7 +18,7 @@ from profiles.models import Server, Toolkit, User
 from profiles.models.entries import Choice
 from tests import cast
 from tests.hub.upstream import running_upstream
-from tokens.models import DelegatedToken
+from tokens.models import Authority, AuthorityChange, DelegatedToken
 
 pytestmark = [pytest.mark.django_db(transaction=True, databases="__all__"), pytest.mark.sqlite]
 
@@ -210,17 +211,35 @@ async def test_the_status_tool_says_when_the_token_ends(hub_client, in_thread):
         answer = await client.call(secret, "nexus_status")
         assert answer.result["structuredContent"]["servers"] == [{"server": "echo", "state": "ok"}]
         assert "expires_at" in answer.result["structuredContent"]["token"]
+        assert "notice" not in answer.result["structuredContent"]
+
+
+async def test_from_a_day_before_the_end_the_status_tool_and_the_instructions_say_so(hub_client, in_thread):
+    async with stage(hub_client, in_thread) as (upstream, client, secret):
+        await in_thread(_end_within_a_day)
+        answer = await client.call(secret, "nexus_status")
+        said = answer.result["structuredContent"]["notice"]
+        assert said.startswith("Notice: the token “")
+        assert "ends in 22 h 59 min" in said
+        assert said in answer.result["content"][0]["text"]
+        assert said in (await client.post(secret, "initialize")).result["instructions"]
+
+
+def _end_within_a_day():
+    with transaction.atomic():
+        DelegatedToken.objects.update(expires_at=timezone.now() + timedelta(hours=23))
+        Authority.objects.advance(AuthorityChange.Scope.TOKEN, [DelegatedToken.objects.get().pk])
 
 
 async def test_a_warm_call_asks_the_database_nothing(hub_client, in_thread):
     async with stage(hub_client, in_thread) as (upstream, client, secret):
         await client.call(secret, "echo__echo")
-        asked = []
+        asked, run = [], client.hub._database.run
         client.hub._database.run = lambda *arguments: asked.append(arguments)
         for _ in range(20):
             assert (await client.call(secret, "echo__echo")).status == 200
         assert asked == []
-        client.hub._used = {}
+        client.hub._database.run = run
 
 
 async def test_a_revoked_token_is_refused_on_every_worker(hub_client, in_thread):

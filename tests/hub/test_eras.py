@@ -151,8 +151,21 @@ async def test_an_older_client_takes_a_call_back(hub_client, in_thread, is_moder
         await server.started.wait()
         back = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 7}}
         await post(client, secret, session, back)
-        assert (await begun.answer()).json["error"]["message"] == "The client took this back."
+        answer = await begun.answer()
+        assert (answer.status, answer.headers["content-type"], answer.body) == (200, "text/event-stream", b"")
         await asyncio.wait_for(server.cancelled.wait(), 10)
+        row = await in_thread(Call.objects.filter(tool="speaker__slow").get)
+        assert (row.outcome, row.reason) == ("failed", "the client took it back")
+
+
+async def test_a_client_that_reads_no_stream_is_told_that_its_call_was_taken_back(hub_client, in_thread):
+    async with stage(hub_client, in_thread, is_modern=False) as (server, client, secret):
+        session = await initialized(client, secret)
+        begun = client.begin(secret, call("slow"), mcp_session_id=session, accept="application/json")
+        await server.started.wait()
+        back = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 7}}
+        await post(client, secret, session, back)
+        assert (await begun.answer()).json["error"]["message"] == "The client took this back."
 
 
 @pytest.mark.parametrize("is_modern", [False, True])

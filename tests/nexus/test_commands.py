@@ -12,7 +12,7 @@ from tests.upstreams import running_sdk_server
 from tokens import keys
 from tokens.models import DelegatedToken, Reminder
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = [pytest.mark.django_db(databases="__all__"), pytest.mark.sqlite]
 
 
 def run(*arguments, **options):
@@ -192,16 +192,20 @@ def test_add_server_refuses_a_toolkit_that_is_not_there_before_it_asks_the_serve
         run("add_server", "echo", "http://127.0.0.1:1/mcp", toolkit="nope")
 
 
+TIDIED = "OAuth codes, tokens and sessions deleted: 0, clients forgotten: 0\n"
+
+
 def test_sweep_tokens_ends_what_is_over(alice, work):
     now = timezone.now()
     cast.make_token(alice, work, life=timedelta(days=1), now=now - timedelta(days=2))
-    assert run("sweep_tokens")[0] == "Tokens ended: 1\n"
-    assert run("sweep_tokens")[0] == "Tokens ended: 0\n"
+    assert run("sweep_tokens")[0] == "Tokens ended: 1, paused because unused: 0\n" + TIDIED
+    assert run("sweep_tokens")[0] == "Tokens ended: 0, paused because unused: 0\n" + TIDIED
 
 
 def test_send_reminders_sends_each_once(alice, work, mailoutbox):
     now = timezone.now()
     cast.make_token(alice, work, life=timedelta(days=7), now=now - timedelta(days=6, hours=2))
-    assert run("send_reminders")[0] == "Reminders sent: 1\n"
-    assert run("send_reminders")[0] == "Reminders sent: 0\n"
-    assert len(mailoutbox) == Reminder.objects.count() == 1
+    first, second = run("send_reminders")[0], run("send_reminders")[0]
+    assert first == "Reminders: 1, skipped: 1, mails sent: 1, mails failed: 0, mails unknown: 0\n"
+    assert second == "Reminders: 0, skipped: 0, mails sent: 0, mails failed: 0, mails unknown: 0\n"
+    assert len(mailoutbox) == Reminder.objects.filter(state="handed_over").count() == 1

@@ -102,6 +102,15 @@ def test_an_exception_nobody_caught_is_500_without_details():
 
 
 @pytest.mark.django_db
+def test_a_form_in_another_encoding_is_refused_in_plain_words(alice):
+    browser = Client(enforce_csrf_checks=True)
+    browser.force_login(alice)
+    browser.get("/settings/")
+    answer = browser.post("/settings/", b"x=1", content_type="application/x-www-form-urlencoded; charset=utf-16")
+    assert answer.status_code == 400
+    assert "Nothing was changed" in answer.text
+
+
 def test_a_form_without_its_csrf_token_is_refused_in_plain_words(alice):
     client = Client(enforce_csrf_checks=True)
     response = client.post("/accounts/login/", {"login": "x"})

@@ -12,7 +12,7 @@ PUBLIC = ("accounts/", "admin/", "api/", "oauth/", "tokens/feed/", ".well-known/
 OAUTH_AT_THE_ROOT = ("authorize", "token", "register")
 PAGES = [
     "/", "/toolkits/", "/toolkits/new/", "/servers/", "/servers/add/", "/authorizations/", "/settings/", "/guide/",
-    "/guide/design/",
+    "/guide/design/", "/guide/webhooks/", "/settings/webhooks/", "/settings/webhooks/new/", "/settings/calendar/",
 ]  # fmt: skip
 
 

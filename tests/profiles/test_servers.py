@@ -26,7 +26,7 @@ def test_the_list_shows_own_servers_and_the_catalog(at_acme, acme, charlie):
 def test_the_list_asks_the_database_as_often_for_twenty_as_for_one(at_acme, acme, django_assert_num_queries):
     for number in range(20):
         cast.make_server(f"server-{number}", account=acme)
-    with django_assert_num_queries(5):
+    with django_assert_num_queries(6):
         at_acme.get("/servers/")
 
 

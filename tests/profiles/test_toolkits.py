@@ -15,7 +15,7 @@ def test_the_list_shows_the_toolkits_of_the_account(at_acme, work):
 def test_the_list_asks_the_database_as_often_for_twenty_as_for_one(at_acme, acme, work, django_assert_num_queries):
     for number in range(20):
         cast.make_toolkit(acme, f"toolkit-{number}")
-    with django_assert_num_queries(5):
+    with django_assert_num_queries(6):
         at_acme.get("/toolkits/")
 
 
@@ -113,7 +113,7 @@ def test_the_page_asks_the_database_as_often_for_many_servers(at_acme, acme, wor
     for number in range(5):
         server = cast.make_server(f"more-{number}", tools=[f"tool-{each}" for each in range(20)])
         work.add_server(server, allowed=["tool-1"], by=cast.OPERATOR, now=server.listed_at)
-    with django_assert_num_queries(9):
+    with django_assert_num_queries(10):
         at_acme.get(f"/toolkits/{work.pk}/")
 
 

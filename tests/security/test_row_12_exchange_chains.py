@@ -136,7 +136,7 @@ def test_many_end_in_few_steps_and_the_owner_is_told_once(scene, mailoutbox, dja
     application = make_exchanger(scene.acme)
     for _ in range(20):
         over_the_wire(scene, application, scene.secret)
-    with django_assert_max_num_queries(50):
+    with django_assert_max_num_queries(75):
         scene.issued.token.revoke(by=cast.OPERATOR, reason="leaked", now=timezone.now())
     assert DelegatedToken.objects.living(timezone.now()).count() == 0
 

@@ -10,6 +10,7 @@ from profiles.models import Authorization, Grant
 from tests import cast
 from tests.security.conftest import EVERYTHING
 from tests.security.pages import browser, filled_in, routes
+from tokens.models import Webhook
 
 pytestmark = [EVERYTHING, pytest.mark.sqlite]
 
@@ -37,6 +38,8 @@ TABLE = {
     "tokens/applications/<": Door.OWN,
     "applications/": Door.SIGNED_IN,  # of the account in which they manage; a stranger's is their own
     "applications/<": Door.OWN,
+    "tokens/feed/<": Door.OPEN,  # calendar programs show the secret in the address
+    "settings/webhooks/<": Door.OWN,
     "activity/": Door.SIGNED_IN,
     "settings/": Door.SIGNED_IN,
     "guide/": Door.SIGNED_IN,
@@ -85,12 +88,16 @@ def addresses(acme, alice, work):
         server, acme, alice, Grant("s3cret"), by=cast.OPERATOR, now=timezone.now()
     )
     application = cast.make_application(acme, "Desk of Acme", client_id="Desk01234567")
+    hook, _ = Webhook.objects.add(
+        acme, url="http://127.0.0.1:9/", description="Acme", kinds=["token.revoked"], by=cast.OPERATOR, now=timezone.now()
+    )  # fmt: skip
     names = {
         "public_id": token.public_id, "pk": work.pk, "server_pk": server.pk, "uuid": uuid.uuid4(),
-        "client_id": application.client_id,
+        "client_id": application.client_id, "delivery_pk": hook.send_test(now=timezone.now()).pk,
     }  # fmt: skip
     found = []
-    keys = {"servers/": server.pk, "authorizations/connect/": server.pk, "authorizations/<": authorization.pk}
+    keys = {"servers/": server.pk, "authorizations/connect/": server.pk, "authorizations/<": authorization.pk,
+            "settings/webhooks/<": hook.pk}  # fmt: skip
     for path, _ in routes():
         own = [{"pk": pk} for prefix, pk in keys.items() if path.startswith(prefix)]
         found.append((filled_in(path, names | (own[0] if own else {})), door_of(path)))

@@ -145,8 +145,8 @@ def test_of_the_other_kind_s_fields_nothing_is_read(as_alice, machine_form):
         ({"kind": "robot"}, "not one of the available choices"),
         ({"signs_in": "", "exchanges": ""}, "Say what it does"),
         ({"redirect_uris": ""}, "at least one address"),
-        ({"redirect_uris": "https://a.example/\njavascript:alert(1)"}, "Line 2: The scheme javascript:"),
-        ({"redirect_uris": "http://a.example/\nhttps://a.example/#x"}, "Line 2: It must not have a fragment"),
+        ({"redirect_uris": "https://a.example/\njavascript:alert(1)"}, "Line 2: It is not an address"),
+        ({"redirect_uris": "http://a.example/\nhttps://a.example/#x"}, "Line 2: It has a fragment"),
         ({"redirect_uris": "\n".join(f"https://a.example/{n}" for n in range(11))}, "at most 10"),
         ({"redirect_uris": "x" * 7000}, "at most 6000"),
         ({"client_type": "other"}, "not one of the available choices"),
@@ -226,8 +226,8 @@ def test_for_members_and_strangers_it_is_not_there(as_bob, as_charlie, desk, pat
 def test_members_see_no_list_and_no_way_to_it(as_bob, as_alice, desk):
     assert as_bob.get("/applications/").status_code == 404
     assert as_bob.get(NEW).status_code == 404
-    assert "/applications/" not in text(as_bob.get("/tokens/"))
-    assert "/applications/" in text(as_alice.get("/tokens/"))
+    assert 'href="/applications/"' not in text(as_bob.get("/tokens/"))
+    assert 'href="/applications/"' in text(as_alice.get("/tokens/"))
 
 
 def test_an_admin_manages_those_that_an_owner_made(acme, desk):
@@ -262,7 +262,7 @@ def test_the_list_asks_as_often_for_many_as_for_one(as_alice, acme, alice, desk,
                 acme, user=alice, name=f"app {number}", may_exchange=True, request_key=uuid4(), by=OPERATOR,
                 now=timezone.now(),
             )  # fmt: skip
-        with django_assert_num_queries(6):
+        with django_assert_num_queries(7):
             as_alice.get("/applications/")
 
 

@@ -16,7 +16,7 @@ from profiles.admin_pages import ReadOnlyAdmin, badge, every_field
 from profiles.events import Actor
 from profiles.models import Account
 from profiles.operator import is_uuid
-from tokens.models import DelegatedToken, Reminder
+from tokens.models import DelegatedToken, Digest, JobRun, Reminder, jobs
 
 AT_ONCE = 500  # tokens, in one revocation
 ACCOUNTS_SHOWN = 20
@@ -171,3 +171,31 @@ class ReminderAdmin(ReadOnlyAdmin):
     search_fields = ("token__owner__email", "token__name", "=token__public_id")
     ordering = ("-id",)
     fields = every_field(Reminder, but=("id",))
+
+
+@admin.register(Digest)
+class DigestAdmin(ReadOnlyAdmin):
+    list_display = ("owner", "state", "made_at", "attempts", "next_try_at", "settled_at")
+    list_select_related = ("owner",)
+    list_filter = ("state",)
+    search_fields = ("owner__email",)
+    ordering = ("-id",)
+    fields = every_field(Digest, but=("id",))
+
+
+@admin.register(JobRun)
+class JobRunAdmin(ReadOnlyAdmin):
+    list_display = ("name", "outcome", "result", "started_at", "started_by", "next_run")
+    ordering = ("name",)
+    fields = every_field(JobRun)
+
+    @admin.display(description="state")
+    def outcome(self, job: JobRun) -> SafeString:
+        return badge("bad", "Failed") if job.has_failed else badge("ok", "Done")
+
+    @admin.display(description="next run", ordering="next_run_at")
+    def next_run(self, job: JobRun) -> str | SafeString:
+        """Show when beat runs it next; a moment long past means that beat or the worker stands still."""
+        if job.next_run_at and job.next_run_at + jobs.OVERDUE < timezone.now():
+            return badge("bad", f"overdue since {timezone.localtime(job.next_run_at):%d %b %H:%M}")
+        return f"{timezone.localtime(job.next_run_at):%d %b %Y, %H:%M:%S}" if job.next_run_at else "–"

@@ -2,10 +2,14 @@ from tokens.models.applications import AlreadyRegistered, Application, Registere
 from tokens.models.authority import Authority, AuthorityChange, HubProcess
 from tokens.models.connections import Connection, OAuthSession
 from tokens.models.delegated import DelegatedToken
+from tokens.models.digests import Digest
+from tokens.models.feeds import CalendarFeed
 from tokens.models.issued import AlreadyIssued, Issued
+from tokens.models.jobs import JobRun
 from tokens.models.oauth import AccessToken, DeviceGrant, Grant, IDToken, RefreshToken
 from tokens.models.policies import Policy, Rules
-from tokens.models.reminders import Reminder
+from tokens.models.reminders import Dismissal, Reminder
+from tokens.models.webhooks import Webhook, WebhookDelivery
 
 __all__ = [
     "AccessToken",
@@ -14,17 +18,23 @@ __all__ = [
     "Application",
     "Authority",
     "AuthorityChange",
+    "CalendarFeed",
     "Connection",
     "DelegatedToken",
     "DeviceGrant",
+    "Digest",
+    "Dismissal",
     "Grant",
     "HubProcess",
     "IDToken",
     "Issued",
+    "JobRun",
     "OAuthSession",
     "Policy",
     "RefreshToken",
     "Registered",
     "Reminder",
     "Rules",
+    "Webhook",
+    "WebhookDelivery",
 ]

@@ -140,7 +140,9 @@ class Connection(models.Model):
         return None if is_usable else Refused.TOOLKIT_GONE
 
     def begin_session(self, *, ends_at: datetime, by: Actor, now: datetime) -> "OAuthSession":
+        """Begin a session. Whoever revokes the consent meanwhile waits, and then finds it; or it begins in vain."""
         with transaction.atomic():
+            list(Connection.objects.select_for_update(no_key=True).filter(pk=self.pk).values_list("pk"))
             session = OAuthSession.objects.create(
                 connection=self, began_at=now, ends_at=ends_at, address=by.address, agent=by.agent
             )

@@ -3,14 +3,14 @@ from datetime import UTC, datetime, timedelta
 from functools import reduce
 from itertools import chain, count
 from operator import or_
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from celery import current_app
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import IntegrityError, models, transaction
 from django.db.models import F, Q, Value
-from django.db.models.functions import Lower
+from django.db.models.functions import Lower, Now
 from django.db.models.lookups import GreaterThan, LessThanOrEqual
 
 from profiles.events import Action, Actor, ActorKind, Event
@@ -22,9 +22,9 @@ from tokens.models.connections import OAuthSession
 from tokens.models.constraints import SecondsSince
 from tokens.models.exchanging import MAX_EXCHANGES, MIN_LIFE, ExchangedQuerySet, Exchanges
 from tokens.models.issued import AlreadyIssued, Issued
-from tokens.models.policies import MAX_LIFE
+from tokens.models.policies import MAX_LIFE, Policy
+from tokens.models.replacing import Generations
 
-REMIND_BEFORE = timedelta(hours=24)
 ENDING_SOON = timedelta(days=3)
 SWEEP_BATCH = 500
 PRINTABLE = RegexValidator(
@@ -87,19 +87,9 @@ class DelegatedTokenQuerySet(ExchangedQuerySet):
         everything = Account.objects.where(user, Act.SEE_ACTIVITY)
         return self.filter(Q(owner=user) | Q(account__in=everything))
 
-    def due_for_reminder(self, now: datetime) -> Self:
-        """Return living tokens that end within a day and have not been reminded of; never one of a shorter life.
-
-        Nor one that came of an exchange: the application makes a new one without anybody's doing.
-        """
-        return (
-            self.living(now)
-            .made_by_people()
-            .filter(owner__is_machine=False)
-            .filter(expires_at__lte=now + REMIND_BEFORE, issued_at__lt=F("expires_at") - REMIND_BEFORE)
-            .filter(Q(reminders=None) | Q(reminders__state="failed"))
-            .order_by("expires_at")
-        )
+    def to_look_at(self, now: datetime) -> Self:
+        """Return the tokens about which the clock may have something to say."""
+        return self.filter(next_look_at__lte=now)
 
     def sweep(self, now: datetime) -> int:
         """End those whose time has come, in batches, and write the event of each; return how many.
@@ -142,7 +132,11 @@ class DelegatedTokenQuerySet(ExchangedQuerySet):
         return len(over)
 
 
-class DelegatedTokenManager(Exchanges.from_queryset(DelegatedTokenQuerySet)):  # type: ignore[misc]
+class Issuing(Generations, Exchanges):
+    """Tokens come of a person's act, of one that they replace, or of an exchange."""
+
+
+class DelegatedTokenManager(Issuing.from_queryset(DelegatedTokenQuerySet)):  # type: ignore[misc]
     def issue(
         self,
         *,
@@ -161,8 +155,8 @@ class DelegatedTokenManager(Exchanges.from_queryset(DelegatedTokenQuerySet)):  #
         AlreadyIssued when the owner's request with this key has been answered before.
         """
         now = now.replace(microsecond=0)
-        self._refuse_repetition(owner, idempotency_key)
-        refuse_bad_expiry(expires_at, now)
+        self.refuse_repetition(owner, idempotency_key)
+        refuse_bad_expiry(expires_at, now, Policy.objects.rules_for(toolkit).max_life)
         if not Toolkit.objects.usable_by(owner).filter(pk=toolkit.pk).exists():
             raise ValidationError({"toolkit": f"{owner} may not use the toolkit “{toolkit}”."})
         key = keys.make(keys.Kind.DELEGATED)
@@ -187,23 +181,29 @@ class DelegatedTokenManager(Exchanges.from_queryset(DelegatedTokenQuerySet)):  #
             with transaction.atomic():
                 token.save(force_insert=True)
         except IntegrityError as error:
-            self._refuse_repetition(token.owner, token.idempotency_key)
+            self.refuse_repetition(token.owner, token.idempotency_key)
             raise ValidationError({"name": name_taken(token.name)}) from error
 
-    def _refuse_repetition(self, owner: User, idempotency_key: str | None) -> None:
+    def refuse_repetition(self, owner: User, idempotency_key: str | None) -> None:
         if idempotency_key and (token := self.filter(owner=owner, idempotency_key=idempotency_key).first()):
             raise AlreadyIssued(token)
 
 
-def refuse_bad_expiry(expires_at: datetime, now: datetime) -> None:
-    """Raise ValidationError for a moment that is not between a minute and 30 days from now."""
-    if expires_at > now + MAX_LIFE:
-        latest = (now + MAX_LIFE).astimezone(UTC)
+def refuse_bad_expiry(expires_at: datetime, now: datetime, max_life: timedelta = MAX_LIFE) -> None:
+    """Raise ValidationError for a moment that is not between a minute and the longest life (30 days) from now."""
+    if expires_at > now + max_life:
+        latest = (now + max_life).astimezone(UTC)
+        where = "" if max_life == MAX_LIFE else " in this toolkit"
         raise ValidationError(
-            {"expires_at": f"A token lives at most 30 days: until {latest:%d %b %Y, %H:%M} UTC at the latest."}
+            {
+                "expires_at": f"A token{where} lives at most {max_life.days} days: "
+                f"until {latest:%d %b %Y, %H:%M} UTC at the latest."
+            }
         )
     if expires_at < now + MIN_LIFE:
-        raise ValidationError({"expires_at": "This moment has passed. Choose one from a minute to 30 days from now."})
+        raise ValidationError(
+            {"expires_at": f"This moment has passed. Choose one from a minute to {max_life.days} days from now."}
+        )
 
 
 def name_taken(name: str) -> str:
@@ -304,6 +304,10 @@ class DelegatedToken(models.Model):
     )
     pause_unused_after = models.DurationField(null=True, blank=True)
     pause_reason = models.CharField(max_length=20, blank=True, db_default="")
+    next_look_at = models.DateTimeField(
+        null=True, blank=True, editable=False, db_default=Now(),
+        help_text="When reminders look at it next. A new token is looked at once, whoever issued it.",
+    )  # fmt: skip
 
     objects: ClassVar[DelegatedTokenManager] = DelegatedTokenManager()
     narrowed: DelegatedTokenManager
@@ -346,6 +350,14 @@ class DelegatedToken(models.Model):
         ]
         indexes = [
             models.Index(fields=["expires_at"], condition=~Q(stage="ended"), name="delegated_token_to_end"),
+            models.Index(
+                fields=["next_look_at"], condition=Q(next_look_at__isnull=False), name="delegated_token_to_look_at"
+            ),
+            models.Index(
+                fields=["owner", "expires_at"],
+                condition=Q(exchanges=0, revoked_at=None),
+                name="delegated_token_owner_ends",
+            ),
             models.Index(fields=["owner", "-issued_at", "-id"], name="delegated_token_of_owner"),
             models.Index(fields=["account", "-issued_at", "-id"], name="delegated_token_of_account"),
         ]
@@ -378,25 +390,58 @@ class DelegatedToken(models.Model):
             return self.State(self.stage)
         return self.State.ENDING if self.expires_at <= now + ENDING_SOON else self.State.ACTIVE
 
-    def revoke(self, *, by: Actor, reason: str, note: str = "", now: datetime) -> bool:
-        """End the token for good, everywhere, before this returns; return False if it had ended already.
+    def replace(self, **how: Any) -> Issued:
+        """Issue a successor (see Generations.replace)."""
+        return DelegatedToken.objects.replace(self, **how)
 
-        The owner is told by mail when somebody else does it.
+    def generations(self) -> DelegatedTokenQuerySet:
+        """Return the family, newest first."""
+        return DelegatedToken.objects.filter(family=self.family).order_by("-generation")
+
+    def may_be_replaced(self, now: datetime) -> bool:
+        """Return True while the family has a current token that a person was given."""
+        return not self.exchanges and self.generations().living(now).filter(stage=self.Stage.CURRENT).exists()
+
+    def refuse_bad_expiry(self, now: datetime) -> None:
+        refuse_bad_expiry(self.expires_at, now, Policy.objects.rules_for(self.toolkit).max_life)
+
+    def revoke(self, *, by: Actor, reason: str, note: str = "", now: datetime) -> bool:
+        """End the token and every generation of it for good, everywhere, before this returns.
+
+        Return False if it had ended already. The owner is told when somebody else does it.
         """
         with transaction.atomic():
-            living = DelegatedToken.objects.filter(pk=self.pk, revoked_at=None).exclude(stage=self.Stage.ENDED)
-            if not living.update(stage=self.Stage.ENDED, revoked_at=now, revoke_reason=reason, revoke_note=note[:300]):
+            if not self._end(by=by, reason=reason, note=note, now=now):
                 return False
-            self.refresh_from_db(fields=["stage", "revoked_at", "revoke_reason", "revoke_note"])
-            Event.record(
-                Action.TOKEN_REVOKED, by=by, now=now, account=self.account, subject=self,
-                reason=": ".join(part for part in (self.get_revoke_reason_display(), note) if part),
-            )  # fmt: skip
-            self.narrowed.living(now).end_with_origin(by=by, now=now)
-            Authority.objects.advance(AuthorityChange.Scope.TOKEN, [self.pk])
+            for other in DelegatedToken.objects.filter(family=self.family).living(now).select_related("account"):
+                other._end(by=by, reason=reason, note=note, now=now)
             is_own = by.kind == ActorKind.USER and by.id == str(self.owner_id)
             if not is_own and reason != self.Reason.PARENT:  # of what it came of, they are told already
                 transaction.on_commit(lambda: self._tell_owner(by.label), robust=True)
+        return True
+
+    def end_family(self, *, by: Actor, reason: str, note: str = "", now: datetime) -> bool:
+        """Revoke the living generations, of which this one need not be; return False if there are none."""
+        living = DelegatedToken.objects.filter(family=self.family).living(now).select_related("account")
+        newest = living.order_by("-generation").first()
+        return newest is not None and newest.revoke(by=by, reason=reason, note=note, now=now)
+
+    def cancel(self, *, by: Actor, now: datetime) -> bool:
+        """End a pending token that nobody will use, and leave the others of its family alone."""
+        with transaction.atomic():
+            return self._end(by=by, reason=self.Reason.REPLACED, note="", now=now)
+
+    def _end(self, *, by: Actor, reason: str, note: str, now: datetime) -> bool:
+        living = DelegatedToken.objects.filter(pk=self.pk, revoked_at=None).exclude(stage=self.Stage.ENDED)
+        if not living.update(stage=self.Stage.ENDED, revoked_at=now, revoke_reason=reason, revoke_note=note[:300]):
+            return False
+        self.refresh_from_db(fields=["stage", "revoked_at", "revoke_reason", "revoke_note"])
+        Event.record(
+            Action.TOKEN_REVOKED, by=by, now=now, account=self.account, subject=self,
+            reason=": ".join(part for part in (self.get_revoke_reason_display(), note) if part),
+        )  # fmt: skip
+        self.narrowed.living(now).end_with_origin(by=by, now=now)
+        Authority.objects.advance(AuthorityChange.Scope.TOKEN, [self.pk])
         return True
 
     def _tell_owner(self, by: str) -> None:

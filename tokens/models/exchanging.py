@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
-from django.db import models, transaction
+from django.db import connection, models, transaction
 from django.db.models import Q
 
 from profiles.events import Action, Actor, Event
@@ -39,6 +39,7 @@ OF_ACCESS_TOKEN = (
     "expires", "scope", "session__began_at", "session__ends_at", "session__ended_at", "session__connection__revoked_at",
     "session__connection__application__client_id", "session__connection__application__name",
 )  # fmt: skip
+MAY_EXCHANGE = "SELECT 1 FROM tokens_application WHERE id = %s AND may_exchange AND disabled_at IS NULL"
 
 
 class CannotExchange(Exception):
@@ -82,14 +83,14 @@ class Subject:
 
     @classmethod
     def of_access_token(cls, token: AccessToken) -> "Subject":
-        session, connection = token.session, token.session.connection
-        application = connection.application
+        session, agreed = token.session, token.session.connection
+        application = agreed.application
         return cls(
-            owner=connection.owner,
-            account=connection.account,
-            toolkit=connection.toolkit,
+            owner=agreed.owner,
+            account=agreed.account,
+            toolkit=agreed.toolkit,
             ends_at=min(token.expires, session.ends_at),
-            has_ended=bool(session.ended_at or connection.revoked_at),
+            has_ended=bool(session.ended_at or agreed.revoked_at),
             issued_to=application.client_id,
             scope=token.scope,
             exchanges=0,
@@ -171,10 +172,12 @@ class Exchanges(models.Manager["DelegatedToken"]):
     ) -> Issued:  # fmt: skip
         """Issue a token for the owner and the toolkit of the subject (by its digest), which ends with it at the latest.
 
-        Raise CannotExchange. The subject is locked: whoever revokes it meanwhile waits, and finds what came of it.
+        Raise CannotExchange. Application and subject are locked: whoever ends one of them meanwhile waits, and finds
+        what came of it.
         """
         now = now.replace(microsecond=0)
         with transaction.atomic():
+            self._hold(application)
             subject = self._locked(digest, kind)
             subject.refuse(application, scopes)
             self._refuse_too_many(subject, now)
@@ -188,6 +191,14 @@ class Exchanges(models.Manager["DelegatedToken"]):
                 },
             )  # fmt: skip
         return Issued(token, key)
+
+    def _hold(self, application: "Application") -> None:
+        """See that the application may exchange still, which nobody changes until the transaction is over."""
+        shared = " FOR SHARE" if connection.vendor == "postgresql" else ""  # its exchanges do not wait for each other
+        with connection.cursor() as cursor:
+            cursor.execute(MAY_EXCHANGE + shared, [application.pk])
+            if cursor.fetchone() is None:
+                raise CannotExchange("This application may not exchange tokens any more.", code="unauthorized_client")
 
     def _locked(self, digest: str, kind: keys.Kind) -> Subject:
         """Return the subject, of which nobody ends anything until the transaction is over."""

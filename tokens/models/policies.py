@@ -1,5 +1,7 @@
 """How long tokens may live, how many there may be, and what happens to the unused: the tighter rule always holds."""
 
+import uuid
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import ClassVar, Self
@@ -31,7 +33,19 @@ class PolicyQuerySet(models.QuerySet["Policy"]):
 
     def rules_for(self, toolkit: Toolkit) -> Rules:
         """Return what holds for the toolkit: of its own, its account's and the instance's rules the tightest."""
-        policies = list(self.concerning(toolkit))
+        return self.tightest(list(self.concerning(toolkit)))
+
+    def rules_of(self, toolkits: Iterable[Toolkit]) -> dict[uuid.UUID, Rules]:
+        """Return what holds for each of the toolkits, by its id; one query for all."""
+        wanted = {toolkit.pk: toolkit.account_id for toolkit in toolkits}
+        policies = list(self.filter(account__in=set(wanted.values())))
+        return {
+            pk: self.tightest([one for one in policies if one.account_id == account and one.toolkit_id in (None, pk)])
+            for pk, account in wanted.items()
+        }
+
+    @staticmethod
+    def tightest(policies: "Collection[Policy]") -> Rules:
         lives = [timedelta(days=policy.max_life_days) for policy in policies if policy.max_life_days]
         counts = [policy.max_tokens for policy in policies if policy.max_tokens is not None]
         pauses = [timedelta(days=policy.pause_unused_days) for policy in policies if policy.pause_unused_days]

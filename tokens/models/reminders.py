@@ -1,61 +1,38 @@
-from datetime import datetime
-from typing import ClassVar, Self
+from typing import ClassVar
 
-from django.db import IntegrityError, models, transaction
+from django.db import models
 from django.db.models import Q
 
-from tokens import emails
+from profiles.models import ReminderStage
 from tokens.models.delegated import DelegatedToken
-
-
-class ReminderQuerySet(models.QuerySet["Reminder"]):
-    def failed(self) -> Self:
-        return self.filter(state=Reminder.State.FAILED)
-
-
-class ReminderManager(models.Manager.from_queryset(ReminderQuerySet)):  # type: ignore[misc]
-    def send_due(self, *, now: datetime) -> int:
-        """Send every reminder that is due, each once however many workers run; return how many went out."""
-        sent = 0
-        for token in DelegatedToken.objects.due_for_reminder(now).select_related("owner", "toolkit", "account"):
-            reminder = self.claim(token, Reminder.Stage.DAY, now=now)
-            sent += bool(reminder and reminder.send(now=now))
-        return sent
-
-    def claim(self, token: DelegatedToken, stage: "Reminder.Stage", *, now: datetime) -> "Reminder | None":
-        """Return the reminder to the one caller who may send it now; one that failed may be claimed again."""
-        try:
-            with transaction.atomic():
-                return Reminder.objects.create(token=token, stage=stage, claimed_at=now)
-        except IntegrityError:
-            failed = self.failed().filter(token=token, stage=stage)
-            if not failed.update(state=Reminder.State.CLAIMED, claimed_at=now):
-                return None
-            return Reminder.objects.get(token=token, stage=stage)
+from tokens.models.digests import Digest
 
 
 class Reminder(models.Model):
-    """One reminder of one stage for one token: claimed before it is sent, so never sent twice.
+    """One reminder of one stage for one token, made in one transaction with the mail that carries it.
 
-    A crash between claim and answer leaves it claimed: whether the mail went out is then unknown, and it is not
-    sent again.
+    A crash between hand-over and its mark leaves open whether the mail went out. It is not sent again: the portal
+    lists it, and the next stage covers it.
     """
 
-    class Stage(models.TextChoices):
-        DAY = "24h", "24 hours before"
+    Stage = ReminderStage
 
     class State(models.TextChoices):
-        CLAIMED = "claimed", "being sent"
+        SHOWN = "shown", "shown in the portal"
+        CLAIMED = "claimed", "waits for its mail"
         HANDED_OVER = "handed_over", "handed to the mail server"
         FAILED = "failed", "failed, will be tried again"
+        UNKNOWN = "unknown", "not known whether the mail went out"
+        SKIPPED = "skipped", "no longer needed"
 
     token = models.ForeignKey(DelegatedToken, on_delete=models.CASCADE, related_name="reminders")
-    stage = models.CharField(max_length=8, choices=Stage.choices)
+    stage = models.CharField(max_length=8, choices=ReminderStage.choices)
     state = models.CharField(max_length=12, choices=State.choices, default=State.CLAIMED)
+    digest = models.ForeignKey(Digest, null=True, blank=True, on_delete=models.SET_NULL, related_name="reminders")
     claimed_at = models.DateTimeField()
     handed_over_at = models.DateTimeField(null=True)
 
-    objects: ClassVar[ReminderManager] = ReminderManager()
+    objects: ClassVar["models.Manager[Reminder]"] = models.Manager()
 
     class Meta:
         constraints = [
@@ -66,16 +43,23 @@ class Reminder(models.Model):
                 name="reminder_handed_over_has_a_time",
             ),
         ]
+        indexes = [models.Index(fields=["claimed_at"], condition=Q(stage="unused"), name="reminder_of_unused")]
 
     def __str__(self) -> str:
         return f"{self.get_stage_display()}: {self.token}"
 
-    def send(self, *, now: datetime) -> bool:
-        """Mail the owner; return False if the mail server refused, which leaves it to be tried again."""
-        try:
-            emails.expiring(self.token)
-        except OSError:  # smtplib's errors are OSErrors too
-            Reminder.objects.filter(pk=self.pk).update(state=self.State.FAILED)
-            return False
-        Reminder.objects.filter(pk=self.pk).update(state=self.State.HANDED_OVER, handed_over_at=now)
-        return True
+
+class Dismissal(models.Model):
+    """What a person no longer wants to see above every page: this stage of this token."""
+
+    token = models.ForeignKey(DelegatedToken, on_delete=models.CASCADE, related_name="dismissals")
+    stage = models.CharField(max_length=8, choices=ReminderStage.choices)
+    at = models.DateTimeField()
+
+    objects: ClassVar["models.Manager[Dismissal]"] = models.Manager()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["token", "stage"], name="dismissal_once_per_stage")]
+
+    def __str__(self) -> str:
+        return f"{self.get_stage_display()}: {self.token}"

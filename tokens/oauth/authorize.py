@@ -19,7 +19,7 @@ from profiles import confirmation
 from profiles.access import signed_in
 from profiles.events import Actor
 from profiles.models import Toolkit
-from tokens.models import Connection
+from tokens.models import Connection, Policy
 from tokens.oauth import answering, consent
 from tokens.oauth.authorization import Asker, NoRedirect, Refusal, Wish, asker_of, wish_of
 from tokens.oauth.endpoint import View
@@ -141,6 +141,7 @@ class ConsentPage:
         return confirmation.ask(self.request, next_url=self.request.get_full_path())
 
     def _allow(self, toolkit: Toolkit, lasts: timedelta) -> HttpResponse:
+        lasts = min(lasts, Policy.objects.rules_for(toolkit).max_life)  # as the page says of this toolkit
         with transaction.atomic():
             connection = Connection.objects.connect(
                 self.asker.application, signed_in(self.request), toolkit, scope=self.wish.scope,

@@ -3,6 +3,7 @@
 import base64
 import binascii
 import math
+import secrets
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
@@ -17,7 +18,8 @@ from tokens.oauth import failures
 from tokens.oauth.endpoint import error
 
 HASHER = MachineSecretHasher()
-NOBODYS = HASHER.encode("nobody's", "nexus")  # what the secret of an unknown client is compared with
+# What the secret of an unknown client is compared with: of a secret that nobody has.
+NOBODYS = HASHER.encode(secrets.token_urlsafe(32), "nexus")
 MAX_ID = 255
 
 

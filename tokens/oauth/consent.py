@@ -10,7 +10,7 @@ from django import forms
 from django.http import QueryDict
 
 from profiles.models import Authorization, Server, Toolkit, ToolkitTool, User
-from tokens.models import Application, Connection
+from tokens.models import Application, Connection, Policy
 from tokens.models.connections import SESSION_LIFE
 from tokens.oauth.authorization import Asker, Wish
 from tokens.oauth.resources import Target
@@ -54,6 +54,7 @@ class Offer:
     toolkit: Toolkit
     unconnected: list[Server]
     agreed: Connection | None
+    most_days: int = SESSION_LIFE.days  # for which a session of this toolkit may last
     tools: list[str] = field(default_factory=list)
 
     @property
@@ -92,7 +93,10 @@ def offers(
     user: User, toolkits: Sequence[Toolkit], agreed: dict[uuid.UUID, Connection], *, now: datetime
 ) -> list[Offer]:
     missing = Authorization.objects.missing_for(user, toolkits, now=now)
-    found = {one.pk: Offer(one, missing.get(one.pk, []), agreed.get(one.pk)) for one in toolkits}
+    rules = Policy.objects.rules_of(toolkits)
+    found = {
+        one.pk: Offer(one, missing.get(one.pk, []), agreed.get(one.pk), rules[one.pk].max_life.days) for one in toolkits
+    }
     entries = ToolkitTool.objects.visible().filter(toolkit__in=list(found)).order_by("exposed_name")
     for toolkit_id, name in entries.values_list("toolkit_id", "exposed_name"):
         if len(found[toolkit_id].tools) < NAMES_SHOWN:

@@ -59,8 +59,8 @@ class Fetcher:
             return _as_stored(known), RETRY_AFTER
 
     def _fetched(self, client_id: str) -> tuple[dict[str, Any], int]:
-        check_address(client_id)
         try:
+            check_address(client_id)
             found = asyncio.run(_get(client_id))
         except (UpstreamError, TimeoutError, ValueError) as error:
             raise CIMDError(f"the document cannot be read: {error}") from error
@@ -142,5 +142,5 @@ def _age(cache_control: str) -> int:
     said = [part.strip().lower().partition("=") for part in cache_control.split(",")]
     if any(name in ("no-store", "no-cache") for name, _, _ in said):
         return least
-    ages = [int(text) for name, _, text in said if name.strip() == "max-age" and text.strip().isdecimal()]
+    ages = [int(text.strip()[:9]) for name, _, text in said if name.strip() == "max-age" and text.strip().isdecimal()]
     return max(least, min(ages[0], most)) if ages else most

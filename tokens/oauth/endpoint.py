@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import Any
 
 from django.contrib.auth.decorators import login_not_required
-from django.core.exceptions import RequestDataTooBig, SuspiciousOperation, TooManyFieldsSent
+from django.core.exceptions import BadRequest, RequestDataTooBig, SuspiciousOperation, TooManyFieldsSent
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
@@ -15,7 +15,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 
 View = Callable[[HttpRequest], HttpResponse]
 FORM = "application/x-www-form-urlencoded"
-MAX_FORM = 64 * 1024  # bytes
+MAX_BODY = 64 * 1024  # bytes
 RETRY_AFTER = 5  # seconds
 MAY_REPEAT = ("resource", "audience")
 TO_PLAIN = str.maketrans({"“": "'", "”": "'", '"': "'", "\\": "/", "…": "..."})
@@ -24,7 +24,17 @@ logger = logging.getLogger(__name__)
 
 
 def form_endpoint(view: View) -> View:
-    """Make the view one that takes a form by POST from programs: no session, no CSRF token, never cached."""
+    """Make the view one that takes a form by POST from programs."""
+
+    @wraps(view)
+    def wrapped(request: HttpRequest) -> HttpResponse:
+        return _refusal(request) or view(request)
+
+    return endpoint(wrapped)
+
+
+def endpoint(view: View) -> View:
+    """Make the view one for programs: no session, no CSRF token, never kept."""
 
     @csrf_exempt
     @login_not_required
@@ -32,7 +42,7 @@ def form_endpoint(view: View) -> View:
     @wraps(view)
     def wrapped(request: HttpRequest) -> HttpResponse:
         try:
-            response = _refusal(request) or view(request)
+            response = view(request)
         except (OperationalError, InterfaceError) as trouble:
             logger.error("database unavailable: %s", trouble)
             response = _unavailable()
@@ -67,18 +77,28 @@ def _refusal(request: HttpRequest) -> HttpResponse | None:
         return error(HTTPStatus.METHOD_NOT_ALLOWED, "invalid_request", "Use POST.", Allow="POST")
     if request.content_type != FORM:
         return error(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "invalid_request", f"Send the form as {FORM}.")
-    if int(request.META.get("CONTENT_LENGTH") or 0) > MAX_FORM:
+    if is_too_large(request):
         return error(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "invalid_request", "The form is larger than 64 KB.")
     if request.GET:
         return error(HTTPStatus.BAD_REQUEST, "invalid_request", "Send parameters in the body, not in the address.")
     return _unreadable(request)
 
 
+def is_too_large(request: HttpRequest) -> bool:
+    """Return True for a body of more than 64 KB, also where nothing in the head says so."""
+    if int(request.META.get("CONTENT_LENGTH") or 0) > MAX_BODY:
+        return True
+    try:
+        return len(request.body) > MAX_BODY
+    except RequestDataTooBig:
+        return True
+
+
 def _unreadable(request: HttpRequest) -> HttpResponse | None:
     try:
         lists: Any = request.POST.lists()
-    except (RequestDataTooBig, TooManyFieldsSent, SuspiciousOperation, UnicodeError):
-        return error(HTTPStatus.BAD_REQUEST, "invalid_request", "The form cannot be read.")
+    except (BadRequest, TooManyFieldsSent, SuspiciousOperation, UnicodeError):
+        return error(HTTPStatus.BAD_REQUEST, "invalid_request", "The form cannot be read: send it as UTF-8.")
     for name, values in lists:
         if len(values) > 1 and name not in MAY_REPEAT:
             return error(HTTPStatus.BAD_REQUEST, "invalid_request", f"Send {name[:40]} once.")

@@ -223,8 +223,6 @@ def _address(text: str) -> Target:
         return target_of(text)
     except InvalidTarget as error:
         raise Refused("invalid_target", str(error)) from error
-    except ValueError:  # not an address at all
-        raise Refused("invalid_target", "The resource is not an address that can be read.") from None
 
 
 def _check_targets(targets: tuple[Target, ...], subject: lookup.TokenAuthority) -> None:

@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.csrf import csrf_exempt
 from oauth2_provider.settings import oauth2_settings
 
 from tokens.oauth.client_metadata import AUTH_METHODS, GRANT_TYPES
@@ -27,6 +28,7 @@ View = Callable[..., HttpResponse]
 def document(view: View) -> View:
     """Make the view one that whoever asks may read, and keep for some minutes."""
 
+    @csrf_exempt  # it changes nothing: a POST is told which methods there are
     @login_not_required
     @wraps(view)
     def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:

@@ -2,44 +2,33 @@
 afterwards (RFC 7592 is not offered)."""
 
 import ipaddress
-from collections.abc import Callable
 from functools import wraps
 from http import HTTPStatus
 from typing import Any
 
 import msgspec
-from django.contrib.auth.decorators import login_not_required
-from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
-from django.views.decorators.csrf import csrf_exempt
 
 from profiles.events import Actor, ActorKind
 from profiles.models import Attempts
 from profiles.models.attempts import WINDOW
 from tokens.models import Application
 from tokens.oauth.client_metadata import GRANT_TYPES, ClientMetadata, InvalidMetadata, read
-from tokens.oauth.endpoint import error
+from tokens.oauth.endpoint import View, endpoint, error, is_too_large
 from tokens.oauth.resources import SCOPE
 
-MAX_BODY = 64 * 1024  # bytes
 PER_ADDRESS = 100  # registrations within ten minutes; behind one address there may be a whole office
-View = Callable[[HttpRequest], HttpResponse]
 
 
 def json_endpoint(view: View) -> View:
-    """Make the view one that takes JSON by POST from programs: no session, no CSRF token, never cached."""
+    """Make the view one that takes JSON by POST from programs."""
 
-    @csrf_exempt
-    @login_not_required
     @wraps(view)
     def wrapped(request: HttpRequest) -> HttpResponse:
-        response = _refusal(request) or view(request)
-        response["Cache-Control"] = "no-store"
-        response["Pragma"] = "no-cache"
-        return response
+        return _refusal(request) or view(request)
 
-    return wrapped
+    return endpoint(wrapped)
 
 
 @json_endpoint
@@ -77,18 +66,9 @@ def _refusal(request: HttpRequest) -> HttpResponse | None:
         return error(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "invalid_request", "Send JSON, with Content-Type: application/json."
         )
-    if _is_too_large(request):
+    if is_too_large(request):
         return error(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "invalid_request", "The body is larger than 64 KB.")
     return None
-
-
-def _is_too_large(request: HttpRequest) -> bool:
-    if int(request.META.get("CONTENT_LENGTH") or 0) > MAX_BODY:
-        return True
-    try:
-        return len(request.body) > MAX_BODY
-    except RequestDataTooBig:
-        return True
 
 
 def _members(request: HttpRequest) -> dict[str, Any]:

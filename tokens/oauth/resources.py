@@ -10,6 +10,7 @@ from profiles.models import Toolkit, User
 
 PATHS = ("/hub/mcp", "/mcp")
 SCOPE = "mcp"
+MAX_FIELDS = 100  # of a query
 
 
 class InvalidTarget(Exception):
@@ -47,14 +48,17 @@ def target_of(resource: str) -> Target:
 
     Scheme and host are compared in lower case; the two paths of the hub mean the same; an empty path does not.
     """
-    own, asked = urlsplit(settings.NEXUS_BASE_URL), urlsplit(resource)
+    own = urlsplit(settings.NEXUS_BASE_URL)
     try:
-        same = (asked.scheme.lower(), asked.hostname, asked.port) == (own.scheme, own.hostname, own.port)
+        asked = urlsplit(resource)
+        same = (asked.scheme, asked.hostname, asked.port) == (own.scheme, own.hostname, own.port)
+        pairs = parse_qsl(asked.query, keep_blank_values=True, max_num_fields=MAX_FIELDS)
     except ValueError:
-        same = False
+        raise InvalidTarget(
+            f"The resource is not an address that can be read, or has more than {MAX_FIELDS} parameters."
+        ) from None
     if not same or "@" in asked.netloc or asked.path.rstrip("/") not in PATHS or "#" in resource:
         raise InvalidTarget(f"This server guards {audience()} and nothing else.")
-    pairs = parse_qsl(asked.query, keep_blank_values=True, max_num_fields=100)
     named = {key: [value for name, value in pairs if name == key] for key in ("accountId", "profile")}
     if any(len(values) > 1 for values in named.values()):
         raise InvalidTarget("The resource names the account or the toolkit more than once.")

@@ -20,7 +20,7 @@ from tests.tokens.oauth.authorizing import (
     request_of,
     resource_of,
 )  # fmt: skip
-from tokens.models import Application, Connection, Grant
+from tokens.models import Application, Connection, Grant, Policy
 from tokens.models.connections import CODE_LIFE
 
 pytestmark = [pytest.mark.django_db(databases="__all__"), pytest.mark.sqlite]
@@ -164,6 +164,9 @@ WRONG = {
     "plain": ({"code_challenge_method": "plain"}, "invalid_request"),
     "unknown scope": ({"scope": "mcp admin"}, "invalid_scope"),
     "another server": ({"resource": "https://other.example/mcp"}, "invalid_target"),
+    "no address": ({"resource": "http://["}, "invalid_target"),
+    "an address that changes": ({"resource": HUB.replace("/hub", "\u2100/hub")}, "invalid_target"),
+    "a query without end": ({"resource": f"{HUB}?{'&'.join(['a=1'] * 101)}"}, "invalid_target"),
     "two toolkits": ({"resource": [f"{HUB}?profile=a", f"{HUB}?profile=b"]}, "invalid_target"),
     "fragment": ({"response_mode": "fragment"}, "invalid_request"),
     "form_post": ({"response_mode": "form_post"}, "invalid_request"),
@@ -420,6 +423,17 @@ def test_a_machine_user_is_nobody_who_could_agree(alice, acme, native, work):
         assert (answer.status_code, answer["Location"].partition("?")[0]) == (303, "/accounts/login/")
 
 
+@pytest.mark.parametrize("of", ["account", "toolkit"])
+def test_the_policy_of_account_and_toolkit_bounds_the_session(as_alice, acme, native, work, of):
+    assert "at the latest" not in as_alice.get(address_of(native)).text
+    Policy.objects.create(account=acme, toolkit=work if of == "toolkit" else None, max_life_days=2)
+    assert "after 2 days at the latest" in as_alice.get(address_of(native)).text
+    allow(as_alice, address_of(native), work, days="30")
+    grant = Grant.objects.get()
+    assert timedelta(days=1, hours=23) < grant.session_ends_at - timezone.now() <= timedelta(days=2)
+    assert Connection.objects.get().lasts == timedelta(days=2)
+
+
 @pytest.mark.parametrize("method", ["put", "patch", "delete", "head"])
 def test_other_methods_are_refused(as_alice, native, method):
     assert getattr(as_alice, method)(address_of(native)).status_code == 405
@@ -443,7 +457,7 @@ def test_an_end_user_chooses_among_what_is_assigned(acme, work, native):
 def test_the_page_costs_the_same_for_many_toolkits(as_alice, acme, work, native, django_assert_max_num_queries):
     for index in range(12):
         cast.make_toolkit(acme, f"toolkit-{index}", work.servers.get(), allowed=["echo", "add"])
-    with django_assert_max_num_queries(9):
+    with django_assert_max_num_queries(10):
         assert as_alice.get(address_of(native)).status_code == 200
 
 

@@ -4,6 +4,7 @@ import base64
 from datetime import timedelta
 
 import pytest
+from django.contrib.auth.hashers import make_password
 from django.db import OperationalError, connection
 from django.utils import timezone
 
@@ -179,3 +180,17 @@ def test_a_database_that_is_gone_is_said_in_the_form_of_the_rfc(path):
         answer = ask(basic("robot"), path, token="x")
     assert error_of(answer) == (503, "temporarily_unavailable")
     assert answer["Retry-After"] == "5"
+
+
+@pytest.mark.parametrize("path", ENDPOINTS)
+@pytest.mark.parametrize("charset", ["utf-16", "hex"])
+def test_a_form_in_another_encoding_is_refused_in_the_form_of_the_rfc(path, charset):
+    kind = f"application/x-www-form-urlencoded; charset={charset}"
+    answer = NOBODY.http.generic("POST", path, b"token=x", content_type=kind)
+    assert error_of(answer) == (400, "invalid_request")
+
+
+def test_a_secret_stored_in_another_way_lets_nobody_in(robot):
+    Application.objects.filter(pk=robot.pk).update(client_secret=make_password(SECRET))
+    for secret in (SECRET, "nobody's", ""):
+        assert error_of(ask(basic(robot.client_id, secret))) == (401, "invalid_client")

@@ -4,6 +4,7 @@ import re
 from urllib.parse import urlsplit
 
 import pytest
+from django.test import Client
 from django.urls import Resolver404, resolve
 
 pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
@@ -105,7 +106,8 @@ def test_it_names_documents_as_client_ids_only_where_they_are_read(client, setti
 
 
 @pytest.mark.parametrize("path", [RESOURCE, f"{RESOURCE}/mcp", *DESCRIPTIONS[:2]])
-def test_other_methods_are_refused(client, path):
+def test_other_methods_are_refused(path):
+    client = Client(enforce_csrf_checks=True)
     assert client.head(path).status_code == 200
     for method in ("post", "put", "patch", "delete"):
         answer = getattr(client, method)(path)

@@ -8,6 +8,7 @@ from django.core.exceptions import ValidationError
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tokens.forms_applications import RedirectsField
 from tokens.oauth.redirects import refuse_bad_redirect_uri
 
 DANGEROUS = [
@@ -90,3 +91,9 @@ def test_a_control_character_anywhere_is_refused(uri, character):
         with suppress(ValidationError):
             refuse_bad_redirect_uri(uri[:place] + character + uri[place:])
             pytest.fail("taken")
+
+
+def test_the_addresses_that_the_form_of_an_application_names_are_taken():
+    field = RedirectsField()
+    examples = [field.widget.attrs["placeholder"], field.help_text.rpartition("as in ")[2].removesuffix(".")]
+    assert field.clean("\n".join(examples)) == examples

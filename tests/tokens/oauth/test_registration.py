@@ -6,12 +6,13 @@ from datetime import timedelta
 import pytest
 from django.contrib.auth.hashers import check_password
 from django.core.management import call_command
+from django.db import OperationalError, connection
 from django.utils import timezone
 
 from profiles.events import Action, Event
 from profiles.models import Attempts
 from tests import cast
-from tokens import tasks
+from tokens import jobs
 from tokens.models import Application, Connection, registering
 from tokens.oauth import client_metadata, registration
 from tokens.oauth.redirects import objection_to
@@ -225,6 +226,15 @@ def test_other_methods_media_types_and_sizes_are_refused(client):
     assert register(client, contacts=["x" * 60_000]).status_code == 201
 
 
+def test_a_database_that_is_gone_is_said_in_the_form_of_the_rfc(client):
+    def gone(execute, sql, params, many, context):
+        raise OperationalError("the database is gone")
+
+    with connection.execute_wrapper(gone):
+        answer = register(client)
+    assert (answer.status_code, answer.json()["error"]) == (503, "temporarily_unavailable")
+
+
 def test_one_address_registers_so_many_and_has_to_wait(client, monkeypatch):
     monkeypatch.setattr(registration, "PER_ADDRESS", 3)
     for _ in range(3):
@@ -284,17 +294,17 @@ def registered(client, acme, alice, work):
 
 
 def test_the_sweep_removes_what_nobody_agreed_to_or_uses_any_more(registered):
-    assert tasks.sweep_registrations() == 2
+    assert jobs.sweep_oauth(timezone.now()).forgotten == 2
     left = {"living", "used", "disabled", "by hand", "new"}
     assert set(Application.objects.values_list("name", flat=True)) == left
-    assert tasks.sweep_registrations() == 0
+    assert jobs.sweep_oauth(timezone.now()).forgotten == 0
 
 
 def test_the_command_sweeps_them_too(registered, capsys):
     call_command("sweep_tokens")
-    assert "Registrations removed: 2\n" in capsys.readouterr().out
+    assert "clients forgotten: 2\n" in capsys.readouterr().out
 
 
 def test_a_recent_disconnection_is_kept(registered):
     Connection.objects.filter(application=registered["disconnected"]).update(revoked_at=timezone.now())
-    assert tasks.sweep_registrations() == 1
+    assert jobs.sweep_oauth(timezone.now()).forgotten == 1

@@ -69,6 +69,8 @@ def test_it_goes_in_batches_and_by_the_command(alice, work, claude, monkeypatch,
         make_code(alice, work, claude, now=timezone.now() - 2 * DAY)
         cast.make_access_token(alice, work, claude, now=timezone.now() - 90 * DAY)
     call_command("sweep_tokens")
-    assert capsys.readouterr().out.splitlines()[-1] == "OAuth codes, tokens and sessions deleted: 15"
+    assert (
+        capsys.readouterr().out.splitlines()[-1] == "OAuth codes, tokens and sessions deleted: 15, clients forgotten: 0"
+    )
     assert not Grant.objects.exists()
     assert not OAuthSession.objects.exists()

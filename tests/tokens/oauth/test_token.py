@@ -149,7 +149,7 @@ def test_another_resource_is_an_invalid_target(alice, acme, work, claude, progra
         "https://elsewhere.example.com/mcp", f"{base}/", f"{base}/hub/mcp?profile=sales", "x", f"{base}/hub/mcp#x",
         f"{base}/hub/mcp?accountId={work.pk}", f"{base}/hub/mcp?accountId=acme",
         [f"{base}/hub/mcp", "https://elsewhere.example.com/mcp"],
-        [f"{base}/hub/mcp?profile=work", f"{base}/hub/mcp?profile=sales"],
+        [f"{base}/hub/mcp?profile=work", f"{base}/hub/mcp?profile=sales"], "http://[", f"{base}/hub/mcp?{'a=1&' * 101}",
     ):  # fmt: skip
         answer = program.redeem(make_code(alice, work, claude), resource=resource)
         assert error_of(answer) == (400, "invalid_target"), resource

@@ -1,10 +1,11 @@
 from typing import Any
 
 from django.core.management.base import BaseCommand
-from django.utils import timezone
+from django.utils.text import capfirst
 
 from profiles import operator
-from tokens.models import Reminder
+from tokens import jobs
+from tokens.models import JobRun
 
 
 class Command(BaseCommand):
@@ -12,5 +13,5 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         with operator.one_line_refusals():
-            sent = Reminder.objects.send_due(now=timezone.now())
-        self.stdout.write(f"Reminders sent: {sent}")
+            done = JobRun.objects.run("send-reminders", jobs.remind, by="operator (send_reminders)")
+        self.stdout.write(capfirst(str(done)))

@@ -1,25 +1,19 @@
 from typing import Any
 
 from django.core.management.base import BaseCommand
-from django.utils import timezone
+from django.utils.text import capfirst
 
 from profiles import operator
-from tokens import tasks
-from tokens.models import DelegatedToken
+from tokens import jobs
+from tokens.models import JobRun
 
 
 class Command(BaseCommand):
-    help = (
-        "End the tokens whose time has come, and write their events; delete OAuth codes, tokens and sessions long over."
-    )
+    help = "End tokens whose time has come (the hub refuses them anyway), pause the unused, forget what is long over."
 
     def handle(self, *args: Any, **options: Any) -> None:
         with operator.one_line_refusals():
-            swept = DelegatedToken.objects.all().sweep(timezone.now())
-            deleted = tasks.sweep_oauth()
-            removed = tasks.sweep_registrations()
-        self.stdout.write(f"Tokens ended: {swept}")
-        if deleted:
-            self.stdout.write(f"OAuth codes, tokens and sessions deleted: {deleted}")
-        if removed:
-            self.stdout.write(f"Registrations removed: {removed}")
+            swept = JobRun.objects.run("sweep-tokens", jobs.sweep, by="operator (sweep_tokens)")
+            tidied = JobRun.objects.run("sweep-oauth", jobs.sweep_oauth, by="operator (sweep_tokens)")
+        self.stdout.write(capfirst(str(swept)))
+        self.stdout.write(str(tidied))

@@ -1,0 +1,55 @@
+import uuid
+from datetime import datetime, timedelta
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+
+from profiles.events import Actor
+from tokens import expiry
+from tokens.models import DelegatedToken, Issued
+
+SAME = "same"
+OVERLAPS = {"0": "Not at all", "1": "1 hour", "24": "24 hours", "72": "3 days", "168": "7 days"}
+
+
+class ReplaceForm(forms.Form):
+    """How long the successor lives, and how long the old token lives on once the new one is used."""
+
+    life = forms.ChoiceField(label="The new token ends", widget=forms.RadioSelect, initial=SAME)
+    overlap = forms.ChoiceField(
+        label="The old token lives on", widget=forms.RadioSelect, initial="24",
+        choices=list(OVERLAPS.items()), help_text="Counted from the first call with the new one.",
+        error_messages={"invalid_choice": f"Choose one of: {', '.join(OVERLAPS.values()).lower()}."},
+    )  # fmt: skip
+    request_key = forms.UUIDField(widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, token: DelegatedToken, now: datetime, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.token, self.now = token, now.replace(microsecond=0)
+        self.initial = {"request_key": uuid.uuid4(), **self.initial}
+        life = expiry.span(int((token.expires_at - token.issued_at).total_seconds()))
+        field = self.fields["life"]
+        assert isinstance(field, forms.ChoiceField)
+        field.choices = [(SAME, f"As before: {life}")] + [(key, label) for key, (label, _) in expiry.PRESETS.items()]
+
+    def replace(self, *, by: Actor) -> Issued | None:
+        """Issue the successor; return None, with errors in the form, if the model refuses; may raise AlreadyIssued."""
+        life = self.cleaned_data["life"]
+        try:
+            return self.token.replace(
+                by=by,
+                now=self.now,
+                overlap=timedelta(hours=int(self.cleaned_data["overlap"])),
+                expires_at=None if life == SAME else self.now + expiry.PRESETS[life][1],
+                idempotency_key=str(self.cleaned_data["request_key"]),
+            )
+        except ValidationError as error:
+            self._take(error)
+            return None
+
+    def _take(self, error: ValidationError) -> None:
+        fields = {"expires_at": "life", "overlap": "overlap"}
+        messages = error.message_dict if hasattr(error, "error_dict") else {"": error.messages}
+        for name, texts in messages.items():
+            self.add_error(fields.get(name), ValidationError(texts))

@@ -1,0 +1,60 @@
+from datetime import timedelta
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+
+from profiles.forms import PLAIN_LINE
+from profiles.models.servers import refuse_bad_address
+from profiles.upstream.errors import UpstreamError
+from tokens import webhooks
+from tokens.models import Webhook
+
+OVERLAPS = [("0", "Ends at once"), ("1", "Signs for 1 hour more"), ("24", "Signs for 24 hours more"),
+            ("168", "Signs for 7 days more")]  # fmt: skip
+
+
+class WebhookForm(forms.Form):
+    """Where to, and what for."""
+
+    url = forms.CharField(
+        label="Address", max_length=500, help_text="Nexus posts to it, as in https://example.com/hooks/nexus.",
+        widget=forms.URLInput(attrs={"spellcheck": "false", "autocapitalize": "none"}),
+    )  # fmt: skip
+    description = forms.CharField(
+        label="What it is for", required=False, max_length=200, validators=[PLAIN_LINE],
+        help_text="As in “Channel of the operations team”.",
+    )  # fmt: skip
+    kinds = forms.MultipleChoiceField(
+        label="Tell it when", choices=Webhook.Kind.choices, widget=forms.CheckboxSelectMultiple,
+        error_messages={"required": "Choose at least one thing that it is told of."},
+    )  # fmt: skip
+
+    def clean_url(self) -> str:
+        """Refuse an address to which nothing would be sent."""
+        url: str = self.cleaned_data["url"].strip()
+        try:
+            refuse_bad_address(url)
+            webhooks.look_at(url)
+        except ValidationError as error:
+            raise ValidationError(error.messages) from None
+        except UpstreamError as error:
+            raise ValidationError(str(error)) from None
+        return url
+
+
+class WebhookSettingsForm(WebhookForm):
+    is_enabled = forms.BooleanField(
+        label="On", required=False, help_text="While it is off, nothing is kept for it and nothing is sent."
+    )
+
+
+class ReplaceSecretForm(forms.Form):
+    overlap = forms.ChoiceField(
+        label="The secret of now", choices=OVERLAPS, initial="24", widget=forms.RadioSelect,
+        help_text="As long as both are valid, every message carries a signature of each.",
+    )  # fmt: skip
+
+    def clean_overlap(self) -> timedelta:
+        chosen: Any = self.cleaned_data["overlap"]
+        return timedelta(hours=int(chosen))

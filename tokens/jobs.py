@@ -1,0 +1,41 @@
+"""The periodic jobs, as the worker and the commands run them."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from tokens import reminding
+from tokens.models import AccessToken, Application, Authority, DelegatedToken, Grant, OAuthSession, unused
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    ended: int
+    paused: int
+
+    def __str__(self) -> str:
+        return f"tokens ended: {self.ended}, paused because unused: {self.paused}"
+
+
+@dataclass(frozen=True, slots=True)
+class SweptOAuth:
+    deleted: int
+    forgotten: int
+
+    def __str__(self) -> str:
+        return f"OAuth codes, tokens and sessions deleted: {self.deleted}, clients forgotten: {self.forgotten}"
+
+
+def sweep(now: datetime) -> Swept:
+    """End what is over, pause what nothing uses, and forget changes that every hub has heard of."""
+    Authority.objects.forget_old_changes(now)
+    return Swept(ended=DelegatedToken.objects.all().sweep(now), paused=unused.pause_unused(now))
+
+
+def sweep_oauth(now: datetime) -> SweptOAuth:
+    """Delete codes, tokens and sessions that are long over, and clients that registered themselves for nothing."""
+    deleted = sum(rows.sweep(now) for rows in (Grant.objects, AccessToken.objects, OAuthSession.objects))
+    return SweptOAuth(deleted, Application.objects.all().sweep_abandoned(now))
+
+
+def remind(now: datetime) -> reminding.Done:
+    return reminding.send_due(now)

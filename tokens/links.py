@@ -1,0 +1,38 @@
+"""Addresses of a token's pages for mails, webhooks and calendars: whole, without a secret, good only after sign-in."""
+
+from urllib.parse import urlencode
+
+from django.conf import settings
+from django.urls import reverse
+
+from tokens.models.delegated import DelegatedToken
+
+
+def to_token(token: DelegatedToken) -> str:
+    return settings.NEXUS_BASE_URL + reverse("token", args=[token.public_id])
+
+
+def to_replace(token: DelegatedToken) -> str:
+    return f"{to_token(token)}replace/"
+
+
+def to_revoke(token: DelegatedToken) -> str:
+    return f"{to_token(token)}revoke/"
+
+
+def to_install(token: DelegatedToken) -> str:
+    """Return the Install page, with the toolkit and the service filled in; needs the token's toolkit."""
+    wish = urlencode({"profile": token.toolkit.alias, "name": token.name})
+    return f"{settings.NEXUS_BASE_URL}{reverse('install')}?{wish}"
+
+
+def to_tokens() -> str:
+    return settings.NEXUS_BASE_URL + reverse("tokens")
+
+
+def to_notifications() -> str:
+    return settings.NEXUS_BASE_URL + reverse("notifications")
+
+
+def of(token: DelegatedToken) -> dict[str, str]:
+    return {"token": to_token(token), "replace": to_replace(token), "install": to_install(token)}

@@ -1,0 +1,61 @@
+"""When each periodic job last ran, what came of it, and when it runs next; the worker and commands write it alike."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any, ClassVar
+
+from celery import current_app
+from celery.schedules import maybe_schedule
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+
+OVERDUE = timedelta(minutes=5)
+
+
+class JobRunManager(models.Manager["JobRun"]):
+    def run(self, name: str, act: Callable[[datetime], Any], *, by: str) -> Any:
+        """Do the job, and note it; what it raises is noted by its name alone, and raised on."""
+        started = timezone.now()
+        try:
+            result = act(started)
+        except Exception as error:
+            self._note(name, started, f"failed: {type(error).__name__}", by, has_failed=True)
+            raise
+        self._note(name, started, str(result), by, has_failed=False)
+        return result
+
+    def _note(self, name: str, started: datetime, result: str, by: str, *, has_failed: bool) -> None:
+        noted = {"started_at": started, "ended_at": timezone.now(), "result": result[:300], "started_by": by}
+        scheduled = {"next_run_at": next_run(name, started)} if by == "worker" else {}
+        self.update_or_create(name=name, defaults={**noted, **scheduled, "has_failed": has_failed})
+
+
+class JobRun(models.Model):
+    """The last run of one job."""
+
+    name = models.CharField(max_length=60, primary_key=True)
+    started_at = models.DateTimeField()
+    ended_at = models.DateTimeField()
+    started_by = models.CharField(max_length=60, help_text="The worker, by its schedule, or a command.")
+    result = models.CharField(max_length=300, blank=True)
+    has_failed = models.BooleanField(default=False)
+    next_run_at = models.DateTimeField(null=True, blank=True)
+
+    objects: ClassVar[JobRunManager] = JobRunManager()
+
+    class Meta:
+        verbose_name = "job"
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def next_run(name: str, last: datetime) -> datetime | None:
+    """Return when beat sends the job next; None for one without a schedule."""
+    entry: dict[str, Any] | None = settings.CELERY_BEAT_SCHEDULE.get(name)
+    if entry is None:
+        return None
+    planned: Any = maybe_schedule(entry["schedule"], app=current_app)
+    return last + planned.remaining_estimate(last)

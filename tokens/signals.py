@@ -1,0 +1,10 @@
+"""What tokens tells the apps above it, and what it asks of them."""
+
+from django.dispatch import Signal
+
+# Owners are told of their tokens; sent inside the transaction of the claims, with each (token, stage) once.
+# Arguments: notices (of tokens.notifying.Notice), now.
+notices_given = Signal()
+
+# Which clients were seen last? Arguments: public_ids. A receiver returns dict[public id, what the client calls itself].
+clients_wanted = Signal()

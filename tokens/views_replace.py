@@ -1,0 +1,76 @@
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.debug import sensitive_variables
+from django.views.decorators.http import require_http_methods
+
+from profiles import confirmation
+from profiles.access import signed_in
+from profiles.events import Actor
+from tokens import expiry, snippets
+from tokens.forms_replace import ReplaceForm
+from tokens.models import AlreadyIssued, DelegatedToken, Issued
+from tokens.views import Shown
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@sensitive_variables("issued")
+def replace(request: HttpRequest, public_id: str) -> HttpResponse:
+    """Show how the token would be replaced; to its owner's POST answer with the page that shows the new secret."""
+    token, now = _own(request, public_id), timezone.now()
+    kept = confirmation.take_form(request, _kept(token)) if request.method != "POST" else None
+    form = ReplaceForm(request.POST if request.method == "POST" else kept, token=token, now=now)
+    if request.method != "POST" or not form.is_valid():
+        return _form_page(request, form, status=422 if request.method == "POST" else 200)
+    if not confirmation.is_confirmed(request):
+        confirmation.keep_form(request, _kept(token), request.POST)
+        return confirmation.ask(request, next_url=reverse("token_replace", args=[public_id]))
+    try:
+        issued = form.replace(by=Actor.from_request(request))
+    except AlreadyIssued as repeated:
+        return _answer(request, "tokens/already_issued.html", {"token": repeated.token}, status=409)
+    return _issued_page(request, issued, token) if issued else _form_page(request, form, status=422)
+
+
+def _own(request: HttpRequest, public_id: str) -> DelegatedToken:
+    """Return the person's own token: nobody is shown a secret that acts for somebody else."""
+    own = DelegatedToken.objects.filter(owner=signed_in(request), exchanges=0)
+    return get_object_or_404(own.select_related("owner", "toolkit", "account"), public_id=public_id)
+
+
+def _kept(token: DelegatedToken) -> str:
+    return f"replace {token.public_id}"
+
+
+def _form_page(request: HttpRequest, form: ReplaceForm, status: int) -> HttpResponse:
+    token, now = form.token, timezone.now()
+    context = {
+        "form": form,
+        "token": token,
+        "shown": Shown.at(token, now),
+        "ends": expiry.describe(token.ends_at, signed_in(request).zone, now),
+        "pending": DelegatedToken.objects.filter(family=token.family, stage=DelegatedToken.Stage.PENDING).first(),
+        "is_back": form.is_bound and request.method != "POST",
+    }
+    return _answer(request, "tokens/replace.html", context, status=status)
+
+
+@sensitive_variables("issued", "context")
+def _issued_page(request: HttpRequest, issued: Issued, old: DelegatedToken) -> HttpResponse:
+    token, now = issued.token, timezone.now()
+    context = {
+        "token": token,
+        "replaced": old,
+        "secret": issued.key.text,
+        "moment": expiry.describe(token.expires_at, signed_in(request).zone, now),
+        "snippets": snippets.of(token.toolkit),
+        "env": snippets.env_lines(token.toolkit),
+    }
+    return _answer(request, "tokens/issued.html", context, status=200)
+
+
+def _answer(request: HttpRequest, template: str, context: dict[str, object], status: int) -> HttpResponse:
+    response = render(request, template, context, status=status)
+    response["Cache-Control"] = "no-store"
+    return response
