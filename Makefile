@@ -52,7 +52,7 @@ bench: test-environment
 	$(BIN)/python -m tests.bench
 
 clients: test-environment chromium programs reference
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile $(if $(chromium_is_there),,-m "not browser") tests/clients tests/browser/test_sign_in.py tests/browser/test_client_in_a_page.py
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile $(if $(chromium_is_there),,-m "not browser") tests/clients tests/browser/test_{sign_in,client_in_a_page,inspector}.py
 
 conformance: suite reference
 	$(BIN)/python -m tests.conformance

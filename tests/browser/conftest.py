@@ -11,6 +11,12 @@ OUT = pathlib.Path(__file__).resolve().parents[1] / "screenshots" / "out"
 CHROMIUM = {
     "executable_path": "/usr/bin/chromium", "args": ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 }  # fmt: skip
+# For `manage.py shell`: every access token has ended.
+AN_HOUR_LATER = """
+from tokens.models import AccessToken, Authority, Connection
+AccessToken.objects.update(expires="2026-01-01T00:00Z")
+Authority.objects.advance("connection", Connection.objects.values_list("pk", flat=True))
+"""
 
 
 @dataclass

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.bench.installation import Installation
-from tests.browser.conftest import sign_in
+from tests.browser.conftest import AN_HOUR_LATER, sign_in
 from tests.clients.node import INSTALLED
 from tests.upstreams import running_sdk_server
 
@@ -32,11 +32,6 @@ MODULES = {
 PAGE = f"""<!doctype html><title>A page</title><link rel="icon" href="data:,">
 <script type="importmap">{json.dumps({"imports": {name: f"/{path}" for name, path in MODULES.items()}})}</script>
 <button>Again</button><output></output><script type="module" src="/page.mjs"></script>"""
-AN_HOUR_LATER = """
-from tokens.models import AccessToken, Authority, Connection
-AccessToken.objects.update(expires="2026-01-01T00:00Z")
-Authority.objects.advance("connection", Connection.objects.values_list("pk", flat=True))
-"""
 
 
 class Handler(SimpleHTTPRequestHandler):

@@ -18,10 +18,12 @@ from tests.live import start
 from tokens.models import Application
 
 HERE = pathlib.Path(__file__).resolve().parent
-FASTMCP = HERE.parents[1] / "build" / "fastmcp" / "bin" / "python"
+BUILD = HERE.parents[1] / "build"
+FASTMCP, MCP1 = BUILD / "fastmcp" / "bin" / "python", BUILD / "mcp1" / "bin" / "python"
 CODEX = "https://chatgpt.com/oauth/codex/client.json"  # known by its seed: nothing is fetched
 CLIENTS = {
     "mcp": ([sys.executable, "-I", HERE / "sign_in_mcp.py"], "mcp", "2026-07-28"),
+    "mcp 1": ([MCP1, "-I", HERE / "sign_in_mcp1.py"], "mcp", "2025-11-25"),
     "fastmcp": ([FASTMCP, "-I", HERE / "sign_in_fastmcp.py"], "fastmcp", "2026-07-28"),
     "typescript": ([NODE, "sign_in.mjs", "client"], "typescript-client", "2026-07-28"),
     "typescript 1": ([NODE, "sign_in.mjs", "sdk"], "typescript-sdk", "2025-11-25"),
@@ -32,7 +34,7 @@ pytestmark = [pytest.mark.django_db(transaction=True, databases="__all__"), pyte
 @pytest.fixture
 def browser(ready, alice, tmp_path) -> Person:
     assert INSTALLED.is_dir(), "The clients in JavaScript are not there: run `make clients`."
-    assert FASTMCP.exists(), "The Python clients are not there: run `make clients`."
+    assert all(path.exists() for path in (FASTMCP, MCP1)), "The Python clients are not there: run `make clients`."
     (tmp_path / "node_modules").symlink_to(INSTALLED)
     shutil.copy(HERE / "sign_in.mjs", tmp_path)
     return person(alice, tmp_path)
