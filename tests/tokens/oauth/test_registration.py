@@ -176,6 +176,8 @@ def test_a_redirect_uri_that_could_lead_astray_is_refused(client, uri):
         ({"client_name": "a\nb"}, "invalid_client_metadata"),
         ({"client_name": "a\0b"}, "invalid_client_metadata"),
         ({"client_name": "Clau\u200bde"}, "invalid_client_metadata"),
+        ({"client_name": "\u3164\u2800"}, "invalid_client_metadata"),
+        ({"client_name": "Claude" + "\u0323\u0331" * 9}, "invalid_client_metadata"),
         ({"client_name": {"en": "x"}}, "invalid_client_metadata"),
     ],
     ids=lambda value: json.dumps(value)[:40] if isinstance(value, dict) else "",
