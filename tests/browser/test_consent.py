@@ -29,6 +29,7 @@ ROWS = [
     ("native", "Claude Code", "http://127.0.0.1/callback http://localhost/callback http://[::1]/callback", "public"),
     ("server", "Dashboard", "http://127.0.0.1/callback", "confidential"),
     ("site", "Chat for everybody", "https://chat.example/connectors/callback", "public"),
+    ("endless", "W" * 100, "https://chat.example/connectors/callback", "public"),
     ("cursor", "Cursor", "cursor://anysphere.cursor-mcp/oauth/callback https://www.cursor.com/callback", "public"),
 ]
 
@@ -188,10 +189,12 @@ def test_every_page_of_the_flow_is_whole_and_quiet(nexus, open_page, client, app
         "consent": (client.address(), 200),
         "consent-fixed": (client.address(**fixed), 200),
         "consent-site": (client.address("site", redirect_uri=ROWS[2][2], **fixed), 200),
-        "consent-scheme": (client.address("cursor", redirect_uri=ROWS[3][2].split()[0]), 200),
+        "consent-scheme": (client.address("cursor", redirect_uri=ROWS[4][2].split()[0]), 200),
         "consent-nothing": (client.address(resource=f"{nexus.base}/hub/mcp?profile=sales"), 404),
         "consent-no-redirect": (client.address(redirect_uri="https://evil.example/"), 400),
         "consent-refused": (client.address("site", redirect_uri=ROWS[2][2], scope="all"), 400),
+        "consent-endless": (client.address("endless", redirect_uri=ROWS[3][2]), 200),
+        "consent-refused-endless": (client.address("endless", redirect_uri=ROWS[3][2], scope="all"), 400),
         "connections": ("/tokens/applications/", 200),
     }
     for name, (path, status) in pages.items():

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nexus import logs
-from profiles.visible import visible, visible_lines
+from profiles.visible import has_piled_marks, visible, visible_lines
 
 
 @given(st.text())
@@ -30,3 +30,10 @@ def test_codes_are_written_out():
 
 def test_a_terminal_that_shows_the_log_is_told_nothing():
     assert logs.redact("a\x1b]0;title\x07b\nc") == "a\\u{1b}]0;title\\u{7}b\nc"
+
+
+@pytest.mark.parametrize("text", ["Tiếng Việt", "e\u0301", "हिन्दी", "ไม่ใช่", "שָׁלוֹם", "日本語", "🏳️‍🌈"])
+def test_marks_that_languages_put_on_a_letter_are_no_pile(text):
+    assert not has_piled_marks(text)
+    assert not has_piled_marks(unicodedata.normalize("NFD", text))
+    assert has_piled_marks(text + "\u0323" * 4)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
-from django.db import connection, models, transaction
+from django.db import models, transaction
 from django.db.models import Q
 
 from profiles.events import Action, Actor, Event
@@ -39,7 +39,6 @@ OF_ACCESS_TOKEN = (
     "expires", "scope", "session__began_at", "session__ends_at", "session__ended_at", "session__connection__revoked_at",
     "session__connection__application__client_id", "session__connection__application__name",
 )  # fmt: skip
-MAY_EXCHANGE = "SELECT 1 FROM tokens_application WHERE id = %s AND may_exchange AND disabled_at IS NULL"
 
 
 class CannotExchange(Exception):
@@ -83,14 +82,14 @@ class Subject:
 
     @classmethod
     def of_access_token(cls, token: AccessToken) -> "Subject":
-        session, agreed = token.session, token.session.connection
-        application = agreed.application
+        session, connection = token.session, token.session.connection
+        application = connection.application
         return cls(
-            owner=agreed.owner,
-            account=agreed.account,
-            toolkit=agreed.toolkit,
+            owner=connection.owner,
+            account=connection.account,
+            toolkit=connection.toolkit,
             ends_at=min(token.expires, session.ends_at),
-            has_ended=bool(session.ended_at or agreed.revoked_at),
+            has_ended=bool(session.ended_at or connection.revoked_at),
             issued_to=application.client_id,
             scope=token.scope,
             exchanges=0,
@@ -194,11 +193,9 @@ class Exchanges(models.Manager["DelegatedToken"]):
 
     def _hold(self, application: "Application") -> None:
         """See that the application may exchange still, which nobody changes until the transaction is over."""
-        shared = " FOR SHARE" if connection.vendor == "postgresql" else ""  # its exchanges do not wait for each other
-        with connection.cursor() as cursor:
-            cursor.execute(MAY_EXCHANGE + shared, [application.pk])
-            if cursor.fetchone() is None:
-                raise CannotExchange("This application may not exchange tokens any more.", code="unauthorized_client")
+        rows = type(application).objects.select_for_update(no_key=True)
+        if not rows.filter(pk=application.pk, may_exchange=True, disabled_at=None).values_list("pk").first():
+            raise CannotExchange("This application may not exchange tokens any more.", code="unauthorized_client")
 
     def _locked(self, digest: str, kind: keys.Kind) -> Subject:
         """Return the subject, of which nobody ends anything until the transaction is over."""

@@ -18,6 +18,7 @@ MOST_UNCONNECTED = 10_000  # registered by strangers; what is above has to wait 
 UNCONNECTED_LIFE = timedelta(days=1)
 UNUSED_LIFE = timedelta(days=90)
 AT_ONCE = 500  # rows of a sweep's transaction
+MOST_WRITTEN = 200  # characters of an address: events stay, and strangers write these
 
 
 class SelfRegistered(models.QuerySet["Application"]):
@@ -73,5 +74,6 @@ class SelfRegistration(models.Manager["Application"]):
 
 def note_registered(application: "Application", *, by: Actor, now: datetime) -> None:
     """Write that somebody out there registered, and where it wants its answers."""
-    after = {"client_id": application.client_id, "redirect_uris": application.redirect_uris.split()}
+    written = [uri[:MOST_WRITTEN] for uri in application.redirect_uris.split()]
+    after = {"client_id": application.client_id, "redirect_uris": written}
     Event.record(Action.APPLICATION_REGISTERED, by=by, now=now, subject=application, after=after)

@@ -6,7 +6,7 @@ All of it is a stranger's word. Nothing that it names is fetched.
 from dataclasses import dataclass
 from typing import Any
 
-from profiles.visible import UNSEEN
+from profiles.visible import UNSEEN, has_piled_marks
 from tokens.oauth.redirects import PLAIN, objection_to
 
 GRANT_TYPES = ("authorization_code", "refresh_token")  # what whoever registers by itself may have, both or none
@@ -92,8 +92,8 @@ def _is_native(uri: str) -> bool:
 
 def _name(said: dict[str, Any]) -> str:
     name = said.get("client_name") or ""
-    if not isinstance(name, str) or len(name) > MAX_NAME or UNSEEN.search(name):
-        raise InvalidMetadata(f"client_name: at most {MAX_NAME} characters, each of which can be seen.")
+    if not isinstance(name, str) or len(name) > MAX_NAME or UNSEEN.search(name) or has_piled_marks(name):
+        raise InvalidMetadata(f"client_name: at most {MAX_NAME} characters, each of which can be seen in its place.")
     return " ".join(name.split())
 
 

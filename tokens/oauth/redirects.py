@@ -64,7 +64,7 @@ def objection_to(uri: str) -> str:
         return "has a parameter that only the answer may have"
     if parts.scheme in ("http", "https"):
         return _objection_to_site(uri, parts, port)
-    return _objection_to_scheme(uri, parts.scheme)
+    return _objection_to_scheme(uri, parts)
 
 
 def _objection_to_site(uri: str, parts: SplitResult, port: int | None) -> str:
@@ -78,8 +78,9 @@ def _objection_to_site(uri: str, parts: SplitResult, port: int | None) -> str:
     return ""
 
 
-def _objection_to_scheme(uri: str, scheme: str) -> str:
-    if not uri.startswith(f"{scheme}:/"):  # in lower case, and a place within it
+def _objection_to_scheme(uri: str, parts: SplitResult) -> str:
+    scheme, place = parts.scheme, parts.netloc + parts.path.strip("/")
+    if not uri.startswith(f"{scheme}:/") or not place:  # in lower case, and a place within it
         return "is not an address"
     if scheme in KNOWN_SCHEMES or REVERSE_DOMAIN.fullmatch(scheme):
         return ""

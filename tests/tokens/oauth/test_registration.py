@@ -116,6 +116,13 @@ def test_the_registration_is_an_event_with_the_address(client):
     assert event.after == {"client_id": told["client_id"], "redirect_uris": told["redirect_uris"]}
 
 
+def test_strangers_write_little_into_events_which_stay(client):
+    uris = [f"https://app.example.com/{number}{'x' * 1900}" for number in range(10)]
+    assert register(client, redirect_uris=uris).json()["redirect_uris"] == uris
+    event = Event.objects.get(action=Action.APPLICATION_REGISTERED)
+    assert event.after["redirect_uris"] == [uri[:200] for uri in uris]
+
+
 GOOD = [
     "https://app.example.com", "https://app.example.com:8443/cb?tenant=1", "https://xn--bcher-kva.example/cb",
     "https://chatgpt.com/connector/oauth/abc123", "https://[2001:db8::1]/cb", "http://127.0.0.1/", "http://localhost",
@@ -176,6 +183,8 @@ def test_a_redirect_uri_that_could_lead_astray_is_refused(client, uri):
         ({"client_name": "a\nb"}, "invalid_client_metadata"),
         ({"client_name": "a\0b"}, "invalid_client_metadata"),
         ({"client_name": "Clau\u200bde"}, "invalid_client_metadata"),
+        ({"client_name": "\u3164\u2800"}, "invalid_client_metadata"),
+        ({"client_name": "Claude" + "\u0323\u0331" * 9}, "invalid_client_metadata"),
         ({"client_name": {"en": "x"}}, "invalid_client_metadata"),
     ],
     ids=lambda value: json.dumps(value)[:40] if isinstance(value, dict) else "",
