@@ -2,13 +2,17 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
+from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
 
-from profiles.models import Account, Toolkit
+from profiles.models import Account, Toolkit, User
+
+if TYPE_CHECKING:
+    from tokens.models.delegated import DelegatedTokenQuerySet
 
 MAX_LIFE = timedelta(days=30)  # no policy raises it
 LEAST_UNUSED_DAYS = 14
@@ -41,6 +45,19 @@ class PolicyQuerySet(models.QuerySet["Policy"]):
             pause_unused_after=min(pauses, default=None),
             ends_reused_families=any(policy.ends_reused_families for policy in policies),
         )
+
+    def refuse_too_many(self, tokens: "DelegatedTokenQuerySet", owner: User) -> None:
+        """Raise ValidationError if the owner has as many of these tokens as one of the policies allows.
+
+        To be called in the transaction in which another one is made: who asks for the same owner meanwhile, waits.
+        """
+        counting = list(self.exclude(max_tokens=None).select_related("account", "toolkit"))
+        if not counting:
+            return
+        list(User.objects.select_for_update(no_key=True).filter(pk=owner.pk).values_list("pk"))
+        for policy in counting:
+            if policy.of(tokens.filter(owner=owner)).count() >= (policy.max_tokens or 0):
+                raise ValidationError({"toolkit": policy.too_many(owner)})
 
 
 class Policy(models.Model):
@@ -79,3 +96,14 @@ class Policy(models.Model):
 
     def __str__(self) -> str:
         return f"policy of {self.toolkit or self.account}"
+
+    def of(self, tokens: "DelegatedTokenQuerySet") -> "DelegatedTokenQuerySet":
+        """Return those of the tokens for which it is made."""
+        return tokens.filter(toolkit=self.toolkit) if self.toolkit_id else tokens.filter(account=self.account_id)
+
+    def too_many(self, owner: User) -> str:
+        where = f"the toolkit “{self.toolkit}”" if self.toolkit else f"the account “{self.account}”"
+        return (
+            f"{owner} has {self.max_tokens} living token{'' if self.max_tokens == 1 else 's'} in {where}, "
+            "as many as its policy allows. Revoke one that is not needed, or let an admin change the policy."
+        )
