@@ -1,8 +1,10 @@
 """How long tokens may live, how many there may be, and what happens to the unused: the tighter rule always holds."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, ClassVar, Self
+from uuid import UUID
 
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
@@ -27,6 +29,20 @@ class Rules:
     pause_unused_after: timedelta | None
     ends_reused_families: bool
 
+    @classmethod
+    def tightest(cls, policies: Iterable["Policy"]) -> "Rules":
+        """Return what holds under all of these policies and the instance's limit."""
+        policies = list(policies)
+        lives = [timedelta(days=policy.max_life_days) for policy in policies if policy.max_life_days]
+        counts = [policy.max_tokens for policy in policies if policy.max_tokens is not None]
+        pauses = [timedelta(days=policy.pause_unused_days) for policy in policies if policy.pause_unused_days]
+        return cls(
+            max_life=min([*lives, MAX_LIFE]),
+            max_tokens=min(counts, default=None),
+            pause_unused_after=min(pauses, default=None),
+            ends_reused_families=any(policy.ends_reused_families for policy in policies),
+        )
+
 
 class PolicyQuerySet(models.QuerySet["Policy"]):
     def concerning(self, toolkit: Toolkit) -> Self:
@@ -35,16 +51,17 @@ class PolicyQuerySet(models.QuerySet["Policy"]):
 
     def rules_for(self, toolkit: Toolkit) -> Rules:
         """Return what holds for the toolkit: of its own, its account's and the instance's rules the tightest."""
-        policies = list(self.concerning(toolkit))
-        lives = [timedelta(days=policy.max_life_days) for policy in policies if policy.max_life_days]
-        counts = [policy.max_tokens for policy in policies if policy.max_tokens is not None]
-        pauses = [timedelta(days=policy.pause_unused_days) for policy in policies if policy.pause_unused_days]
-        return Rules(
-            max_life=min([*lives, MAX_LIFE]),
-            max_tokens=min(counts, default=None),
-            pause_unused_after=min(pauses, default=None),
-            ends_reused_families=any(policy.ends_reused_families for policy in policies),
-        )
+        return Rules.tightest(self.concerning(toolkit))
+
+    def rules_of(self, toolkits: Iterable[Toolkit]) -> dict[UUID, Rules]:
+        """Return what holds for each of the toolkits, in one query."""
+        toolkits = list(toolkits)
+        accounts = {toolkit.account_id for toolkit in toolkits}
+        policies = list(self.filter(account__in=accounts)) if toolkits else []
+        return {
+            toolkit.pk: Rules.tightest(policy for policy in policies if policy.concerns(toolkit))
+            for toolkit in toolkits
+        }
 
     def refuse_too_many(self, tokens: "DelegatedTokenQuerySet", owner: User) -> None:
         """Raise ValidationError if the owner has as many of these tokens as one of the policies allows.
@@ -96,6 +113,9 @@ class Policy(models.Model):
 
     def __str__(self) -> str:
         return f"policy of {self.toolkit or self.account}"
+
+    def concerns(self, toolkit: Toolkit) -> bool:
+        return self.account_id == toolkit.account_id and self.toolkit_id in (None, toolkit.pk)
 
     def of(self, tokens: "DelegatedTokenQuerySet") -> "DelegatedTokenQuerySet":
         """Return those of the tokens for which it is made."""
