@@ -207,7 +207,7 @@ class InstallForm(NarrowingForm, ExpiryForm):
         widget = self.fields["life"].widget
         assert isinstance(widget, LifeSelect)
         widget.longest = longest
-        proposed = str(self["life"].value())
+        proposed = str(self.get_initial_for_field(self.fields["life"], "life"))
         if not self.is_bound and proposed in expiry.PRESETS and expiry.PRESETS[proposed][1] > longest:
             self.initial["life"] = expiry.longest_preset(longest)
 

@@ -6,6 +6,7 @@ from tokens import (
     views_connections,
     views_feeds,
     views_install,
+    views_policies,
     views_replace,
     views_webhooks,
 )
@@ -28,6 +29,9 @@ urlpatterns = [
     path("tokens/<slug:public_id>/calendar.ics", views_feeds.token_ics, name="token_ics"),
     path("settings/calendar/", views_feeds.feed, name="feed"),
     path("settings/calendar/revoke/", views_feeds.feed_revoke, name="feed_revoke"),
+    path("settings/policies/", views_policies.policies, name="policies"),
+    path("settings/policies/account/", views_policies.policy_of_account, name="policy_of_account"),
+    path("settings/policies/<uuid:pk>/", views_policies.policy_of_toolkit, name="policy_of_toolkit"),
     path("settings/webhooks/", views_webhooks.webhooks, name="webhooks"),
     path("settings/webhooks/new/", views_webhooks.webhook_add, name="webhook_add"),
     path("settings/webhooks/<uuid:pk>/", views_webhooks.webhook, name="webhook"),

@@ -1,16 +1,17 @@
 """How long tokens may live, how many there may be, and what happens to the unused: the tighter rule always holds."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import TYPE_CHECKING, ClassVar, Self
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 from uuid import UUID
 
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
-from django.db import models
+from django.db import models, transaction
 from django.db.models import Q
 
+from profiles.events import Action, Actor, Event
 from profiles.models import Account, Toolkit, User
 
 if TYPE_CHECKING:
@@ -77,6 +78,38 @@ class PolicyQuerySet(models.QuerySet["Policy"]):
                 raise ValidationError({"toolkit": policy.too_many(owner)})
 
 
+class PolicyManager(models.Manager.from_queryset(PolicyQuerySet)):  # type: ignore[misc]
+    def of_one(self, account: Account, toolkit: Toolkit | None) -> "Policy":
+        """Return the policy of the account, or of the toolkit alone; where there is none, one that says nothing."""
+        found: Policy | None = (
+            self.select_related("account", "toolkit").filter(account=account, toolkit=toolkit).first()
+        )
+        return found or Policy(account=account, toolkit=toolkit)
+
+    def change(
+        self, account: Account, toolkit: Toolkit | None, rules: Mapping[str, Any], *, by: Actor, now: datetime
+    ) -> bool:
+        """Set all rules of a policy; return False if they are so already. No living token is changed by it."""
+        with transaction.atomic():
+            Account.objects.select_for_update(no_key=True).get(pk=account.pk)  # one change at a time
+            policy = self.of_one(account, toolkit)
+            before, wanted = policy.rules, policy.with_rules(rules)
+            if wanted.rules == before:
+                return False
+            wanted.full_clean()
+            wanted.save()
+            Event.record(
+                Action.POLICY_CHANGED,
+                by=by,
+                now=now,
+                account=account,
+                subject=wanted,
+                before=before,
+                after=wanted.rules,
+            )
+        return True
+
+
 class Policy(models.Model):
     """The rules of an account, or of one toolkit in it. What is not set is left to the wider rule."""
 
@@ -95,7 +128,9 @@ class Policy(models.Model):
     )  # fmt: skip
     ends_reused_families = models.BooleanField("end the family when an ended token is used", default=False)
 
-    objects: ClassVar = PolicyQuerySet.as_manager()
+    RULES = ("max_life_days", "max_tokens", "pause_unused_days", "ends_reused_families")
+
+    objects: ClassVar[PolicyManager] = PolicyManager()
 
     class Meta:
         verbose_name_plural = "policies"
@@ -113,6 +148,30 @@ class Policy(models.Model):
 
     def __str__(self) -> str:
         return f"policy of {self.toolkit or self.account}"
+
+    @property
+    def rules(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.RULES}
+
+    @property
+    def said(self) -> list[str]:
+        """Return its rules in words."""
+        said = []
+        if self.max_life_days:
+            said.append(f"at most {self.max_life_days} day{'' if self.max_life_days == 1 else 's'}")
+        if self.max_tokens:
+            said.append(f"at most {self.max_tokens:,} living for each person")
+        if self.pause_unused_days:
+            said.append(f"paused after {self.pause_unused_days} days without a call")
+        if self.ends_reused_families:
+            said.append("ended when what it replaced is used")
+        return said
+
+    def with_rules(self, rules: Mapping[str, Any]) -> "Policy":
+        """Return the same policy with these rules, not saved."""
+        changed = Policy(pk=self.pk, account=self.account, toolkit=self.toolkit, **rules)
+        changed._state.adding = self._state.adding
+        return changed
 
     def concerns(self, toolkit: Toolkit) -> bool:
         return self.account_id == toolkit.account_id and self.toolkit_id in (None, toolkit.pk)
