@@ -13,12 +13,15 @@ def client_address(peer: str, forwarded_for: str, hops: int) -> str:
     Each proxy appends whom it saw to X-Forwarded-For, so with `hops` proxies that is the entry `hops` from the right;
     what stands further left is the client's own claim. Where there is no such entry, or it is no address, the peer.
     """
+    return known_address(peer, forwarded_for, hops) or peer if hops > 0 else peer
+
+
+def known_address(peer: str, forwarded_for: str, hops: int) -> str:
+    """Return the client's address for decisions: "" where a proxy should have named it and did not."""
     if hops < 1:
-        return peer
+        return plain_address(peer) or ""
     entries = forwarded_for.split(",")
-    if len(entries) < hops:
-        return peer
-    return plain_address(entries[-hops].strip()) or peer
+    return (plain_address(entries[-hops].strip()) or "") if len(entries) >= hops else ""
 
 
 def plain_address(text: str) -> str | None:

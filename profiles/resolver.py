@@ -1,10 +1,14 @@
 """What a toolkit offers: the one map that listing and calling read."""
 
 import uuid
-from dataclasses import dataclass, field
+from collections import OrderedDict
+from dataclasses import dataclass, field, replace
 
 from profiles import definitions
 from profiles.models import Server, Toolkit, ToolkitTool
+
+MAX_NARROWED = 1000  # kept of one toolkit
+Chosen = tuple[frozenset[str] | None, bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +21,7 @@ class Route:
     listing: bytes  # the entry of tools/list: as the server last listed it, under this name
     timeout: float  # seconds that the server has for an answer
     mirrored: tuple[tuple[str, str], ...]  # ends of headers Mcp-Param-…, and the arguments that they repeat
+    is_read_only: bool = False  # as it is marked in the toolkit
 
 
 @dataclass(slots=True, eq=False)
@@ -36,10 +41,49 @@ class ToolkitView:
     routes: dict[str, Route]  # in the order in which they are listed
     listing: bytes  # the entries of all routes, with commas between them
     is_current: bool = field(default=True)
+    _narrowed: "OrderedDict[Chosen, ToolkitView]" = field(default_factory=OrderedDict)
 
     def goes_by(self, name: str) -> bool:
         """Return True for the toolkit's id, its alias, or an alias it had."""
         return name == self.alias or name in self.former_aliases or _is_id(name, self.toolkit_id)
+
+    def narrowed(self, tools: frozenset[str] | None, is_read_only: bool) -> "ToolkitView":
+        """Return what tokens have of it that were made for these tools, or only for those that read; one object.
+
+        Whose tools are named has nothing but those: no resource, no prompt, no server without a tool. Resources and
+        prompts stay with a read-only token as they stay with a read-only toolkit.
+        """
+        key = (tools, is_read_only)
+        if found := self._narrowed.get(key):
+            return found
+        while len(self._narrowed) >= MAX_NARROWED:
+            self._narrowed.popitem(last=False)[1].outdate()
+        self._narrowed[key] = view = self._without(tools, is_read_only)
+        return view
+
+    def outdate(self) -> None:
+        """Let everybody who holds it, or a part of it, know that something has changed."""
+        self.is_current = False
+        for view in self._narrowed.values():
+            view.outdate()
+
+    def _without(self, tools: frozenset[str] | None, is_read_only: bool) -> "ToolkitView":
+        routes = {
+            name: route
+            for name, route in self.routes.items()
+            if (tools is None or name in tools) and (route.is_read_only or not is_read_only)
+        }
+        resources, prompts = (self.resource_servers, self.prompt_servers) if tools is None else ((), ())
+        kept = {*resources, *prompts, *(route.server_id for route in routes.values())}
+        return replace(
+            self,
+            servers={pk: server for pk, server in self.servers.items() if pk in kept},
+            resource_servers=resources,
+            prompt_servers=prompts,
+            routes=routes,
+            listing=b",".join(route.listing for route in routes.values()),
+            _narrowed=OrderedDict(),
+        )
 
 
 def view_of(toolkit_id: uuid.UUID) -> ToolkitView | None:
@@ -82,6 +126,7 @@ def _route(entry: ToolkitTool, server: Server) -> Route:
         listing=entry.listing,
         timeout=float(server.timeout_s),
         mirrored=definitions.mirrored(entry.tool.definition),
+        is_read_only=entry.is_marked_read_only is True,
     )
 
 

@@ -14,6 +14,7 @@ from profiles.permissions import Role
 from tokens import keys
 from tokens.models import AccessToken, Application, Connection, DelegatedToken, Issued
 from tokens.models.connections import ACCESS_LIFE, SESSION_LIFE
+from tokens.models.narrowing import Narrowing
 
 OPERATOR = Actor.operator("test")
 PASSWORD = "correct horse battery staple"
@@ -67,12 +68,15 @@ def make_toolkit(
 
 
 def make_token(
-    owner: User, toolkit: Toolkit, name: str = "n8n", life: timedelta = timedelta(days=7), now: datetime | None = None
-) -> Issued:
+    owner: User, toolkit: Toolkit, name: str = "n8n", life: timedelta = timedelta(days=7), now: datetime | None = None,
+    **narrowing: Any,
+) -> Issued:  # fmt: skip
+    """A token, for less than its toolkit where a limit is named, as in make_token(alice, work, tools=["echo__echo"])."""
     now = (now or timezone.now()).replace(microsecond=0)
     return DelegatedToken.objects.issue(
-        owner=owner, toolkit=toolkit, name=name, expires_at=now + life, by=OPERATOR, now=now
-    )
+        owner=owner, toolkit=toolkit, name=name, expires_at=now + life, by=OPERATOR, now=now,
+        narrowing=Narrowing(**narrowing),
+    )  # fmt: skip
 
 
 def make_application(account: Account | None = None, name: str = "Claude Code", **fields: Any) -> Application:

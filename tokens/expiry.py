@@ -47,6 +47,10 @@ class Described:
         return " · ".join(part for part in (self.utc, self.words) if part)
 
 
+def longest_preset(longest: timedelta) -> str:
+    return [key for key, (_, life) in PRESETS.items() if life <= longest][-1]
+
+
 @cache
 def zone_names() -> tuple[str, ...]:
     return tuple(sorted(available_timezones() - {"localtime", "Factory"}))

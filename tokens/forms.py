@@ -1,5 +1,5 @@
 import uuid
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -11,7 +11,8 @@ from profiles.events import Actor
 from profiles.models import Toolkit, User
 from profiles.models.toolkits import ToolkitQuerySet
 from tokens import expiry
-from tokens.models import DelegatedToken, Issued
+from tokens.forms_narrowing import NarrowingForm
+from tokens.models import DelegatedToken, Issued, Policy
 from tokens.models.delegated import DelegatedTokenQuerySet, refuse_bad_expiry
 from tokens.models.policies import MAX_LIFE
 
@@ -20,11 +21,24 @@ LIMIT = "A token lives at most 30 days."
 LIVES = [(key, label) for key, (label, _) in expiry.PRESETS.items()] + [(expiry.CUSTOM, "Date and time of your own")]
 
 
+class LifeSelect(forms.RadioSelect):
+    """Lives as radio buttons; those that a policy rules out cannot be chosen."""
+
+    longest = MAX_LIFE
+
+    def create_option(self, name: str, value: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        option = super().create_option(name, value, *args, **kwargs)
+        if str(value) in expiry.PRESETS:
+            life = expiry.PRESETS[str(value)][1]
+            option["attrs"] |= {"data-seconds": int(life.total_seconds()), "disabled": life > self.longest}
+        return option
+
+
 class ExpiryForm(forms.Form):
     """How long a token lives: a preset, or a date, a time and a zone. `cleaned_data["expires_at"]` is the moment."""
 
     life = forms.ChoiceField(
-        label="Expires", choices=LIVES, initial="7", widget=forms.RadioSelect,
+        label="Expires", choices=LIVES, initial="7", widget=LifeSelect,
         error_messages={
             "required": f"Choose when the token ends. {LIMIT}",
             "invalid_choice": f"Choose 1 hour, 1, 7, 14 or 30 days, or a date and time of your own. {LIMIT}",
@@ -136,7 +150,7 @@ class ToolkitField(forms.ModelChoiceField):  # type: ignore[type-arg]
         return f"{toolkit.name} ({toolkit.alias}) in {toolkit.account}"
 
 
-class InstallForm(ExpiryForm):
+class InstallForm(NarrowingForm, ExpiryForm):
     toolkit = ToolkitField(
         queryset=Toolkit.objects.none(), empty_label=None,
         error_messages={
@@ -151,7 +165,7 @@ class InstallForm(ExpiryForm):
     )  # fmt: skip
     request_key = forms.UUIDField(widget=forms.HiddenInput)
 
-    field_order = ["toolkit", "name", "life"]
+    field_order = ["toolkit", "name", "life", "date", "time", "zone", "occurrence", *NarrowingForm.LIMITS]
 
     def __init__(self, *args: Any, user: User, now: datetime, **kwargs: Any) -> None:
         super().__init__(*args, now=now, own_zone=user.time_zone, **kwargs)
@@ -174,6 +188,29 @@ class InstallForm(ExpiryForm):
             )
         return toolkit
 
+    def clean(self) -> dict[str, Any]:
+        data = super().clean()
+        if toolkit := data.get("toolkit"):
+            data["narrowing"] = self.narrowing(toolkit)
+            if expires_at := data.get("expires_at"):
+                self._keep_to_policy(toolkit, expires_at)
+        return data
+
+    def _keep_to_policy(self, toolkit: Toolkit, expires_at: datetime) -> None:
+        try:
+            refuse_bad_expiry(expires_at, self.now, Policy.objects.rules_for(toolkit).max_life)
+        except ValidationError as error:
+            self.take_error(error)
+
+    def allow_lives(self, longest: timedelta) -> None:
+        """Offer no preset that is longer; where the form proposes one, propose the longest that is allowed."""
+        widget = self.fields["life"].widget
+        assert isinstance(widget, LifeSelect)
+        widget.longest = longest
+        proposed = str(self.get_initial_for_field(self.fields["life"], "life"))
+        if not self.is_bound and proposed in expiry.PRESETS and expiry.PRESETS[proposed][1] > longest:
+            self.initial["life"] = expiry.longest_preset(longest)
+
     def issue(self, *, by: Actor) -> Issued | None:
         """Issue the token; return None, with the errors in the form, if the model refuses. May raise AlreadyIssued."""
         try:
@@ -184,6 +221,7 @@ class InstallForm(ExpiryForm):
                 expires_at=self.cleaned_data["expires_at"],
                 by=by,
                 now=self.now,
+                narrowing=self.cleaned_data["narrowing"],
                 idempotency_key=str(self.cleaned_data["request_key"]),
             )
         except ValidationError as error:

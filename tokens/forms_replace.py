@@ -7,7 +7,8 @@ from django.core.exceptions import ValidationError
 
 from profiles.events import Actor
 from tokens import expiry
-from tokens.models import DelegatedToken, Issued
+from tokens.forms import LifeSelect
+from tokens.models import DelegatedToken, Issued, Policy
 
 SAME = "same"
 OVERLAPS = {"0": "Not at all", "1": "1 hour", "24": "24 hours", "72": "3 days", "168": "7 days"}
@@ -16,7 +17,7 @@ OVERLAPS = {"0": "Not at all", "1": "1 hour", "24": "24 hours", "72": "3 days", 
 class ReplaceForm(forms.Form):
     """How long the successor lives, and how long the old token lives on once the new one is used."""
 
-    life = forms.ChoiceField(label="The new token ends", widget=forms.RadioSelect, initial=SAME)
+    life = forms.ChoiceField(label="The new token ends", widget=LifeSelect, initial=SAME)
     overlap = forms.ChoiceField(
         label="The old token lives on", widget=forms.RadioSelect, initial="24",
         choices=list(OVERLAPS.items()), help_text="Counted from the first call with the new one.",
@@ -28,10 +29,14 @@ class ReplaceForm(forms.Form):
         super().__init__(*args, **kwargs)
         self.token, self.now = token, now.replace(microsecond=0)
         self.initial = {"request_key": uuid.uuid4(), **self.initial}
-        life = expiry.span(int((token.expires_at - token.issued_at).total_seconds()))
+        before, longest = token.expires_at - token.issued_at, Policy.objects.rules_for(token.toolkit).max_life
+        life = expiry.span(int(min(before, longest).total_seconds()))
+        same = f"As before: {life}" if before <= longest else f"As long as the policy allows: {life}"
         field = self.fields["life"]
         assert isinstance(field, forms.ChoiceField)
-        field.choices = [(SAME, f"As before: {life}")] + [(key, label) for key, (label, _) in expiry.PRESETS.items()]
+        assert isinstance(field.widget, LifeSelect)
+        field.widget.longest = longest
+        field.choices = [(SAME, same)] + [(key, label) for key, (label, _) in expiry.PRESETS.items()]
 
     def replace(self, *, by: Actor) -> Issued | None:
         """Issue the successor; return None, with errors in the form, if the model refuses; may raise AlreadyIssued."""

@@ -12,6 +12,7 @@ from django.db import connection
 from profiles.permissions import Act, Reach, Role, roles_with
 from tokens import keys
 from tokens.models import Authority, DelegatedToken
+from tokens.networks import Network, is_within, parse
 
 WARN_BEFORE = 24 * 3600  # seconds before the end from which answers carry a warning
 
@@ -32,12 +33,13 @@ FROM tokens_authority a
 """
 DELEGATED = f"""
 SELECT a.epoch, t.id, t.public_id, t.last_four, t.name, t.actors, t.stage, t.expires_at, t.retires_at, t.paused_at,
-       t.revoked_at, t.revoke_reason, {OWNER_AND_TOOLKIT}
+       t.revoked_at, t.revoke_reason, t.family, t.tools, t.is_read_only, t.networks, t.call_cap, {OWNER_AND_TOOLKIT}
 LEFT JOIN tokens_delegatedtoken t ON t.digest = %s
 {WHOSE}"""
 ACCESS = f"""
 SELECT a.epoch, t.id, t.public_id, '', p.name, '', 'current', x.expires, s.ends_at, NULL,
-       COALESCE(s.ended_at, t.revoked_at, p.disabled_at), '', {OWNER_AND_TOOLKIT}
+       COALESCE(s.ended_at, t.revoked_at, p.disabled_at), '', NULL, NULL, FALSE, NULL, NULL,
+       {OWNER_AND_TOOLKIT}
 LEFT JOIN tokens_accesstoken x ON x.token_checksum = %s
 LEFT JOIN tokens_oauthsession s ON s.id = x.session_id
 LEFT JOIN tokens_connection t ON t.id = s.connection_id
@@ -97,6 +99,11 @@ class TokenAuthority:
     toolkit_name: str
     toolkit_is_paused: bool
     toolkit_deleted_at: datetime | None
+    family: uuid.UUID | None = None
+    tools: frozenset[str] | None = None  # of its toolkit's tools those that it may call; None for all
+    is_read_only: bool = False
+    networks: tuple[Network, ...] = ()  # from where alone it may be used; () for everywhere
+    call_cap: int | None = None
     is_current: bool = field(default=True)
     _standing: Refusal | None = field(init=False)
     credential: str = field(init=False)  # what rates, sessions with servers and the log go by; it outlives a refresh
@@ -127,6 +134,14 @@ class TokenAuthority:
             return Refusal.TOOLKIT_PAUSED
         return Refusal.ACCOUNT_PAUSED if self.account_is_paused else None
 
+    def outdate(self) -> None:
+        """Let everybody who holds it know that something has changed."""
+        self.is_current = False
+
+    def may_come_from(self, address: str) -> bool:
+        """Return True if it may be used from this address; "" stands for one that is not known."""
+        return not self.networks or is_within(address, self.networks)
+
     @property
     def masked(self) -> str:
         return keys.masked(self.public_id, self.last_four, self.kind)
@@ -144,7 +159,8 @@ def token_with(digest: str, kind: keys.Kind) -> tuple[int, TokenAuthority | None
 
 def _authority(
     kind: keys.Kind, token_id: int, public_id: str, last_four: str, name: str, actors: Any, stage: str, expires_at: Any,
-    retires_at: Any, paused_at: Any, revoked_at: Any, revoke_reason: str, owner_id: int, email: str, is_active: Any,
+    retires_at: Any, paused_at: Any, revoked_at: Any, revoke_reason: str, family: Any, tools: Any, is_read_only: Any,
+    ranges: Any, call_cap: int | None, owner_id: int, email: str, is_active: Any,
     account_id: Any, account_name: str, account_paused_at: Any, toolkit_id: Any, alias: str, toolkit_name: str,
     toolkit_paused_at: Any, deleted_at: Any, role: str | None, is_assigned: Any,
 ) -> TokenAuthority:  # fmt: skip
@@ -175,12 +191,20 @@ def _authority(
         toolkit_name=toolkit_name,
         toolkit_is_paused=toolkit_paused_at is not None,
         toolkit_deleted_at=_moment(deleted_at),
+        family=_uuid(family) if family else None,
+        tools=None if (chosen := _json(tools)) is None else frozenset(chosen),
+        is_read_only=bool(is_read_only),
+        networks=tuple(parse(text) for text in _json(ranges) or ()),
+        call_cap=call_cap,
     )
 
 
 def _names(actors: Any) -> str:
-    chain = json.loads(actors) if isinstance(actors, str) else actors
-    return " ← ".join(actor["name"] for actor in chain)
+    return " ← ".join(actor["name"] for actor in _json(actors))
+
+
+def _json(value: Any) -> Any:
+    return json.loads(value) if isinstance(value, str) else value
 
 
 def _may_use(role: str | None, is_assigned: bool) -> bool:

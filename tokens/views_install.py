@@ -1,6 +1,8 @@
+from dataclasses import dataclass
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.core.exceptions import ValidationError
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
@@ -10,12 +12,39 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from profiles import confirmation
 from profiles.access import current_account, signed_in
 from profiles.events import Actor
-from profiles.models import Authorization, Toolkit
+from profiles.models import Authorization, Server, Toolkit
 from tokens import expiry, snippets
 from tokens.forms import ExpiryForm, InstallForm
-from tokens.models import AlreadyIssued, DelegatedToken, Issued
+from tokens.models import AlreadyIssued, DelegatedToken, Issued, Policy, Rules
+from tokens.models.policies import MAX_LIFE
 
 KEPT = "install"
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the page says of a toolkit that may be chosen."""
+
+    toolkit: Toolkit
+    unconnected: list[Server]
+    rules: Rules
+
+    @property
+    def longest(self) -> int:
+        return int(self.rules.max_life.total_seconds())
+
+    @property
+    def is_shortened(self) -> bool:
+        return self.rules.max_life < MAX_LIFE
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """A tool that a token may be kept to."""
+
+    name: str
+    is_read_only: bool
+    is_chosen: bool
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -51,6 +80,17 @@ def moment(request: HttpRequest) -> HttpResponse:
     return render(request, "tokens/_moment.html", {"form": form, "moment": form.described()})
 
 
+@require_safe
+def tools(request: HttpRequest) -> HttpResponse:
+    """Show the tools of a toolkit, to choose from."""
+    form = InstallForm(user=signed_in(request), now=timezone.now())
+    try:
+        toolkit: Toolkit = form.fields["toolkit"].clean(request.GET.get("toolkit"))
+    except ValidationError:
+        raise Http404 from None
+    return render(request, "tokens/_install_tools.html", {"tools": _tools(toolkit, form)})
+
+
 def _form_for_get(request: HttpRequest) -> InstallForm:
     """Return the form as it was before a confirmation, or filled in from the address; this issues nothing."""
     user, now = signed_in(request), timezone.now()
@@ -70,18 +110,28 @@ def _form_for_get(request: HttpRequest) -> InstallForm:
 def _form_page(request: HttpRequest, form: InstallForm, status: int = 200) -> HttpResponse:
     toolkits = list(form.toolkits().with_counts())
     shown = str(form["toolkit"].value() or "")
+    chosen = next((toolkit for toolkit in toolkits if str(toolkit.pk) == shown), next(iter(toolkits), None))
+    rules = Policy.objects.rules_of(toolkits)
+    if chosen:
+        form.allow_lives(rules[chosen.pk].max_life)
     missing = Authorization.objects.missing_for(signed_in(request), toolkits, now=timezone.now())
     context = {
         "form": form,
         "toolkits": toolkits,
-        "facts": [(toolkit, missing.get(toolkit.pk, [])) for toolkit in toolkits],
-        "chosen": next((toolkit for toolkit in toolkits if str(toolkit.pk) == shown), next(iter(toolkits), None)),
+        "facts": [Facts(toolkit, missing.get(toolkit.pk, []), rules[toolkit.pk]) for toolkit in toolkits],
+        "chosen": chosen,
+        "tools": _tools(chosen, form) if chosen else [],
         "zones": expiry.zone_names(),
         "moment": form.described(),
         "presets": form.described_presets(),
         "is_back": form.is_bound and request.method != "POST",
     }
     return _answer(request, "tokens/install.html", context, status=status)
+
+
+def _tools(toolkit: Toolkit, form: InstallForm) -> list[Tick]:
+    entries = toolkit.allowed_entries().order_by("exposed_name").values_list("exposed_name", "is_marked_read_only")
+    return [Tick(name, bool(is_read_only), name in form.chosen_tools) for name, is_read_only in entries]
 
 
 @sensitive_variables("issued", "context")

@@ -14,6 +14,7 @@ from activity.recorder import CallRow, NotRecorded, Recorder
 from nexus.hub import protocol, refusals, replies
 from nexus.hub.authority import AuthorityCache, Database, Unavailable
 from nexus.hub.bus import Bus
+from nexus.hub.caps import Caps
 from nexus.hub.context import Changed, Context
 from nexus.hub.counters import counters
 from nexus.hub.credentials import Credentials
@@ -71,6 +72,7 @@ class Hub:
         self._streams = Streams(rights, self._upstreams, methods.catalogs, methods.asked, self._clients, bus)
         self._minute = Minute()
         self._deeds = Deeds(database, cache, self._minute)
+        self._caps = Caps(database)
         self._toucher: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -85,6 +87,7 @@ class Hub:
             self._toucher.cancel()
         await self._credentials.touch()
         await self._deeds.touch()
+        await self._caps.give_back(all_of_them=True)
         await self._limits.stop()
         await self._recorder.stop()
         self._upstreams.stop()
@@ -168,7 +171,10 @@ class Hub:
             await self._read_attempt(exchange)
             await self._deeds.reuse(request, authority, refusal)
             return refusals.refused(authority, refusal, request.resource)
-        view = await self._cache.toolkit(authority.toolkit_id)
+        if authority.networks and (wrong := refusals.wrong_address(authority, request.known_address, request.resource)):
+            await self._read_attempt(exchange)
+            return wrong
+        view = await self._cache.toolkit_of(authority)
         if view is None:
             raise Changed
         if wrong := refusals.wrong_names(authority, view, accounts, profiles, request.resource):
@@ -246,7 +252,21 @@ class Hub:
         exchange.context = context
         if call.is_modern and call.id and call.method == "subscriptions/listen":
             return await self._listen(exchange, context)
-        return await self._running.run(exchange, self._methods.answer(context))
+        return await self._counted(exchange, context)
+
+    async def _counted(self, exchange: Exchange, context: Context) -> Reply:
+        """Answer; count the call of a server's tool before, if the token has a cap, and not if it is decided anew."""
+        authority, call, work = context.authority, context.call, self._methods.answer
+        is_free = authority.call_cap is None or call.method != "tools/call"
+        if is_free or protocol.text_of(call.params, "name") not in context.view.routes:
+            return await self._running.run(exchange, work(context))
+        if not await self._caps.take(authority):
+            return refusals.cap_reached(authority, exchange.request.resource)
+        try:
+            return await self._running.run(exchange, work(context))
+        except Changed:
+            self._caps.hand_back(authority)
+            raise
 
     def _context(self, exchange: Exchange, call: Call, authority: TokenAuthority, view: ToolkitView) -> Context | Reply:
         """Return what the call stands in: its session, if it names one, and as whom servers see it."""
@@ -340,6 +360,7 @@ class Hub:
             try:
                 await self._credentials.touch()
                 await self._deeds.touch()
+                await self._caps.give_back()
             except Exception:
                 logger.exception("could not note when tokens were last used")
 

@@ -120,6 +120,13 @@ class AuthorityCache:
                 break
         return _keep(self._toolkits, toolkit_id, found, MAX_TOOLKITS) if found else None
 
+    async def toolkit_of(self, authority: TokenAuthority) -> ToolkitView | None:
+        """Return what the token may use of its toolkit as of the last `current()`, or None if that is deleted."""
+        whole = await self.toolkit(authority.toolkit_id)
+        if whole is None or (authority.tools is None and not authority.is_read_only):
+            return whole
+        return whole.narrowed(authority.tools, authority.is_read_only)
+
     async def _ask(self, function: Callable[..., T], *args: Any) -> T:
         try:
             async with asyncio.timeout(PATIENCE):
@@ -167,7 +174,7 @@ class AuthorityCache:
     @staticmethod
     def _drop(cache: dict[Any, Entry], concerned: Callable[[Entry], bool]) -> None:
         for key in [key for key, entry in cache.items() if concerned(entry)]:
-            cache.pop(key).is_current = False
+            cache.pop(key).outdate()
 
 
 def _keep(cache: dict[Any, Entry], key: Any, entry: Entry, limit: int) -> Entry:
@@ -177,7 +184,7 @@ def _keep(cache: dict[Any, Entry], key: Any, entry: Entry, limit: int) -> Entry:
     out is no longer current, for no change would reach it.
     """
     if key not in cache and len(cache) >= limit:
-        cache.pop(next(iter(cache))).is_current = False
+        cache.pop(next(iter(cache))).outdate()
     return cache.setdefault(key, entry)
 
 

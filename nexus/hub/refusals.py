@@ -84,6 +84,38 @@ def wrong_names(
     return reply
 
 
+def wrong_address(authority: TokenAuthority, address: str, resource: bytes) -> Reply | None:
+    """Return 403 if the token may not be used from the address; "" stands for one that is not known."""
+    if authority.may_come_from(address):
+        return None
+    token = f"The token “{authority.name}” ({authority.masked})"
+    if address:
+        message = (
+            f"{token} is kept to certain addresses, and {address[:60]} is not one of them. "
+            "Use it from where it was made for, or install the toolkit again for a token that may come from here."
+        )
+    else:
+        message = (
+            f"{token} is kept to certain addresses, and where this request comes from is not known: no proxy that "
+            "Nexus trusts says so. The operator sets NEXUS_TRUSTED_PROXIES to the number of proxies."
+        )
+    reply = replies.insufficient_scope(resource, message, {"reason": "address", "address": address or None})
+    reply.reason = f"from {address[:60] or 'an unknown address'}"
+    return reply
+
+
+def cap_reached(authority: TokenAuthority, resource: bytes) -> Reply:
+    link = replies.install_url(authority.toolkit_alias, authority.name)
+    message = (
+        f"Cap reached: the token “{authority.name}” ({authority.masked}) was made for {authority.call_cap:,} calls of "
+        f"tools, and they are used up. Make a new one at {link}"
+    )
+    data = {"reason": "cap_reached", "allowed": authority.call_cap, "replace": link}
+    reply = replies.insufficient_scope(resource, message, data)
+    reply.reason = "cap reached"
+    return reply
+
+
 def _with_reason(reply: Reply, refusal: Refusal) -> Reply:
     reply.reason = refusal.value.replace("_", " ")
     return reply

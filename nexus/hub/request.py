@@ -44,7 +44,7 @@ class TokenInUrl(BadRequest):
 class HubRequest:
     """The parts of an HTTP request that the hub looks at."""
 
-    __slots__ = ("address", "begun", "headers", "id", "method", "path", "raw_query", "repeated", "row_id")
+    __slots__ = ("address", "begun", "headers", "id", "method", "path", "peer", "raw_query", "repeated", "row_id")
 
     def __init__(self, scope: Scope) -> None:
         self.begun = time.perf_counter()
@@ -58,11 +58,12 @@ class HubRequest:
                 self.repeated.add(name)
                 value = self.headers[name] + b", " + value  # RFC 9110 section 5.3
             self.headers[name] = value
-        self.address: str = (scope.get("client") or ("", 0))[0]
+        self.peer: str = (scope.get("client") or ("", 0))[0]
+        self.address = self.peer
         self.row_id = uuid7()
         self.id = str(self.row_id)
         if hops := settings.NEXUS_TRUSTED_PROXIES:
-            self.address = proxies.client_address(self.address, self.text(b"x-forwarded-for"), hops)
+            self.address = proxies.client_address(self.peer, self.text(b"x-forwarded-for"), hops)
             self.id = proxies.request_id(self.text(b"x-request-id"), hops)
 
     @property
@@ -70,6 +71,11 @@ class HubRequest:
         """Return the address of the hub that the client uses, path and raw query: what its metadata is named by."""
         path = b"/mcp" if self.path == "/mcp" else b"/hub/mcp"
         return b"%b?%b" % (path, self.raw_query) if self.raw_query else path
+
+    @property
+    def known_address(self) -> str:
+        """Return the client's address if it is known for certain, else ""."""
+        return proxies.known_address(self.peer, self.text(b"x-forwarded-for"), settings.NEXUS_TRUSTED_PROXIES)
 
     def text(self, name: bytes) -> str:
         return self.headers.get(name, b"").decode("latin-1")

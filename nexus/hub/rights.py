@@ -26,8 +26,12 @@ class Rights:
             return refusals.nothing_is_known()
         exchange.authority = authority
         refusal = authority.refusal(time.time())
-        return refusals.refused(authority, refusal, b"") if refusal else None
+        if refusal:
+            return refusals.refused(authority, refusal, b"")
+        if authority.networks:
+            return refusals.wrong_address(authority, exchange.request.known_address, b"")
+        return None
 
     async def view(self, exchange: Exchange) -> ToolkitView | None:
-        """Return the toolkit as it is now, or None if it is deleted."""
-        return await self._cache.toolkit(exchange.authority.toolkit_id) if exchange.authority else None
+        """Return what the token may use of its toolkit now, or None if that is deleted."""
+        return await self._cache.toolkit_of(exchange.authority) if exchange.authority else None

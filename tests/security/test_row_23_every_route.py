@@ -40,6 +40,7 @@ TABLE = {
     "applications/<": Door.OWN,
     "tokens/feed/<": Door.OPEN,  # calendar programs show the secret in the address
     "settings/webhooks/<": Door.OWN,
+    "settings/policies/<": Door.OWN,
     "activity/": Door.SIGNED_IN,
     "settings/": Door.SIGNED_IN,
     "guide/": Door.SIGNED_IN,

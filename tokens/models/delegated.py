@@ -22,6 +22,7 @@ from tokens.models.connections import OAuthSession
 from tokens.models.constraints import SecondsSince
 from tokens.models.exchanging import MAX_EXCHANGES, MIN_LIFE, ExchangedQuerySet, Exchanges
 from tokens.models.issued import AlreadyIssued, Issued
+from tokens.models.narrowing import NOT_NARROWED, Narrowing
 from tokens.models.policies import MAX_LIFE, Policy
 from tokens.models.replacing import Generations
 
@@ -38,6 +39,10 @@ class DelegatedTokenQuerySet(ExchangedQuerySet):
         return self.exclude(stage=DelegatedToken.Stage.ENDED).filter(
             Q(retires_at=None) | Q(retires_at__gt=now), expires_at__gt=now
         )
+
+    def current(self, now: datetime) -> Self:
+        """Return of each living family that a person was given the one in use; overlaps do not count twice."""
+        return self.filter(stage=DelegatedToken.Stage.CURRENT, exchanges=0, expires_at__gt=now)
 
     def over(self, now: datetime) -> Self:
         """Return the tokens whose time has come, and of which nobody has said so yet."""
@@ -146,31 +151,38 @@ class DelegatedTokenManager(Issuing.from_queryset(DelegatedTokenQuerySet)):  # t
         expires_at: datetime,
         by: Actor,
         now: datetime,
+        narrowing: Narrowing = NOT_NARROWED,
         idempotency_key: str | None = None,
     ) -> Issued:
         """Issue a token of this owner for this toolkit; portal, commands, REST and token exchange all end here.
 
-        Raise ValidationError, by field, for an expiry that is not between a minute and 30 days from now, a toolkit
-        that the owner may not use, or a name that a living token of the owner has in this account. Raise
-        AlreadyIssued when the owner's request with this key has been answered before.
+        Raise ValidationError, by field, for an expiry that is not between a minute and the longest life from now, a
+        toolkit that the owner may not use or that would be one too many by a policy, limits that cannot be, or a name
+        that a living token of the owner has in this account. Raise AlreadyIssued when the owner's request with this
+        key has been answered before.
         """
         now = now.replace(microsecond=0)
         self.refuse_repetition(owner, idempotency_key)
         refuse_bad_expiry(expires_at, now, Policy.objects.rules_for(toolkit).max_life)
         if not Toolkit.objects.usable_by(owner).filter(pk=toolkit.pk).exists():
             raise ValidationError({"toolkit": f"{owner} may not use the toolkit “{toolkit}”."})
+        narrowing = narrowing.checked(toolkit)
         key = keys.make(keys.Kind.DELEGATED)
         token = DelegatedToken(
             public_id=key.public_id, digest=key.digest, last_four=key.last_four, owner=owner,
             account=toolkit.account, toolkit=toolkit, name=" ".join(name.split()), issued_at=now, expires_at=expires_at,
-            activated_at=now, idempotency_key=idempotency_key,
+            activated_at=now, idempotency_key=idempotency_key, **narrowing.as_fields(),
         )  # fmt: skip
         token.clean_fields()
         with transaction.atomic():
+            Policy.objects.concerning(toolkit).refuse_too_many(self.current(now), owner)
             self._insert(token, now)
             Event.record(
                 Action.TOKEN_ISSUED, by=by, now=now, account=token.account, subject=token,
-                after={"toolkit": toolkit.alias, "expires_at": expires_at.isoformat(), "owner": str(owner)},
+                after={
+                    "toolkit": toolkit.alias, "expires_at": expires_at.isoformat(), "owner": str(owner),
+                    **narrowing.as_recorded(),
+                },
             )  # fmt: skip
         return Issued(token, key)
 

@@ -1,16 +1,21 @@
 """How long tokens may live, how many there may be, and what happens to the unused: the tighter rule always holds."""
 
-import uuid
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import ClassVar, Self
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+from uuid import UUID
 
+from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
-from django.db import models
+from django.db import models, transaction
 from django.db.models import Q
 
-from profiles.models import Account, Toolkit
+from profiles.events import Action, Actor, Event
+from profiles.models import Account, Toolkit, User
+
+if TYPE_CHECKING:
+    from tokens.models.delegated import DelegatedTokenQuerySet
 
 MAX_LIFE = timedelta(days=30)  # no policy raises it
 LEAST_UNUSED_DAYS = 14
@@ -25,6 +30,20 @@ class Rules:
     pause_unused_after: timedelta | None
     ends_reused_families: bool
 
+    @classmethod
+    def tightest(cls, policies: Iterable["Policy"]) -> "Rules":
+        """Return what holds under all of these policies and the instance's limit."""
+        policies = list(policies)
+        lives = [timedelta(days=policy.max_life_days) for policy in policies if policy.max_life_days]
+        counts = [policy.max_tokens for policy in policies if policy.max_tokens is not None]
+        pauses = [timedelta(days=policy.pause_unused_days) for policy in policies if policy.pause_unused_days]
+        return cls(
+            max_life=min([*lives, MAX_LIFE]),
+            max_tokens=min(counts, default=None),
+            pause_unused_after=min(pauses, default=None),
+            ends_reused_families=any(policy.ends_reused_families for policy in policies),
+        )
+
 
 class PolicyQuerySet(models.QuerySet["Policy"]):
     def concerning(self, toolkit: Toolkit) -> Self:
@@ -33,28 +52,62 @@ class PolicyQuerySet(models.QuerySet["Policy"]):
 
     def rules_for(self, toolkit: Toolkit) -> Rules:
         """Return what holds for the toolkit: of its own, its account's and the instance's rules the tightest."""
-        return self.tightest(list(self.concerning(toolkit)))
+        return Rules.tightest(self.concerning(toolkit))
 
-    def rules_of(self, toolkits: Iterable[Toolkit]) -> dict[uuid.UUID, Rules]:
-        """Return what holds for each of the toolkits, by its id; one query for all."""
-        wanted = {toolkit.pk: toolkit.account_id for toolkit in toolkits}
-        policies = list(self.filter(account__in=set(wanted.values())))
+    def rules_of(self, toolkits: Iterable[Toolkit]) -> dict[UUID, Rules]:
+        """Return what holds for each of the toolkits, in one query."""
+        toolkits = list(toolkits)
+        accounts = {toolkit.account_id for toolkit in toolkits}
+        policies = list(self.filter(account__in=accounts)) if toolkits else []
         return {
-            pk: self.tightest([one for one in policies if one.account_id == account and one.toolkit_id in (None, pk)])
-            for pk, account in wanted.items()
+            toolkit.pk: Rules.tightest(policy for policy in policies if policy.concerns(toolkit))
+            for toolkit in toolkits
         }
 
-    @staticmethod
-    def tightest(policies: "Collection[Policy]") -> Rules:
-        lives = [timedelta(days=policy.max_life_days) for policy in policies if policy.max_life_days]
-        counts = [policy.max_tokens for policy in policies if policy.max_tokens is not None]
-        pauses = [timedelta(days=policy.pause_unused_days) for policy in policies if policy.pause_unused_days]
-        return Rules(
-            max_life=min([*lives, MAX_LIFE]),
-            max_tokens=min(counts, default=None),
-            pause_unused_after=min(pauses, default=None),
-            ends_reused_families=any(policy.ends_reused_families for policy in policies),
+    def refuse_too_many(self, tokens: "DelegatedTokenQuerySet", owner: User) -> None:
+        """Raise ValidationError if the owner has as many of these tokens as one of the policies allows.
+
+        To be called in the transaction in which another one is made: who asks for the same owner meanwhile, waits.
+        """
+        counting = list(self.exclude(max_tokens=None).select_related("account", "toolkit"))
+        if not counting:
+            return
+        list(User.objects.select_for_update(no_key=True).filter(pk=owner.pk).values_list("pk"))
+        for policy in counting:
+            if policy.of(tokens.filter(owner=owner)).count() >= (policy.max_tokens or 0):
+                raise ValidationError({"toolkit": policy.too_many(owner)})
+
+
+class PolicyManager(models.Manager.from_queryset(PolicyQuerySet)):  # type: ignore[misc]
+    def of_one(self, account: Account, toolkit: Toolkit | None) -> "Policy":
+        """Return the policy of the account, or of the toolkit alone; where there is none, one that says nothing."""
+        found: Policy | None = (
+            self.select_related("account", "toolkit").filter(account=account, toolkit=toolkit).first()
         )
+        return found or Policy(account=account, toolkit=toolkit)
+
+    def change(
+        self, account: Account, toolkit: Toolkit | None, rules: Mapping[str, Any], *, by: Actor, now: datetime
+    ) -> bool:
+        """Set all rules of a policy; return False if they are so already. No living token is changed by it."""
+        with transaction.atomic():
+            Account.objects.select_for_update(no_key=True).get(pk=account.pk)  # one change at a time
+            policy = self.of_one(account, toolkit)
+            before, wanted = policy.rules, policy.with_rules(rules)
+            if wanted.rules == before:
+                return False
+            wanted.full_clean()
+            wanted.save()
+            Event.record(
+                Action.POLICY_CHANGED,
+                by=by,
+                now=now,
+                account=account,
+                subject=wanted,
+                before=before,
+                after=wanted.rules,
+            )
+        return True
 
 
 class Policy(models.Model):
@@ -75,7 +128,9 @@ class Policy(models.Model):
     )  # fmt: skip
     ends_reused_families = models.BooleanField("end the family when an ended token is used", default=False)
 
-    objects: ClassVar = PolicyQuerySet.as_manager()
+    RULES = ("max_life_days", "max_tokens", "pause_unused_days", "ends_reused_families")
+
+    objects: ClassVar[PolicyManager] = PolicyManager()
 
     class Meta:
         verbose_name_plural = "policies"
@@ -93,3 +148,41 @@ class Policy(models.Model):
 
     def __str__(self) -> str:
         return f"policy of {self.toolkit or self.account}"
+
+    @property
+    def rules(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.RULES}
+
+    @property
+    def said(self) -> list[str]:
+        """Return its rules in words."""
+        said = []
+        if self.max_life_days:
+            said.append(f"at most {self.max_life_days} day{'' if self.max_life_days == 1 else 's'}")
+        if self.max_tokens:
+            said.append(f"at most {self.max_tokens:,} living for each person")
+        if self.pause_unused_days:
+            said.append(f"paused after {self.pause_unused_days} days without a call")
+        if self.ends_reused_families:
+            said.append("ended when what it replaced is used")
+        return said
+
+    def with_rules(self, rules: Mapping[str, Any]) -> "Policy":
+        """Return the same policy with these rules, not saved."""
+        changed = Policy(pk=self.pk, account=self.account, toolkit=self.toolkit, **rules)
+        changed._state.adding = self._state.adding
+        return changed
+
+    def concerns(self, toolkit: Toolkit) -> bool:
+        return self.account_id == toolkit.account_id and self.toolkit_id in (None, toolkit.pk)
+
+    def of(self, tokens: "DelegatedTokenQuerySet") -> "DelegatedTokenQuerySet":
+        """Return those of the tokens for which it is made."""
+        return tokens.filter(toolkit=self.toolkit) if self.toolkit_id else tokens.filter(account=self.account_id)
+
+    def too_many(self, owner: User) -> str:
+        where = f"the toolkit “{self.toolkit}”" if self.toolkit else f"the account “{self.account}”"
+        return (
+            f"{owner} has {self.max_tokens} living token{'' if self.max_tokens == 1 else 's'} in {where}, "
+            "as many as its policy allows. Revoke one that is not needed, or let an admin change the policy."
+        )

@@ -14,6 +14,7 @@ from profiles.models import Toolkit
 from tokens import keys
 from tokens.models.authority import Authority, AuthorityChange
 from tokens.models.issued import Issued
+from tokens.models.narrowing import Caps
 from tokens.models.policies import Policy
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ LIMITS = ("tools", "is_read_only", "networks", "call_cap", "calls_taken", "pause
 TOLD_EVERY = timedelta(hours=1)  # of one token's use after its end
 
 
-class Generations(models.Manager["DelegatedToken"]):
+class Generations(Caps):
     """Replaces tokens, lets successors take over, and notes when an ended one is used."""
 
     def replace(
@@ -79,6 +80,8 @@ class Generations(models.Manager["DelegatedToken"]):
             by = Actor(ActorKind.TOKEN, token.public_id, str(token))
             self._retire(family.filter(stage=Stage.OVERLAPPING), timedelta(), by=by, now=now)
             self._retire(family.filter(stage=Stage.CURRENT), token.overlap or timedelta(), by=by, now=now)
+            if token.call_cap is not None:
+                self.take_over_calls(token.family, pk)
             family.filter(pk=pk).update(stage=Stage.CURRENT, activated_at=now)
             Event.record(Action.TOKEN_ACTIVATED, by=by, now=now, account=token.account, subject=token)
             Authority.objects.advance(AuthorityChange.Scope.TOKEN, changed)
