@@ -16,7 +16,8 @@ from oauthlib.oauth2.rfc6749.grant_types.base import GrantTypeBase
 from profiles.events import Actor, ActorKind
 from profiles.models import Toolkit
 from tokens import keys, lookup
-from tokens.models import Application, DelegatedToken, Issued
+from tokens.models import Application, Connection, DelegatedToken, Issued
+from tokens.models.applications import NOTE_USE_EVERY
 from tokens.models.delegated import PRINTABLE
 from tokens.models.exchanging import MIN_LIFE, SCOPE, CannotExchange
 from tokens.models.policies import MAX_LIFE
@@ -102,6 +103,7 @@ class TokenExchangeGrant(GrantTypeBase):
         subject = subject_of(wanted.subject_token, now)
         _check_targets(wanted.targets, subject)
         issued = _issue(wanted, subject, request, now)
+        _note_use(issued.token, now)
         life = issued.token.expires_at - issued.token.issued_at
         return {
             "access_token": issued.key.text,
@@ -141,6 +143,19 @@ def _issue(wanted: Wanted, subject: lookup.TokenAuthority, request: Request, now
         )
     except CannotExchange as error:
         raise Refused(error.code, error.description, error.retry_after) from error
+
+
+def _note_use(made: DelegatedToken, now: datetime) -> None:
+    """Note, once a minute, the use of what it was exchanged for: one that is pending takes over, as at a call."""
+    if parent := made.parent:
+        if parent.stage == parent.Stage.PENDING:
+            DelegatedToken.objects.activate(parent.pk, now=now)
+        if parent.last_used_at is None or parent.last_used_at < now - NOTE_USE_EVERY:
+            DelegatedToken.objects.all().touch({parent.pk: now})
+    elif made.session:
+        connection = made.session.connection
+        if connection.last_used_at is None or connection.last_used_at < now - NOTE_USE_EVERY:
+            Connection.objects.all().touch({connection.pk: now})
 
 
 def actor_of(request: Request) -> Actor:

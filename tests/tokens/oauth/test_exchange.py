@@ -10,7 +10,7 @@ from profiles.events import Action, ActorKind, Event
 from tests import cast
 from tests.tokens.oauth.exchanging import SECRET, ask, make_exchanger
 from tokens import keys, reminding
-from tokens.models import Application, DelegatedToken, Policy
+from tokens.models import Application, Connection, DelegatedToken, Policy
 from tokens.models.exchanging import MAX_EXCHANGED
 from tokens.oauth.exchange import ACCESS_TOKEN, TOKEN_EXCHANGE
 
@@ -207,6 +207,24 @@ def test_one_subject_gives_so_many_tokens_and_no_more(exchanger, subject):
 def test_the_sweep_ends_it_like_any_other(exchanger, subject):
     token = made(ask(exchanger, subject.key.text))
     assert DelegatedToken.objects.sweep(token.expires_at) == 1
+
+
+def test_an_exchange_is_use_of_its_subject(exchanger, subject, alice, work):
+    assert ask(exchanger, subject.key.text).status_code == 200
+    subject.token.refresh_from_db()
+    assert subject.token.last_used_at
+    assert Event.objects.filter(action=Action.TOKEN_FIRST_USED, subject_id=str(subject.token.pk)).count() == 1
+    access, text = cast.make_access_token(alice, work, exchanger)
+    assert ask(exchanger, text).status_code == 200
+    assert Connection.objects.get(pk=access.session.connection_id).last_used_at
+
+
+def test_a_pending_token_takes_over_when_it_is_exchanged(exchanger, subject):
+    successor = DelegatedToken.objects.replace(subject.token, by=cast.OPERATOR, now=timezone.now())
+    assert ask(exchanger, successor.key.text).status_code == 200
+    for token, stage in ((successor.token, "current"), (subject.token, "overlapping")):
+        token.refresh_from_db()
+        assert token.stage == stage
 
 
 @pytest.mark.parametrize("kind", ["delegated", "access"])
