@@ -100,7 +100,7 @@ class TokenExchangeGrant(GrantTypeBase):
         if not request.client.may_exchange:
             raise Refused("unauthorized_client", "This application may not exchange tokens. Its account can allow it.")
         wanted = Wanted.read(request.decoded_body)
-        subject = subject_of(wanted.subject_token, now)
+        subject = subject_of(wanted.subject_token, now, by=actor_of(request))
         _check_targets(wanted.targets, subject)
         issued = _issue(wanted, subject, request, now)
         _note_use(issued.token, now)
@@ -114,8 +114,11 @@ class TokenExchangeGrant(GrantTypeBase):
         }
 
 
-def subject_of(text: str, now: datetime) -> lookup.TokenAuthority:
-    """Return the subject token if the hub would take it at this moment (RFC 8693 section 2.1)."""
+def subject_of(text: str, now: datetime, *, by: Actor) -> lookup.TokenAuthority:
+    """Return the subject token if the hub would take it at this moment (RFC 8693 section 2.1).
+
+    The owner of a token that was replaced, and is used after its end, is told of that as at a call.
+    """
     kind = keys.kind_of(text)
     if kind is None:
         raise Refused("invalid_request", UNREAL)
@@ -124,6 +127,8 @@ def subject_of(text: str, now: datetime) -> lookup.TokenAuthority:
     if subject is None:
         raise Refused("invalid_request", UNREAL)
     if refusal := subject.refusal(now.timestamp()):
+        if subject.kind is keys.Kind.DELEGATED and refusal in lookup.SUPERSEDED:
+            DelegatedToken.objects.note_reuse(subject.token_id, by=by, now=now)
         raise Refused("invalid_request", REFUSALS[refusal])
     return subject
 

@@ -227,6 +227,16 @@ def test_a_pending_token_takes_over_when_it_is_exchanged(exchanger, subject):
         assert token.stage == stage
 
 
+def test_the_owner_is_told_when_a_replaced_token_is_exchanged_after_its_end(exchanger, subject):
+    now = timezone.now()
+    successor = DelegatedToken.objects.replace(subject.token, overlap=timedelta(), by=cast.OPERATOR, now=now)
+    assert DelegatedToken.objects.activate(successor.token.pk, now=now)
+    for _ in range(2):
+        assert ask(exchanger, subject.key.text).status_code == 400
+    event = Event.objects.get(action=Action.TOKEN_REUSED)
+    assert (event.actor_kind, event.actor_id) == (ActorKind.APPLICATION, exchanger.client_id)
+
+
 @pytest.mark.parametrize("kind", ["delegated", "access"])
 def test_one_exchange_costs_ten_queries(exchanger, subject, alice, work, kind, django_assert_num_queries):
     text = subject.key.text if kind == "delegated" else cast.make_access_token(alice, work, exchanger)[1]
