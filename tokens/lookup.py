@@ -66,6 +66,7 @@ class Refusal(Enum):
 
 
 FINAL = {Refusal.EXPIRED, Refusal.REVOKED, Refusal.OWNER_GONE, Refusal.TOOLKIT_DELETED}
+SUPERSEDED = (Refusal.EXPIRED, Refusal.REVOKED)  # how the end of a replaced generation looks
 
 
 @dataclass(slots=True, eq=False)

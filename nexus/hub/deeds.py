@@ -8,11 +8,10 @@ from nexus.hub.authority import AuthorityCache, Database
 from nexus.hub.request import HubRequest
 from profiles.events import Actor, ActorKind
 from tokens import keys
-from tokens.lookup import Refusal, TokenAuthority
+from tokens.lookup import SUPERSEDED, Refusal, TokenAuthority
 from tokens.models import Connection, DelegatedToken
 
 Used = dict[tuple[keys.Kind, int], datetime]
-SUPERSEDED = (Refusal.EXPIRED, Refusal.REVOKED)  # how the end of a replaced generation looks
 
 
 class Minute:

@@ -33,11 +33,12 @@ WHOSE = ("owner", "account", "toolkit")
 NAMED = ("owner__email", "owner__name", "owner__is_machine", "account__id", "toolkit__alias", "toolkit__account_id")
 OF_TOKEN = (
     "name", "public_id", "last_four", "stage", "expires_at", "retires_at", "exchanges", "actors", "call_cap",
-    "owner_id", "account_id", "toolkit_id", *LIMITS,
+    "owner_id", "account_id", "toolkit_id", "last_used_at", *LIMITS,
 )  # fmt: skip
 OF_ACCESS_TOKEN = (
     "expires", "scope", "session__began_at", "session__ends_at", "session__ended_at", "session__connection__revoked_at",
-    "session__connection__application__client_id", "session__connection__application__name",
+    "session__connection__last_used_at", "session__connection__application__client_id",
+    "session__connection__application__name",
 )  # fmt: skip
 
 

@@ -16,7 +16,8 @@ from oauthlib.oauth2.rfc6749.grant_types.base import GrantTypeBase
 from profiles.events import Actor, ActorKind
 from profiles.models import Toolkit
 from tokens import keys, lookup
-from tokens.models import Application, DelegatedToken, Issued
+from tokens.models import Application, Connection, DelegatedToken, Issued
+from tokens.models.applications import NOTE_USE_EVERY
 from tokens.models.delegated import PRINTABLE
 from tokens.models.exchanging import MIN_LIFE, SCOPE, CannotExchange
 from tokens.models.policies import MAX_LIFE
@@ -99,9 +100,10 @@ class TokenExchangeGrant(GrantTypeBase):
         if not request.client.may_exchange:
             raise Refused("unauthorized_client", "This application may not exchange tokens. Its account can allow it.")
         wanted = Wanted.read(request.decoded_body)
-        subject = subject_of(wanted.subject_token, now)
+        subject = subject_of(wanted.subject_token, now, by=actor_of(request))
         _check_targets(wanted.targets, subject)
         issued = _issue(wanted, subject, request, now)
+        _note_use(issued.token, now)
         life = issued.token.expires_at - issued.token.issued_at
         return {
             "access_token": issued.key.text,
@@ -112,8 +114,11 @@ class TokenExchangeGrant(GrantTypeBase):
         }
 
 
-def subject_of(text: str, now: datetime) -> lookup.TokenAuthority:
-    """Return the subject token if the hub would take it at this moment (RFC 8693 section 2.1)."""
+def subject_of(text: str, now: datetime, *, by: Actor) -> lookup.TokenAuthority:
+    """Return the subject token if the hub would take it at this moment (RFC 8693 section 2.1).
+
+    The owner of a token that was replaced, and is used after its end, is told of that as at a call.
+    """
     kind = keys.kind_of(text)
     if kind is None:
         raise Refused("invalid_request", UNREAL)
@@ -122,6 +127,8 @@ def subject_of(text: str, now: datetime) -> lookup.TokenAuthority:
     if subject is None:
         raise Refused("invalid_request", UNREAL)
     if refusal := subject.refusal(now.timestamp()):
+        if subject.kind is keys.Kind.DELEGATED and refusal in lookup.SUPERSEDED:
+            DelegatedToken.objects.note_reuse(subject.token_id, by=by, now=now)
         raise Refused("invalid_request", REFUSALS[refusal])
     return subject
 
@@ -141,6 +148,19 @@ def _issue(wanted: Wanted, subject: lookup.TokenAuthority, request: Request, now
         )
     except CannotExchange as error:
         raise Refused(error.code, error.description, error.retry_after) from error
+
+
+def _note_use(made: DelegatedToken, now: datetime) -> None:
+    """Note, once a minute, the use of what it was exchanged for: one that is pending takes over, as at a call."""
+    if parent := made.parent:
+        if parent.stage == parent.Stage.PENDING:
+            DelegatedToken.objects.activate(parent.pk, now=now)
+        if parent.last_used_at is None or parent.last_used_at < now - NOTE_USE_EVERY:
+            DelegatedToken.objects.all().touch({parent.pk: now})
+    elif made.session:
+        connection = made.session.connection
+        if connection.last_used_at is None or connection.last_used_at < now - NOTE_USE_EVERY:
+            Connection.objects.all().touch({connection.pk: now})
 
 
 def actor_of(request: Request) -> Actor:

@@ -10,7 +10,7 @@ from profiles.events import Action, ActorKind, Event
 from tests import cast
 from tests.tokens.oauth.exchanging import SECRET, ask, make_exchanger
 from tokens import keys, reminding
-from tokens.models import Application, DelegatedToken, Policy
+from tokens.models import Application, Connection, DelegatedToken, Policy
 from tokens.models.exchanging import MAX_EXCHANGED
 from tokens.oauth.exchange import ACCESS_TOKEN, TOKEN_EXCHANGE
 
@@ -207,6 +207,34 @@ def test_one_subject_gives_so_many_tokens_and_no_more(exchanger, subject):
 def test_the_sweep_ends_it_like_any_other(exchanger, subject):
     token = made(ask(exchanger, subject.key.text))
     assert DelegatedToken.objects.sweep(token.expires_at) == 1
+
+
+def test_an_exchange_is_use_of_its_subject(exchanger, subject, alice, work):
+    assert ask(exchanger, subject.key.text).status_code == 200
+    subject.token.refresh_from_db()
+    assert subject.token.last_used_at
+    assert Event.objects.filter(action=Action.TOKEN_FIRST_USED, subject_id=str(subject.token.pk)).count() == 1
+    access, text = cast.make_access_token(alice, work, exchanger)
+    assert ask(exchanger, text).status_code == 200
+    assert Connection.objects.get(pk=access.session.connection_id).last_used_at
+
+
+def test_a_pending_token_takes_over_when_it_is_exchanged(exchanger, subject):
+    successor = DelegatedToken.objects.replace(subject.token, by=cast.OPERATOR, now=timezone.now())
+    assert ask(exchanger, successor.key.text).status_code == 200
+    for token, stage in ((successor.token, "current"), (subject.token, "overlapping")):
+        token.refresh_from_db()
+        assert token.stage == stage
+
+
+def test_the_owner_is_told_when_a_replaced_token_is_exchanged_after_its_end(exchanger, subject):
+    now = timezone.now()
+    successor = DelegatedToken.objects.replace(subject.token, overlap=timedelta(), by=cast.OPERATOR, now=now)
+    assert DelegatedToken.objects.activate(successor.token.pk, now=now)
+    for _ in range(2):
+        assert ask(exchanger, subject.key.text).status_code == 400
+    event = Event.objects.get(action=Action.TOKEN_REUSED)
+    assert (event.actor_kind, event.actor_id) == (ActorKind.APPLICATION, exchanger.client_id)
 
 
 @pytest.mark.parametrize("kind", ["delegated", "access"])
