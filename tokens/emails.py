@@ -13,7 +13,7 @@ from django.utils import timezone
 from profiles.events import Event
 from profiles.models import User
 from tokens import links
-from tokens.models import Counted, DelegatedToken, Digest, Reminder, unused
+from tokens.models import Connection, Counted, DelegatedToken, Digest, Reminder, unused
 from tokens.signals import clients_wanted
 
 TOKENS_SHOWN = 20  # in one mail
@@ -110,6 +110,12 @@ def revoked_together(owner: User, tokens: Sequence[DelegatedToken], counted: Cou
         "link": links.to_tokens(),
     }  # fmt: skip
     _message("revoked_together", owner, context).send()
+
+
+def session_leaked(connection: Connection) -> None:
+    """Tell the owner that a token of an application was reported as leaked, and its session has ended."""
+    context = {"connection": connection, "owner": connection.owner, "link": links.to_connection(connection)}
+    _message("session_leaked", connection.owner, context).send()
 
 
 def reused(token: DelegatedToken, event: Event) -> None:

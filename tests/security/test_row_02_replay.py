@@ -2,8 +2,6 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
-import pytest
-
 from tests.fleet import Flood, frozen, statuses
 
 LIMIT = 2.5  # seconds in which a revocation is answered, whatever a hub process does
