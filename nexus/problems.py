@@ -35,6 +35,8 @@ def problem(error: Exception, context: dict[str, Any]) -> Response | None:
     else:
         content["detail"] = str(error.detail)
     headers = {"Cache-Control": "no-store"}
+    if challenge := getattr(error, "auth_header", None):
+        headers["WWW-Authenticate"] = challenge
     if wait := getattr(error, "wait", None):
         headers["Retry-After"] = str(int(wait))
     return Response(content, status, headers=headers, content_type="application/problem+json")

@@ -205,7 +205,8 @@ if DATABASE_URL:
     _database = environ.Env.db_url_config(DATABASE_URL)
     if _database["ENGINE"] != "django.db.backends.postgresql":
         raise ImproperlyConfigured("DATABASE_URL must be a postgresql:// address; without it Nexus uses SQLite.")
-    _database["OPTIONS"] = {**_database.get("OPTIONS", {}), "pool": {"min_size": 1, "max_size": 16, "timeout": 10}}
+    _database["OPTIONS"] = {**_database.get("OPTIONS", {}), "pool": {"min_size": 1, "max_size": 16, "timeout": 5}}
+    _database["CONN_HEALTH_CHECKS"] = True  # else each kept connection fails one request after PostgreSQL was away
     DATABASES = {"default": _database}
 else:
     DATABASES = {"default": sqlite_database("nexus.sqlite3"), "activity": sqlite_database("activity.sqlite3")}

@@ -16,10 +16,15 @@ def database_unavailable(request: HttpRequest) -> HttpResponse:
         request,
         HTTPStatus.SERVICE_UNAVAILABLE,
         "The database does not answer",
-        "Nothing was changed. Try again in a few seconds; if it lasts, tell whoever runs this Nexus.",
+        f"Nothing was {'revoked' if is_revocation(request) else 'changed'}. "
+        "Try again in a few seconds; if it lasts, tell whoever runs this Nexus.",
     )
     response["Retry-After"] = str(RETRY_AFTER)
     return response
+
+
+def is_revocation(request: HttpRequest) -> bool:
+    return request.path.rstrip("/").endswith("revoke")
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

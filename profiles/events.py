@@ -4,12 +4,17 @@ Rows have no foreign keys and copy the names they show, so that they outlive wha
 """
 
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from django.db import models
 from django.http import HttpRequest
+
+from profiles.signals import events_recorded
+
+ROWS = 1000  # in one INSERT
 
 
 class Action(models.TextChoices):
@@ -183,6 +188,12 @@ class Event(models.Model):
         )
         event.save(force_insert=True)
         return event
+
+    @classmethod
+    def record_all(cls, events: "Iterable[Event]") -> None:
+        """Write the events of many acts; call it inside the transaction of the acts."""
+        written = cls._default_manager.bulk_create(events, batch_size=ROWS)
+        events_recorded.send(cls, events=written)
 
     @classmethod
     def unwritten(

@@ -13,3 +13,6 @@ tools_listed = Signal()
 
 # A person lost their access, to one account or, where account is None, to all. Arguments: user, account, by, now.
 access_ended = Signal()
+
+# Events were written together. Arguments: events.
+events_recorded = Signal()

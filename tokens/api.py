@@ -15,32 +15,12 @@ from rest_framework.response import Response
 
 from profiles.access import signed_in
 from profiles.events import Actor
+from tokens import api_bearer
+from tokens.api_output import TokenOutput
 from tokens.models import DelegatedToken
 from tokens.models.delegated import DelegatedTokenQuerySet
 
 MAX_PAGE = 200
-
-
-class TokenOutput(serializers.Serializer[DelegatedToken]):
-    """A token as it is shown: the public id names it, the secret is not there to be shown."""
-
-    id = serializers.CharField(source="public_id")
-    masked = serializers.CharField()
-    name = serializers.CharField()
-    state = serializers.SerializerMethodField()
-    profile = serializers.CharField(source="toolkit.alias")
-    profile_id = serializers.UUIDField(source="toolkit.pk")
-    account = serializers.UUIDField(source="account.pk")
-    owner = serializers.CharField(source="owner.email")
-    issued_at = serializers.DateTimeField()
-    expires_at = serializers.DateTimeField()
-    last_used_at = serializers.DateTimeField(allow_null=True)
-    revoked_at = serializers.DateTimeField(allow_null=True)
-    revoke_reason = serializers.CharField(allow_blank=True)
-    revoke_note = serializers.CharField(allow_blank=True)
-
-    def get_state(self, token: DelegatedToken) -> str:
-        return token.state(self.context["now"]).value
 
 
 class RevokeInput(serializers.Serializer[Any]):
@@ -109,6 +89,8 @@ def revoke(request: Request, public_id: str) -> Response:
 
 urlpatterns = [
     path("tokens", tokens),
+    path("tokens/self", api_bearer.token_itself),
+    path("credentials/revoke", api_bearer.credentials_revoke),
     path("tokens/<slug:public_id>", token),
     path("tokens/<slug:public_id>/revoke", revoke),
 ]

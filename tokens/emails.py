@@ -13,7 +13,7 @@ from django.utils import timezone
 from profiles.events import Event
 from profiles.models import User
 from tokens import links
-from tokens.models import DelegatedToken, Digest, Reminder, unused
+from tokens.models import Connection, Counted, DelegatedToken, Digest, Reminder, unused
 from tokens.signals import clients_wanted
 
 TOKENS_SHOWN = 20  # in one mail
@@ -99,6 +99,23 @@ def revoked(token: DelegatedToken, by: str) -> None:
         "toolkit": token.toolkit, "install_link": links.to_install(token),
     }  # fmt: skip
     _message("revoked", token.owner, context).send()
+
+
+def revoked_together(owner: User, tokens: Sequence[DelegatedToken], counted: Counted, by: str) -> None:
+    """Tell an owner, once, of all that was revoked at once; some of the tokens are named."""
+    first = tokens[0] if tokens else None
+    reason = ": ".join(filter(None, [first.get_revoke_reason_display(), first.revoke_note])) if first else ""
+    context = {
+        "by": by, "what": str(counted), "tokens": tokens, "more": counted.tokens - len(tokens), "reason": reason,
+        "link": links.to_tokens(),
+    }  # fmt: skip
+    _message("revoked_together", owner, context).send()
+
+
+def session_leaked(connection: Connection) -> None:
+    """Tell the owner that a token of an application was reported as leaked, and its session has ended."""
+    context = {"connection": connection, "owner": connection.owner, "link": links.to_connection(connection)}
+    _message("session_leaked", connection.owner, context).send()
 
 
 def reused(token: DelegatedToken, event: Event) -> None:

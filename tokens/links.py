@@ -5,6 +5,7 @@ from urllib.parse import urlencode
 from django.conf import settings
 from django.urls import reverse
 
+from tokens.models.connections import Connection
 from tokens.models.delegated import DelegatedToken
 
 
@@ -24,6 +25,10 @@ def to_install(token: DelegatedToken) -> str:
     """Return the Install page, with the toolkit and the service filled in; needs the token's toolkit."""
     wish = urlencode({"profile": token.toolkit.alias, "name": token.name})
     return f"{settings.NEXUS_BASE_URL}{reverse('install')}?{wish}"
+
+
+def to_connection(connection: Connection) -> str:
+    return settings.NEXUS_BASE_URL + reverse("connection", args=[connection.public_id])
 
 
 def to_tokens() -> str:

@@ -14,6 +14,7 @@ from django.urls import reverse
 
 from profiles.events import Event
 from profiles.models import Authorization
+from profiles.signals import events_recorded
 from tokens import links
 from tokens.models import DelegatedToken, Webhook, WebhookDelivery
 from tokens.notifying import Notice
@@ -36,6 +37,16 @@ def tell_of_event(instance: Event, **kwargs: Any) -> None:
     if data:
         occasion = _occasion(instance.action, instance.subject_id, at=instance.at)
         WebhookDelivery.objects.put_out(webhooks, instance.action, occasion, data, now=instance.at)
+
+
+@receiver(events_recorded)
+def tell_of_events(events: Sequence[Event], **kwargs: Any) -> None:
+    told = [event for event in events if event.action in EVENTS and event.account_id]
+    listening = Webhook.objects.listening_in({event.account_id for event in told if event.account_id}) if told else {}
+    for event in told:
+        webhooks = listening.get(event.account_id, []) if event.account_id else []
+        if any(event.action in webhook.kinds for webhook in webhooks):
+            tell_of_event(event)
 
 
 @receiver(notices_given)

@@ -2,8 +2,9 @@ from celery import shared_task
 from django.utils import timezone
 
 from profiles.events import Action, Event
-from tokens import emails, emails_webhooks, jobs, webhooks
-from tokens.models import DelegatedToken, JobRun, Webhook, WebhookDelivery
+from profiles.models import User
+from tokens import emails, emails_webhooks, jobs, leaks, webhooks
+from tokens.models import Connection, Counted, DelegatedToken, JobRun, Webhook, WebhookDelivery
 
 
 @shared_task
@@ -26,6 +27,25 @@ def mail_revoked(token_id: int, by: str) -> None:
     owned = DelegatedToken.objects.filter(owner__is_machine=False).select_related("owner", "toolkit")
     if token := owned.filter(pk=token_id).first():
         emails.revoked(token, by)
+
+
+@shared_task(autoretry_for=(OSError,), retry_backoff=30, max_retries=8)
+def mail_revoked_together(owner_id: int, token_ids: list[int], tokens: int, connections: int, by: str) -> None:
+    if owner := User.objects.filter(pk=owner_id, is_machine=False).first():
+        named = DelegatedToken.objects.filter(pk__in=token_ids).select_related("toolkit")
+        emails.revoked_together(owner, list(named), Counted(tokens, connections), by)
+
+
+@shared_task
+def revoke_leaked(found: list[tuple[str, str]], address: str) -> int:
+    return leaks.revoke(found, address=address, now=timezone.now())
+
+
+@shared_task(autoretry_for=(OSError,), retry_backoff=30, max_retries=8)
+def mail_session_leaked(connection_id: int) -> None:
+    related = Connection.objects.filter(owner__is_machine=False).select_related("owner", "application", "toolkit")
+    if connection := related.filter(pk=connection_id).first():
+        emails.session_leaked(connection)
 
 
 @shared_task(autoretry_for=(OSError,), retry_backoff=30, max_retries=8)

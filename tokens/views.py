@@ -98,6 +98,8 @@ def token(request: HttpRequest, public_id: str) -> HttpResponse:
         "events": events,
         "narrowed": [Shown.at(token, now) for token in found.narrowed.all()[:NARROWED_SHOWN]],
         "generations": [Shown.at(each, now) for each in found.generations()],
+        "manages": current_account(request) == found.account
+        and found.account.lets(signed_in(request), Act.SEE_ACTIVITY),
         "may_replace": found.owner_id == request.user.pk and found.may_be_replaced(now),
         "reminders": found.reminders.order_by("-claimed_at", "-pk"),
     }

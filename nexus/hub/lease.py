@@ -87,7 +87,10 @@ class PostgresWatch:
         )
 
     async def _renew(self, connection: "psycopg.AsyncConnection[Any]") -> None:
-        """Confirm what is known and extend the lease, which counts from before the confirmation is sent."""
+        """Confirm what is known and extend the lease, which counts from before the confirmation is sent.
+
+        It is extended only by knowing what was true then: whoever changed rights since may have given up on us.
+        """
         while True:
             begun = boot_time()
             cursor = await connection.execute(
@@ -99,15 +102,16 @@ class PostgresWatch:
             if row is None:
                 await self._register(connection)
                 continue
-            self._deadline = begun + LEASE.total_seconds()
-            if row[0] == self._cache.epoch:
-                return
             if row[0] is None:
                 raise psycopg.DataError("the row that counts changes of rights is missing")
+            is_confirmed = row[0] == self._cache.epoch
             if row[0] < self._cache.epoch:
                 self._cache.start_over(row[0])
-            else:
+            elif not is_confirmed:
                 await self._catch_up(connection, row[0])
+            self._deadline = begun + LEASE.total_seconds()
+            if is_confirmed:
+                return
 
     async def _catch_up(self, connection: "psycopg.AsyncConnection[Any]", epoch: int) -> None:
         cursor = await connection.execute(

@@ -8,13 +8,13 @@ WINDOW = timedelta(minutes=10)
 
 
 class AttemptsManager(models.Manager["Attempts"]):
-    def take(self, key: str, most: int, *, now: datetime) -> bool:
+    def take(self, key: str, most: int, *, now: datetime, window: timedelta = WINDOW) -> bool:
         """Count one more attempt; return False, and count nothing, where there were that many in the window."""
         self.bulk_create([Attempts(key=key, until=now)], ignore_conflicts=True)
-        is_over = Q(until__lte=now) | Q(until__gt=now + WINDOW)  # the latter: a clock that went back
+        is_over = Q(until__lte=now) | Q(until__gt=now + window)  # the latter: a clock that went back
         taken = self.filter(is_over | Q(number__lt=most), key=key).update(
             number=Case(When(is_over, then=Value(1)), default=F("number") + 1),
-            until=Case(When(is_over, then=Value(now + WINDOW)), default=F("until")),
+            until=Case(When(is_over, then=Value(now + window)), default=F("until")),
         )
         return bool(taken)
 
@@ -23,7 +23,7 @@ class AttemptsManager(models.Manager["Attempts"]):
 
 
 class Attempts(models.Model):
-    """How often something was tried in a window of ten minutes; one UPDATE decides, whoever else tries."""
+    """How often something was tried in a window, of ten minutes mostly; one UPDATE decides, whoever else tries."""
 
     key = models.CharField(max_length=80, primary_key=True)
     number = models.PositiveIntegerField(default=0)

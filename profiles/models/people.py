@@ -12,6 +12,7 @@ from django.db.models.functions import Lower
 from django.utils import timezone
 
 from profiles.events import Action, Actor, Event
+from profiles.models.pausing import Pausable
 from profiles.permissions import MACHINE_ROLES, Act, Role, roles_with
 from profiles.signals import access_ended, authority_changed
 
@@ -182,7 +183,7 @@ class AccountManager(models.Manager.from_queryset(AccountQuerySet)):  # type: ig
             Event.record(Action.ACCOUNT_ADDED, by=by, now=now, account=account, subject=account)
 
 
-class Account(models.Model):
+class Account(Pausable):
     """Whom toolkits, servers and tokens belong to: one person, or an organization."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -191,8 +192,9 @@ class Account(models.Model):
         User, on_delete=models.CASCADE, null=True, blank=True, related_name="personal_account",
         help_text="The person whose own account this is; empty for an organization.",
     )  # fmt: skip
-    paused_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
+
+    PAUSED, RESUMED, SCOPE = Action.ACCOUNT_PAUSED, Action.ACCOUNT_RESUMED, "account"
 
     objects: ClassVar[AccountManager] = AccountManager()
     members: "RelatedManager[Member]"
@@ -200,6 +202,9 @@ class Account(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def belongs_to(self) -> "Account":
+        return self
 
     def role_of(self, user: User) -> Role | None:
         role = self.members.filter(user=user).values_list("role", flat=True).first()

@@ -19,6 +19,7 @@ from django.utils import timezone
 from profiles import names
 from profiles.events import Action, Actor, Event
 from profiles.models.entries import Choice, ToolkitServer, ToolkitTool
+from profiles.models.pausing import Pausable
 from profiles.models.people import Account, Member, User
 from profiles.models.servers import Server
 from profiles.models.tools import Altered, Tool
@@ -125,7 +126,7 @@ class ToolkitManager(models.Manager.from_queryset(ToolkitQuerySet)):  # type: ig
         return found
 
 
-class Toolkit(models.Model):
+class Toolkit(Pausable):
     """A group of servers, and the tools allowed from each; on the wire it is called profile."""
 
     class Naming(models.TextChoices):
@@ -152,9 +153,10 @@ class Toolkit(models.Model):
     assigned_members = models.ManyToManyField(
         Member, blank=True, related_name="assigned_toolkits", help_text="The end users who may use it."
     )
-    paused_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     deleted_at = models.DateTimeField(null=True, blank=True)
+
+    PAUSED, RESUMED, SCOPE = Action.TOOLKIT_PAUSED, Action.TOOLKIT_RESUMED, "toolkit"
 
     objects: ClassVar[ToolkitManager] = ToolkitManager()
     entries: "RelatedManager[ToolkitTool]"
@@ -181,6 +183,9 @@ class Toolkit(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def belongs_to(self) -> Account:
+        return self.account
 
     @property
     def mcp_url(self) -> str:

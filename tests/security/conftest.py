@@ -3,6 +3,7 @@ from dataclasses import dataclass
 import pytest
 
 from tests import cast
+from tests.fleet import Stage, default_database_in, running_fleet
 from tests.live import Live, running_live
 from tests.upstreams import Recorder, running_recorder
 from tokens.models import Issued
@@ -55,3 +56,16 @@ def scene(live, recording_upstream, alice, bob, charlie, acme) -> Scene:
     sales = cast.make_toolkit(acme, "sales", server, allowed=["echo", "add"])
     issued = cast.make_token(alice, work)
     return Scene(live, recording_upstream, alice, bob, charlie, acme, work, sales, issued)
+
+
+@pytest.fixture(scope="session")
+def fleet_processes(django_db_setup, django_db_blocker):
+    with django_db_blocker.unblock(), running_fleet() as fleet:
+        yield fleet
+
+
+@pytest.fixture
+def stage(fleet_processes, django_db_blocker):
+    """An account of its own on several hub processes, which have PostgreSQL and Redis to themselves."""
+    with django_db_blocker.unblock(), default_database_in(fleet_processes.folder):
+        yield Stage.make(fleet_processes)

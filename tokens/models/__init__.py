@@ -1,6 +1,7 @@
 from tokens.models.applications import AlreadyRegistered, Application, Registered
 from tokens.models.authority import Authority, AuthorityChange, HubProcess
 from tokens.models.connections import Connection, OAuthSession
+from tokens.models.credentials import Counted, Credentials
 from tokens.models.delegated import DelegatedToken
 from tokens.models.digests import Digest
 from tokens.models.feeds import CalendarFeed
@@ -20,6 +21,8 @@ __all__ = [
     "AuthorityChange",
     "CalendarFeed",
     "Connection",
+    "Counted",
+    "Credentials",
     "DelegatedToken",
     "DeviceGrant",
     "Digest",

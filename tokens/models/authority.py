@@ -11,11 +11,12 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import ClassVar
 
-from django.db import connection, models, transaction
+from django.db import InterfaceError, OperationalError, connection, models, transaction
 from django.db.models import F
 from django.db.models.functions import Now
 
 LEASE = timedelta(seconds=2)
+MARGIN = timedelta(milliseconds=100)  # beyond the lease, in which clocks may differ
 CHANNEL = "nexus_authority"
 KEPT = timedelta(hours=1)  # how far back the log of changes reaches
 
@@ -76,11 +77,18 @@ class AuthorityChange(models.Model):
 
 class HubProcessManager(models.Manager["HubProcess"]):
     def wait_for(self, epoch: int) -> None:
-        """Return when no living hub process may still act on what was true before the epoch."""
-        deadline = time.monotonic() + LEASE.total_seconds() + 1
-        behind = self.filter(confirmed_epoch__lt=epoch, renewed_at__gt=Now() - LEASE - timedelta(milliseconds=100))
-        while behind.exists() and time.monotonic() < deadline:
-            time.sleep(0.004)
+        """Return when no living hub process may still act on what was true before the epoch.
+
+        A lease is extended only by knowing the newest epoch, so the longest wait is one lease. That is also the wait
+        where PostgreSQL goes away now: the change has been committed, and must not be reported as undone.
+        """
+        over = time.monotonic() + (LEASE + MARGIN).total_seconds()
+        behind = self.filter(confirmed_epoch__lt=epoch, renewed_at__gt=Now() - LEASE - MARGIN)
+        try:
+            while behind.exists() and time.monotonic() < over:
+                time.sleep(0.004)
+        except (OperationalError, InterfaceError):
+            time.sleep(max(0.0, over - time.monotonic()))
 
 
 class HubProcess(models.Model):

@@ -20,9 +20,10 @@ from tokens import keys
 from tokens.models.authority import Authority, AuthorityChange
 from tokens.models.connections import OAuthSession
 from tokens.models.constraints import SecondsSince
-from tokens.models.exchanging import MAX_EXCHANGES, MIN_LIFE, ExchangedQuerySet, Exchanges
+from tokens.models.exchanging import MAX_EXCHANGES, MIN_LIFE, Exchanges
 from tokens.models.issued import AlreadyIssued, Issued
 from tokens.models.narrowing import NOT_NARROWED, Narrowing
+from tokens.models.pausing import PausingQuerySet
 from tokens.models.policies import MAX_LIFE, Policy
 from tokens.models.replacing import Generations
 
@@ -33,7 +34,7 @@ PRINTABLE = RegexValidator(
 )
 
 
-class DelegatedTokenQuerySet(ExchangedQuerySet):
+class DelegatedTokenQuerySet(PausingQuerySet):
     def living(self, now: datetime) -> Self:
         """Return the tokens that the hub would not refuse for good."""
         return self.exclude(stage=DelegatedToken.Stage.ENDED).filter(
@@ -416,6 +417,13 @@ class DelegatedToken(models.Model):
 
     def refuse_bad_expiry(self, now: datetime) -> None:
         refuse_bad_expiry(self.expires_at, now, Policy.objects.rules_for(self.toolkit).max_life)
+
+    def pause(self, *, by: Actor, now: datetime) -> bool:
+        """Refuse its calls, and those of its other generations, until it is resumed (see PausingQuerySet)."""
+        return DelegatedToken.objects.pause_family(self.family, by=by, now=now)
+
+    def resume(self, *, by: Actor, now: datetime) -> bool:
+        return DelegatedToken.objects.resume_family(self.family, by=by, now=now)
 
     def revoke(self, *, by: Actor, reason: str, note: str = "", now: datetime) -> bool:
         """End the token and every generation of it for good, everywhere, before this returns.

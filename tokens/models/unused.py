@@ -65,7 +65,7 @@ def _pause(told: list[Reminder], now: datetime) -> int:
             if running.exclude(stage=DelegatedToken.Stage.ENDED).update(paused_at=now, pause_reason=REASON):
                 paused.append(token)
         if paused:
-            Event.objects.bulk_create(
+            Event.record_all(
                 Event.unwritten(Action.TOKEN_PAUSED, by=by, now=now, account=token.account, subject=token,
                                 reason=REASON.label, after={"unused_since": _last_sign(token).isoformat()})
                 for token in paused

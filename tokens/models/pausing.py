@@ -1,0 +1,64 @@
+"""The pause of a token: it holds for every generation of it, and for what was exchanged for them."""
+
+import uuid
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from django.db import models, transaction
+from django.db.models import Q
+
+from profiles.events import Action, Actor, Event
+from tokens.models.authority import Authority, AuthorityChange
+from tokens.models.exchanging import ExchangedQuerySet
+
+if TYPE_CHECKING:
+    from tokens.models.delegated import DelegatedToken
+
+
+class PausingQuerySet(ExchangedQuerySet):
+    def pause_family(self, family: uuid.UUID, *, by: Actor, now: datetime) -> bool:
+        """Refuse the calls of the family before this returns; return False if nothing of it runs."""
+        with transaction.atomic():
+            own = self._paused_among(self.filter(family=family, paused_at=None), "", now)
+            if not own:
+                return False
+            came_of_it = self._came_of(family).filter(paused_at=None)
+            paused = own + self._paused_among(came_of_it, self.model.Reason.PARENT, now)
+            self._note(paused, Action.TOKEN_PAUSED, by, now)
+        return True
+
+    def resume_family(self, family: uuid.UUID, *, by: Actor, now: datetime) -> bool:
+        """Let the family go on, whoever paused it, and what was paused with it; return False if nothing was paused.
+
+        The clock looks at each of them anew: it was not unused, it was paused.
+        """
+        with transaction.atomic():
+            of_family = Q(family=family)
+            with_it = Q(pk__in=self._came_of(family).values("pk"), pause_reason=self.model.Reason.PARENT)
+            paused = self._locked(self.filter(of_family | with_it).exclude(paused_at=None))
+            if not paused:
+                return False
+            pks = [token.pk for token in paused]
+            self.model.objects.filter(pk__in=pks).update(paused_at=None, pause_reason="", next_look_at=now)
+            self._note(paused, Action.TOKEN_RESUMED, by, now)
+        return True
+
+    def _came_of(self, family: uuid.UUID) -> "models.QuerySet[DelegatedToken]":
+        return self.model.objects.filter(Q(parent__family=family) | Q(parent__parent__family=family))
+
+    def _paused_among(
+        self, tokens: "models.QuerySet[DelegatedToken]", reason: str, now: datetime
+    ) -> "list[DelegatedToken]":
+        found = self._locked(tokens)
+        self.model.objects.filter(pk__in=[token.pk for token in found]).update(paused_at=now, pause_reason=reason)
+        return found
+
+    def _locked(self, tokens: "models.QuerySet[DelegatedToken]") -> "list[DelegatedToken]":
+        running = tokens.exclude(stage=self.model.Stage.ENDED).select_related("account")
+        return list(running.select_for_update(of=("self",)).order_by("pk"))
+
+    def _note(self, tokens: "list[DelegatedToken]", action: Action, by: Actor, now: datetime) -> None:
+        Event.record_all(
+            [Event.unwritten(action, by=by, now=now, account=token.account, subject=token) for token in tokens]
+        )
+        Authority.objects.advance(AuthorityChange.Scope.TOKEN, [token.pk for token in tokens])

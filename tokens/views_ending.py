@@ -1,0 +1,94 @@
+"""Pausing one token, and revoking many at once."""
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.http import require_http_methods, require_POST
+
+from profiles import confirmation
+from profiles.access import current_account, signed_in
+from profiles.events import Actor
+from profiles.models import Toolkit, User
+from profiles.permissions import Act
+from tokens.forms import RevokeForm
+from tokens.models import Credentials, DelegatedToken
+
+READ_AND_WRITE = ["GET", "HEAD", "POST"]
+
+
+def _visible(request: HttpRequest, public_id: str) -> DelegatedToken:
+    visible = DelegatedToken.objects.visible_to(signed_in(request)).select_related("owner", "toolkit", "account")
+    return get_object_or_404(visible, public_id=public_id)
+
+
+@require_POST
+def pause(request: HttpRequest, public_id: str) -> HttpResponse:
+    found = _visible(request, public_id)
+    if found.pause(by=Actor.from_request(request), now=timezone.now()):
+        messages.success(request, f"“{found.name}” is paused: every call from now on is refused until it is resumed.")
+    else:
+        messages.info(request, f"“{found.name}” was paused already, or has ended. Nothing was changed.")
+    return redirect("token", found.public_id)
+
+
+@require_POST
+def resume(request: HttpRequest, public_id: str) -> HttpResponse:
+    """Let a paused token work again; only for somebody who has just confirmed who they are."""
+    found = _visible(request, public_id)
+    if not confirmation.is_confirmed(request):
+        messages.info(request, f"“{found.name}” is still paused. Press Resume once more.")
+        return confirmation.ask(request, next_url=reverse("token", args=[found.public_id]))
+    if found.resume(by=Actor.from_request(request), now=timezone.now()):
+        messages.success(request, f"“{found.name}” goes on: its calls are let through again.")
+    else:
+        messages.info(request, f"“{found.name}” is not paused. Nothing was changed.")
+    return redirect("token", found.public_id)
+
+
+@require_http_methods(READ_AND_WRITE)
+def revoke_mine(request: HttpRequest) -> HttpResponse:
+    """Revoke all that the person has, in every account."""
+    user = signed_in(request)
+    return _revoke(request, Credentials.of_owner(user), "all my tokens", "yours, in every account", reverse("tokens"))
+
+
+@require_http_methods(READ_AND_WRITE)
+def revoke_of_person(request: HttpRequest, pk: int) -> HttpResponse:
+    """Revoke all that a person has in the current account."""
+    account = current_account(request)
+    if not account.lets(signed_in(request), Act.SEE_ACTIVITY):
+        raise Http404
+    of_account = User.objects.filter(memberships__account=account) | User.objects.filter(tokens__account=account)
+    person = get_object_or_404(of_account.distinct(), pk=pk)
+    whose = f"of {person} in {account}"
+    return _revoke(request, Credentials.of_owner(person, account), f"all tokens of {person}", whose, reverse("tokens"))
+
+
+@require_http_methods(READ_AND_WRITE)
+def revoke_of_toolkit(request: HttpRequest, pk: object) -> HttpResponse:
+    toolkit = get_object_or_404(Toolkit.objects.managed_by(signed_in(request)), pk=pk)
+    page = reverse("toolkit", args=[toolkit.pk])
+    return _revoke(
+        request,
+        Credentials.of_toolkit(toolkit),
+        f"all tokens of “{toolkit}”",
+        "of this toolkit, whoever has them",
+        page,
+    )
+
+
+def _revoke(request: HttpRequest, found: Credentials, what: str, whose: str, page: str) -> HttpResponse:
+    """Say how many there are and ask for a reason; to a POST, end them all before the answer is sent."""
+    now = timezone.now()
+    form = RevokeForm(request.POST if request.method == "POST" else None)
+    if request.method == "POST" and form.is_valid():
+        ended = found.revoke(by=Actor.from_request(request), now=now, **form.cleaned_data)
+        if ended.total:
+            messages.success(request, f"Revoked: {ended}. Every call from now on gets a 401.")
+        else:
+            messages.info(request, "There was nothing left to revoke.")
+        return redirect(page)
+    context = {"form": form, "found": found.living(now), "what": what, "whose": whose, "page": page}
+    return render(request, "tokens/revoke_many.html", context, status=422 if form.errors else 200)
