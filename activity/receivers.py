@@ -1,13 +1,16 @@
 """What activity knows that the apps below it ask for."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from django.db.models import Max
 from django.dispatch import receiver
 
 from activity.models import Call
-from tokens.signals import clients_wanted
+from tokens.signals import clients_wanted, uses_wanted
+from tokens.uses import Asked, Use
+
+COUNTED = 10_000  # calls of one token, at most
 
 
 @receiver(clients_wanted)
@@ -20,3 +23,20 @@ def clients_last_seen(public_ids: Collection[str], **kwargs: Any) -> dict[str, s
         if call := Call.objects.filter(token_public_id=public_id, at=at).first():
             seen[public_id] = call.claimed_client
     return seen
+
+
+@receiver(uses_wanted)
+def uses_of_tokens(asked: Sequence[Asked], **kwargs: Any) -> dict[str, Use]:
+    return {each.public_id: _use(each) for each in asked}
+
+
+def _use(asked: Asked) -> Use:
+    """Return what the index of the token's calls tells, without reading them all."""
+    calls = Call.objects.filter(token_public_id=asked.public_id).order_by("-at", "-id")
+    accepted = calls.exclude(outcome=Call.Outcome.REFUSED).values_list("at", flat=True)
+    refused = calls.filter(outcome=Call.Outcome.REFUSED, at__gte=asked.ended_at) if asked.ended_at else calls.none()
+    return Use(
+        calls=len(accepted.filter(at__gte=asked.since)[:COUNTED]),
+        last_accepted_at=accepted.first(),
+        first_refused_at=refused.reverse().values_list("at", flat=True).first(),
+    )

@@ -8,3 +8,6 @@ notices_given = Signal()
 
 # Which clients were seen last? Arguments: public_ids. A receiver returns dict[public id, what the client calls itself].
 clients_wanted = Signal()
+
+# What calls did tokens make? Arguments: asked (of tokens.uses.Asked). A receiver returns dict[public id, Use].
+uses_wanted = Signal()

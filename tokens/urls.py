@@ -55,6 +55,7 @@ urlpatterns = [
     path("tokens/of/<int:pk>/revoke/", views_ending.revoke_of_person, name="tokens_revoke_of_person"),
     path("tokens/toolkit/<uuid:pk>/revoke/", views_ending.revoke_of_toolkit, name="tokens_revoke_of_toolkit"),
     path("tokens/<slug:public_id>/", views.token, name="token"),
+    path("tokens/<slug:public_id>/generations/", views.generations, name="token_generations"),
     path("tokens/<slug:public_id>/pause/", views_ending.pause, name="token_pause"),
     path("tokens/<slug:public_id>/resume/", views_ending.resume, name="token_resume"),
     path("tokens/<slug:public_id>/dismiss/", views.dismiss, name="token_dismiss"),

@@ -14,13 +14,14 @@ from profiles.access import current_account, signed_in
 from profiles.events import Actor, Event
 from profiles.models import ReminderStage, Toolkit
 from profiles.permissions import Act
-from tokens import expiry
+from tokens import expiry, uses
 from tokens.forms import RevokeForm, TokenFilterForm
 from tokens.models import Connection, DelegatedToken, Dismissal
 
 PAGE_SIZE = 50
 EVENTS_SHOWN = 20
 NARROWED_SHOWN = 20
+GENERATIONS_SHOWN = 20
 KINDS = {
     DelegatedToken.State.ACTIVE: "ok",
     DelegatedToken.State.ENDING: "warn",
@@ -39,10 +40,13 @@ class Shown:
     token: DelegatedToken
     state: DelegatedToken.State
     words: str
+    use: uses.Use | None = None
+    silent_since: datetime | None = None
 
     @classmethod
-    def at(cls, token: DelegatedToken, now: datetime) -> "Shown":
-        return cls(token, token.state(now), expiry.words(token.ends_at, now))
+    def at(cls, token: DelegatedToken, now: datetime, use: uses.Use | None = None) -> "Shown":
+        silent = uses.silent_since(token, use, now)
+        return cls(token, token.state(now), expiry.words(token.ends_at, now), use, silent)
 
     @property
     def kind(self) -> str:
@@ -91,19 +95,35 @@ def token(request: HttpRequest, public_id: str) -> HttpResponse:
     found, now = _visible(request, public_id), timezone.now()
     events = Event.objects.filter(subject_kind="delegatedtoken", subject_id=str(found.pk))[:EVENTS_SHOWN]
     zone = signed_in(request).zone
+    generations = _generations(found, now)
     context = {
         "shown": Shown.at(found, now),
         "token": found,
         "ends": expiry.describe(found.revoked_at or found.ends_at, zone, now),
         "events": events,
         "narrowed": [Shown.at(token, now) for token in found.narrowed.all()[:NARROWED_SHOWN]],
-        "generations": [Shown.at(each, now) for each in found.generations()],
+        "generations": generations,
+        "use": next((each.use for each in generations if each.token.pk == found.pk), None),
         "manages": current_account(request) == found.account
         and found.account.lets(signed_in(request), Act.SEE_ACTIVITY),
         "may_replace": found.owner_id == request.user.pk and found.may_be_replaced(now),
         "reminders": found.reminders.order_by("-claimed_at", "-pk"),
     }
     return render(request, "tokens/token.html", context)
+
+
+def _generations(found: DelegatedToken, now: datetime) -> list[Shown]:
+    family = list(found.generations()[:GENERATIONS_SHOWN])
+    used = uses.of(family, now)
+    return [Shown.at(each, now, used.get(each.public_id)) for each in family]
+
+
+@require_safe
+def generations(request: HttpRequest, public_id: str) -> HttpResponse:
+    """Return the part of the page that counts the calls of the generations, for the script that renews it."""
+    found = _visible(request, public_id)
+    context = {"token": found, "generations": _generations(found, timezone.now())}
+    return render(request, "tokens/_generations.html", context)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -4,3 +4,4 @@ import "./theme.js";
 import "./menu.js";
 import "./filter.js";
 import "./slug.js";
+import "./refresh.js";
