@@ -18,7 +18,7 @@ from profiles.events import Actor
 from tokens import api_bearer
 from tokens.api_output import TokenOutput
 from tokens.models import DelegatedToken
-from tokens.models.delegated import DelegatedTokenQuerySet
+from tokens.models.selecting import DelegatedTokenQuerySet
 
 MAX_PAGE = 200
 

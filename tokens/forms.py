@@ -13,8 +13,9 @@ from profiles.models.toolkits import ToolkitQuerySet
 from tokens import expiry
 from tokens.forms_narrowing import NarrowingForm
 from tokens.models import DelegatedToken, Issued, Policy
-from tokens.models.delegated import DelegatedTokenQuerySet, refuse_bad_expiry
+from tokens.models.delegated import refuse_bad_expiry
 from tokens.models.policies import MAX_LIFE
+from tokens.models.selecting import DelegatedTokenQuerySet
 
 TOOLKITS_NAMED = 8  # in the message about one that is not there
 LIMIT = "A token lives at most 30 days."

@@ -26,7 +26,7 @@ from tokens.oauth.redirects import objection_to
 
 if TYPE_CHECKING:
     from tokens.models.connections import ConnectionManager, ConnectionQuerySet
-    from tokens.models.delegated import DelegatedTokenQuerySet
+    from tokens.models.selecting import DelegatedTokenQuerySet
 
 NOTE_USE_EVERY = timedelta(minutes=1)
 CHANGEABLE = ("name", "redirect_uris", "may_exchange")

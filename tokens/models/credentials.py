@@ -14,7 +14,8 @@ from profiles.events import Action, Actor, ActorKind, Event
 from profiles.models import Account, Toolkit, User
 from tokens.models.authority import Authority, AuthorityChange
 from tokens.models.connections import Connection, ConnectionQuerySet, OAuthSession
-from tokens.models.delegated import DelegatedToken, DelegatedTokenQuerySet
+from tokens.models.delegated import DelegatedToken
+from tokens.models.selecting import DelegatedTokenQuerySet
 
 BATCH = 1000
 

@@ -7,7 +7,8 @@ from django.db.models import Q
 from profiles.events import Action, Actor, Event
 from profiles.models import User
 from tokens import keys
-from tokens.models.delegated import DelegatedToken, DelegatedTokenQuerySet
+from tokens.models.delegated import DelegatedToken
+from tokens.models.selecting import DelegatedTokenQuerySet
 
 MOST_SHOWN = 1000  # tokens in one calendar
 SHOWN_AFTER_END = timedelta(days=30)

@@ -15,7 +15,7 @@ from profiles.events import Action, Actor, Event
 from profiles.models import Account, Toolkit, User
 
 if TYPE_CHECKING:
-    from tokens.models.delegated import DelegatedTokenQuerySet
+    from tokens.models.selecting import DelegatedTokenQuerySet
 
 MAX_LIFE = timedelta(days=30)  # no policy raises it
 LEAST_UNUSED_DAYS = 14
