@@ -1,8 +1,10 @@
 import os
+from datetime import timedelta
 from typing import Any
 
 import structlog
 from celery import Celery
+from celery.schedules import crontab
 from celery.signals import setup_logging, task_postrun, task_prerun
 from kombu.transport import TRANSPORT_ALIASES
 
@@ -13,6 +15,14 @@ app = Celery("nexus")
 app.set_default()  # in every thread, not only in the one that imports this
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+app.conf.beat_schedule = {
+    "sweep-tokens": {"task": "tokens.tasks.sweep_tokens", "schedule": timedelta(minutes=1)},
+    "sweep-oauth": {"task": "tokens.tasks.sweep_oauth", "schedule": crontab(minute="17")},
+    "send-reminders": {"task": "tokens.tasks.send_reminders", "schedule": timedelta(minutes=1)},
+    "send-webhooks": {"task": "tokens.tasks.send_webhooks", "schedule": timedelta(seconds=10)},
+    "forget-old-deliveries": {"task": "tokens.tasks.forget_old_deliveries", "schedule": crontab(minute="40")},
+    "make-partitions": {"task": "activity.tasks.make_partitions", "schedule": crontab(hour="3", minute="10")},
+}
 
 
 @setup_logging.connect

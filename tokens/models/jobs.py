@@ -6,7 +6,6 @@ from typing import Any, ClassVar
 
 from celery import current_app
 from celery.schedules import maybe_schedule
-from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
@@ -54,7 +53,7 @@ class JobRun(models.Model):
 
 def next_run(name: str, last: datetime) -> datetime | None:
     """Return when beat sends the job next; None for one without a schedule."""
-    entry: dict[str, Any] | None = settings.CELERY_BEAT_SCHEDULE.get(name)
+    entry: dict[str, Any] | None = current_app.conf.beat_schedule.get(name)
     if entry is None:
         return None
     planned: Any = maybe_schedule(entry["schedule"], app=current_app)
