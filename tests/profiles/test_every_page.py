@@ -8,7 +8,8 @@ from django.urls import get_resolver
 
 pytestmark = pytest.mark.django_db(databases="__all__")
 
-PUBLIC = ("accounts/", "admin/", "api/", "oauth/", "tokens/feed/", ".well-known/")
+PUBLIC = ("accounts/", "admin/", "api/", "oauth/", "tokens/feed/", ".well-known/",
+          "hub/mcp/.well-known/", "mcp/.well-known/")  # fmt: skip
 OAUTH_AT_THE_ROOT = ("authorize", "token", "register")
 PAGES = [
     "/", "/toolkits/", "/toolkits/new/", "/servers/", "/servers/add/", "/authorizations/", "/settings/", "/guide/",
