@@ -7,6 +7,7 @@ from django.contrib import admin
 from django.test import Client
 
 from tests import cast
+from tokens.models import Reminder
 
 pytestmark = pytest.mark.django_db(databases="__all__")
 
@@ -56,7 +57,8 @@ def test_staff_see_every_page_with_nothing_inline(staff, path):
 def test_only_our_own_tables_are_there():
     names = {model.__name__ for model in admin.site._registry}
     assert names == {
-        "User", "Account", "Server", "Toolkit", "SignInLink", "Event", "DelegatedToken", "Reminder", "Application", "Call",
+        "User", "Account", "Server", "Toolkit", "SignInLink", "Event", "DelegatedToken", "Reminder", "Digest", "JobRun",
+        "Application", "Connection", "OAuthSession", "Call",
     }  # fmt: skip
 
 
@@ -71,7 +73,9 @@ def test_tables_of_libraries_have_no_page(staff, path):
 
 def test_no_page_offers_a_column_with_a_digest():
     for page in admin.site._registry.values():
-        shown = [*page.list_display, *(page.fields or ()), *page.search_fields, *page.get_list_filter(None)]
+        shown = {*page.list_display, *(page.fields or ()), *page.search_fields, *page.get_list_filter(None)}
+        if page.model is Reminder:
+            shown.remove("digest")  # the mail that it went out in
         assert not {"digest", "password", "client_secret", "idempotency_key"} & {
             str(name).lstrip("=") for name in shown
         }

@@ -17,7 +17,7 @@ def size(names: set[str]) -> int:
 def test_what_every_page_loads_stays_small():
     styles = set(re.findall(r"css/\w+\.css", SKELETON))
     modules = {f"js/{name}.js" for name in re.findall(r'"\./(\w+)\.js"', (STATIC / "js/nexus.js").read_text())}
-    assert size(styles) < 25 * 1024
+    assert size(styles) < 26 * 1024
     assert size(modules | {"js/nexus.js", "js/announce.js"}) < 10 * 1024
 
 

@@ -15,8 +15,8 @@ from profiles.models import SignInLink
 from tests import cast
 from tests.security.conftest import EVERYTHING
 from tests.security.pages import browser, install
-from tokens import keys
-from tokens.models import DelegatedToken, Reminder
+from tokens import keys, reminding
+from tokens.models import DelegatedToken
 
 pytestmark = [EVERYTHING, pytest.mark.sqlite]
 
@@ -81,7 +81,7 @@ def use(scene, client, secrets):
         scene.live.call(secret[:-1] + "x")
         client.get("/tokens/", {"q": secret})
     token = DelegatedToken.objects.get(name="page")
-    Reminder.objects.send_due(now=token.expires_at - timedelta(hours=1))
+    reminding.send_due(token.expires_at - timedelta(hours=2))
     for token in DelegatedToken.objects.all():
         token.revoke(by=cast.OPERATOR, reason="leaked", now=timezone.now())
     for secret in secrets:
