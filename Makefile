@@ -27,7 +27,7 @@ PRODUCTION = NEXUS_BASE_URL=https://nexus.example.com NEXUS_DATA_DIR=$(CURDIR)/b
 compile_client = $(BIN)/uv pip compile --generate-hashes --no-header --no-annotate --python-version 3.11 -
 
 .NOTPARALLEL:
-.PHONY: run test check bench clients conformance lock clean environment test-environment chromium programs suite reference
+.PHONY: run test proofs check bench clients conformance lock clean environment test-environment chromium programs suite reference
 .DEFAULT_GOAL := run
 
 run: environment
@@ -37,8 +37,12 @@ run: environment
 chromium_is_there = $(shell command -v chromium)
 
 test: test-environment chromium programs suite reference
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not flow$(if $(chromium_is_there),, and not browser)"
-	NEXUS_TEST_STORE=sqlite $(BIN)/python -m pytest -q -n 2 --dist loadfile -m "sqlite and not flow"
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not flow and not slow$(if $(chromium_is_there),, and not browser)"
+	NEXUS_TEST_STORE=sqlite $(BIN)/python -m pytest -q -n 2 --dist loadfile -m "sqlite and not flow and not slow"
+
+# What takes longest: revocation under load on three hub processes, ten thousand reminders, two thousand idle connections.
+proofs: test-environment
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m slow tests
 
 check: test-environment
 	$(BIN)/ruff format --check .

@@ -2,11 +2,14 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
 from django.db import connections
 from django.utils import timezone
 
 from tests import cast
 from tests.fleet import Flood
+
+pytestmark = pytest.mark.slow
 
 TOKENS = 500
 AT_ONCE = 4

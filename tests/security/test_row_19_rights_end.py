@@ -7,6 +7,8 @@ from profiles.permissions import Role
 from tests import cast
 from tests.fleet import Flood, statuses
 
+pytestmark = pytest.mark.slow
+
 
 def disable(stage, now):
     stage.member.disable(by=cast.OPERATOR, now=now)

@@ -40,6 +40,7 @@ def short_of_half_a_day(alice, work, name="n8n"):
     return cast.make_token(alice, work, name, WEEK, now=timezone.now() - timedelta(days=6.5))
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_ten_thousand_due_tokens_are_told_of_once_in_a_mail_for_each_person(work):
     many_tokens(work, MANY, PEOPLE)

@@ -52,6 +52,7 @@ def serves(scene, text):
     return answer.status_code == 200 and text in answer.text
 
 
+@pytest.mark.slow
 def test_two_thousand_connections_that_say_little_or_nothing_leave_others_served_and_are_ended(scene):
     memory, open_files = resident(scene), descriptors(scene)
     starts = (b"G", b"GET /accounts/login/ HTTP/1.1\r\nHost: localhost\r\nX: ", b"POST /hub/mcp HTTP/1.1\r\n")
