@@ -16,6 +16,7 @@ from profiles.models import Toolkit
 from tokens import keys, snippets_applications
 from tokens.forms_applications import MachineEditForm, PeopleEditForm, RegisterForm
 from tokens.models import AlreadyRegistered, Application, OAuthSession
+from tokens.pages import unkept
 
 SHOWN = 20  # connections, tokens and events, on the page of an application
 KEPT = "application"
@@ -24,13 +25,6 @@ KEPT = "application"
 def _managed(request: HttpRequest, client_id: str) -> Application:
     found = Application.objects.of(managed_account(request)).select_related("account", "user", "machine")
     return get_object_or_404(found, client_id=client_id)
-
-
-def _answer(request: HttpRequest, template: str, context: dict[str, Any], status: int = 200) -> HttpResponse:
-    """Answer with a page that no cache and no next page learns of."""
-    response = render(request, template, context, status=status)
-    response["Cache-Control"] = "no-store"
-    return response
 
 
 @require_safe
@@ -49,10 +43,10 @@ def application_register(request: HttpRequest) -> HttpResponse:
     account = managed_account(request)
     if request.method != "POST":
         form = RegisterForm(confirmation.take_form(request, KEPT), account=account)
-        return _answer(request, "tokens/application_register.html", {"form": form})
+        return unkept(request, "tokens/application_register.html", {"form": form})
     form = RegisterForm(request.POST, account=account)
     if not form.is_valid():
-        return _answer(request, "tokens/application_register.html", {"form": form}, status=422)
+        return unkept(request, "tokens/application_register.html", {"form": form}, status=422)
     if not confirmation.is_confirmed(request):
         confirmation.keep_form(request, KEPT, request.POST)
         return confirmation.ask(request, next_url=reverse("application_register"))
@@ -60,7 +54,7 @@ def application_register(request: HttpRequest) -> HttpResponse:
         registered = form.register(signed_in(request), by=Actor.from_request(request), now=timezone.now())
     except AlreadyRegistered as repeated:
         context = {"application": repeated.application}
-        return _answer(request, "tokens/application_repeated.html", context, status=409)
+        return unkept(request, "tokens/application_repeated.html", context, status=409)
     return _shown_once(request, registered.application, registered.key, is_new=True)
 
 
@@ -69,7 +63,7 @@ def _shown_once(request: HttpRequest, application: Application, key: keys.Key | 
     context = {
         "application": application, "secret": key.text if key else "", "is_new": is_new, **_how_to_use(application)
     }  # fmt: skip
-    return _answer(request, "tokens/application_registered.html", context)
+    return unkept(request, "tokens/application_registered.html", context)
 
 
 def _how_to_use(application: Application) -> dict[str, Any]:
@@ -128,12 +122,12 @@ def application_secret(request: HttpRequest, client_id: str) -> HttpResponse:
     """Ask first; to a POST answer with the page that shows the new secret, the only one that ever does."""
     found = _managed(request, client_id)
     if request.method != "POST" or not found.is_confidential:
-        return _answer(request, "tokens/application_secret.html", {"application": found})
+        return unkept(request, "tokens/application_secret.html", {"application": found})
     if not confirmation.is_confirmed(request):
         return confirmation.ask(request, next_url=request.path)
     key = found.replace_secret(request.POST.get("replaces", ""), by=Actor.from_request(request), now=timezone.now())
     if key is None:
-        return _answer(request, "tokens/application_repeated.html", {"application": found}, status=409)
+        return unkept(request, "tokens/application_repeated.html", {"application": found}, status=409)
     return _shown_once(request, found, key, is_new=False)
 
 

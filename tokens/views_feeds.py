@@ -17,6 +17,7 @@ from profiles.access import signed_in
 from profiles.events import Actor
 from tokens import calendars
 from tokens.models import CalendarFeed, DelegatedToken
+from tokens.pages import unkept
 
 
 @require_safe
@@ -60,9 +61,7 @@ def feed(request: HttpRequest) -> HttpResponse:
     _, key = CalendarFeed.objects.make(user, by=Actor.from_request(request), now=timezone.now())
     address = settings.NEXUS_BASE_URL + reverse("feed_ics", args=[key.text])
     context = {"address": address, "webcal": f"webcal{address[address.index(':') :]}"}
-    response = render(request, "tokens/feed_issued.html", context)
-    response["Cache-Control"] = "no-store"
-    return response
+    return unkept(request, "tokens/feed_issued.html", context)
 
 
 @require_POST

@@ -17,6 +17,7 @@ from tokens import expiry, snippets
 from tokens.forms import ExpiryForm, InstallForm
 from tokens.models import AlreadyIssued, DelegatedToken, Issued, Policy, Rules
 from tokens.models.policies import MAX_LIFE
+from tokens.pages import unkept
 
 KEPT = "install"
 
@@ -62,7 +63,7 @@ def install(request: HttpRequest) -> HttpResponse:
     try:
         issued = form.issue(by=Actor.from_request(request))
     except AlreadyIssued as repeated:
-        return _answer(request, "tokens/already_issued.html", {"token": repeated.token}, status=409)
+        return unkept(request, "tokens/already_issued.html", {"token": repeated.token}, status=409)
     return _issued_page(request, form, issued) if issued else _form_page(request, form, status=422)
 
 
@@ -126,7 +127,7 @@ def _form_page(request: HttpRequest, form: InstallForm, status: int = 200) -> Ht
         "presets": form.described_presets(),
         "is_back": form.is_bound and request.method != "POST",
     }
-    return _answer(request, "tokens/install.html", context, status=status)
+    return unkept(request, "tokens/install.html", context, status=status)
 
 
 def _tools(toolkit: Toolkit, form: InstallForm) -> list[Tick]:
@@ -144,11 +145,4 @@ def _issued_page(request: HttpRequest, form: InstallForm, issued: Issued) -> Htt
         "snippets": snippets.of(token.toolkit),
         "env": snippets.env_lines(token.toolkit),
     }
-    return _answer(request, "tokens/issued.html", context, status=200)
-
-
-def _answer(request: HttpRequest, template: str, context: dict[str, Any], status: int) -> HttpResponse:
-    """Answer with a page that no cache and no next page learns of."""
-    response = render(request, template, context, status=status)
-    response["Cache-Control"] = "no-store"
-    return response
+    return unkept(request, "tokens/issued.html", context, status=200)

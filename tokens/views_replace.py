@@ -1,5 +1,5 @@
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
@@ -11,6 +11,7 @@ from profiles.events import Actor
 from tokens import expiry, snippets
 from tokens.forms_replace import ReplaceForm
 from tokens.models import AlreadyIssued, DelegatedToken, Issued
+from tokens.pages import unkept
 from tokens.views import Shown
 
 
@@ -29,7 +30,7 @@ def replace(request: HttpRequest, public_id: str) -> HttpResponse:
     try:
         issued = form.replace(by=Actor.from_request(request))
     except AlreadyIssued as repeated:
-        return _answer(request, "tokens/already_issued.html", {"token": repeated.token}, status=409)
+        return unkept(request, "tokens/already_issued.html", {"token": repeated.token}, status=409)
     return _issued_page(request, issued, token) if issued else _form_page(request, form, status=422)
 
 
@@ -53,7 +54,7 @@ def _form_page(request: HttpRequest, form: ReplaceForm, status: int) -> HttpResp
         "pending": DelegatedToken.objects.filter(family=token.family, stage=DelegatedToken.Stage.PENDING).first(),
         "is_back": form.is_bound and request.method != "POST",
     }
-    return _answer(request, "tokens/replace.html", context, status=status)
+    return unkept(request, "tokens/replace.html", context, status=status)
 
 
 @sensitive_variables("issued", "context")
@@ -67,10 +68,4 @@ def _issued_page(request: HttpRequest, issued: Issued, old: DelegatedToken) -> H
         "snippets": snippets.of(token.toolkit),
         "env": snippets.env_lines(token.toolkit),
     }
-    return _answer(request, "tokens/issued.html", context, status=200)
-
-
-def _answer(request: HttpRequest, template: str, context: dict[str, object], status: int) -> HttpResponse:
-    response = render(request, template, context, status=status)
-    response["Cache-Control"] = "no-store"
-    return response
+    return unkept(request, "tokens/issued.html", context, status=200)

@@ -1,4 +1,3 @@
-from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
@@ -17,6 +16,7 @@ from profiles.forms import note_errors
 from profiles.models import Attempts
 from tokens.forms_webhooks import ReplaceSecretForm, WebhookForm, WebhookSettingsForm
 from tokens.models import Webhook, WebhookDelivery
+from tokens.pages import unkept
 
 PAGE_SIZE = 50
 SENT_BY_HAND = 30  # tests and replays of one person within ten minutes
@@ -47,7 +47,7 @@ def webhook_add(request: HttpRequest) -> HttpResponse:
     if request.method != "POST":
         kept = confirmation.take_form(request, KEPT)
         form = WebhookForm(kept, initial={"kinds": Webhook.Kind.values})
-        return _page(request, "tokens/webhook_add.html", {"form": form, "is_back": kept is not None})
+        return unkept(request, "tokens/webhook_add.html", {"form": form, "is_back": kept is not None})
     if not confirmation.is_confirmed(request):
         confirmation.keep_form(request, KEPT, request.POST)
         return confirmation.ask(request, next_url=reverse("webhook_add"))
@@ -57,10 +57,10 @@ def webhook_add(request: HttpRequest) -> HttpResponse:
             found, secret = Webhook.objects.add(
                 account, **form.cleaned_data, by=Actor.from_request(request), now=timezone.now()
             )
-            return _page(request, "tokens/webhook_issued.html", {"webhook": found, "secret": secret})
+            return unkept(request, "tokens/webhook_issued.html", {"webhook": found, "secret": secret})
         except ValidationError as error:
             note_errors(form, error)
-    return _page(request, "tokens/webhook_add.html", {"form": form}, status=422)
+    return unkept(request, "tokens/webhook_add.html", {"form": form}, status=422)
 
 
 def _managed(request: HttpRequest, pk: UUID) -> Webhook:
@@ -117,17 +117,17 @@ def webhook_secret(request: HttpRequest, pk: UUID) -> HttpResponse:
     found = _managed(request, pk)
     if request.method != "POST":
         form = ReplaceSecretForm(confirmation.take_form(request, KEPT_OVERLAP))
-        return _page(request, "tokens/webhook_secret.html", {"form": form, "webhook": found})
+        return unkept(request, "tokens/webhook_secret.html", {"form": form, "webhook": found})
     if not confirmation.is_confirmed(request):
         confirmation.keep_form(request, KEPT_OVERLAP, request.POST)
         return confirmation.ask(request, next_url=request.path)
     form = ReplaceSecretForm(request.POST)
     if not form.is_valid():
-        return _page(request, "tokens/webhook_secret.html", {"form": form, "webhook": found}, status=422)
+        return unkept(request, "tokens/webhook_secret.html", {"form": form, "webhook": found}, status=422)
     secret = found.replace_secret(
         overlap=form.cleaned_data["overlap"], by=Actor.from_request(request), now=timezone.now()
     )
-    return _page(request, "tokens/webhook_issued.html", {"webhook": found, "secret": secret, "is_replaced": True})
+    return unkept(request, "tokens/webhook_issued.html", {"webhook": found, "secret": secret, "is_replaced": True})
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -180,11 +180,3 @@ def webhook_replay(request: HttpRequest, pk: UUID, delivery_pk: UUID) -> HttpRes
 
 def _may_send(request: HttpRequest) -> bool:
     return Attempts.objects.take(f"webhook:{signed_in(request).pk}", SENT_BY_HAND, now=timezone.now())
-
-
-@sensitive_variables("context")
-def _page(request: HttpRequest, template: str, context: dict[str, Any], status: int = 200) -> HttpResponse:
-    """Answer with a page that no cache learns of."""
-    response = render(request, template, context, status=status)
-    response["Cache-Control"] = "no-store"
-    return response

@@ -17,7 +17,7 @@ from tokens.models.authority import Authority, AuthorityChange
 from tokens.models.connections import OAuthSession
 from tokens.models.constraints import SecondsSince
 from tokens.models.exchanging import MAX_EXCHANGES, MIN_LIFE, Exchanges
-from tokens.models.issued import AlreadyIssued, Issued
+from tokens.models.issued import Issued
 from tokens.models.narrowing import NOT_NARROWED, Narrowing
 from tokens.models.policies import MAX_LIFE, Policy
 from tokens.models.replacing import Generations
@@ -86,10 +86,6 @@ class DelegatedTokenManager(Issuing.from_queryset(DelegatedTokenQuerySet)):  # t
         except IntegrityError as error:
             self.refuse_repetition(token.owner, token.idempotency_key)
             raise ValidationError({"name": name_taken(token.name)}) from error
-
-    def refuse_repetition(self, owner: User, idempotency_key: str | None) -> None:
-        if idempotency_key and (token := self.filter(owner=owner, idempotency_key=idempotency_key).first()):
-            raise AlreadyIssued(token)
 
 
 def refuse_bad_expiry(expires_at: datetime, now: datetime, max_life: timedelta = MAX_LIFE) -> None:

@@ -10,10 +10,10 @@ from django.db.models import F, Q, Value
 from django.db.models.functions import Least
 
 from profiles.events import Action, Actor, ActorKind, Event
-from profiles.models import Toolkit
+from profiles.models import Toolkit, User
 from tokens import keys
 from tokens.models.authority import Authority, AuthorityChange
-from tokens.models.issued import Issued
+from tokens.models.issued import AlreadyIssued, Issued
 from tokens.models.narrowing import Caps
 from tokens.models.policies import Policy
 
@@ -139,8 +139,10 @@ class Generations(Caps):
         newer = self.filter(family=token.family, generation__gt=token.generation)
         return newer.exclude(stage=self.model.Stage.ENDED).filter(expires_at__gt=now).exists()
 
-    def refuse_repetition(self, owner: Any, idempotency_key: str | None) -> None:
-        raise NotImplementedError
+    def refuse_repetition(self, owner: User, idempotency_key: str | None) -> None:
+        """Raise AlreadyIssued if the owner's request with this key has been answered before."""
+        if idempotency_key and (token := self.filter(owner=owner, idempotency_key=idempotency_key).first()):
+            raise AlreadyIssued(token)
 
 
 def _earlier(moment: datetime, column: str) -> Least:
