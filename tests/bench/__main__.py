@@ -14,12 +14,12 @@ from collections.abc import Iterator
 
 import psycopg
 
-from tests.bench import calls, listing, noisy, pages, slow, two
+from tests.bench import calls, exchanges, listing, noisy, pages, slow, two
 from tests.bench.driving import CPUS, running_upstream, set_stage
 from tests.bench.installation import Installation
 from tests.bench.report import Gates, say
 
-ON_ONE_INSTALLATION = {"calls": calls, "slow": slow, "list": listing}
+ON_ONE_INSTALLATION = {"calls": calls, "slow": slow, "list": listing, "exchange": exchanges}
 installations = itertools.count(1)
 SCENARIOS = [*ON_ONE_INSTALLATION, "pages", "noisy", "two"]
 

@@ -48,7 +48,7 @@ def authenticate(request: HttpRequest, now: datetime) -> Caller | HttpResponse:
     address = request.META.get("REMOTE_ADDR", "")
     if seconds := failures.wait(address, found.client_id, now):
         return _too_many(seconds)
-    application = Application.objects.select_related("machine").filter(client_id=found.client_id).first()
+    application = Application.objects.filter(client_id=found.client_id).first()
     if not _is_proved(application, found.secret) or application is None:
         failures.note(address, found.client_id, now)
         return unauthorized("The client is unknown, or its secret is wrong.")

@@ -114,5 +114,5 @@ def test_a_machine_does_not_use_other_grants(acme, work):
 def test_a_token_costs_few_queries(acme, work, django_assert_max_num_queries):
     program = Program(make_machine(acme, work))
     program.credentials()
-    with django_assert_max_num_queries(16):  # savepoints included
+    with django_assert_max_num_queries(17):  # savepoints included
         program.credentials()
