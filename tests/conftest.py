@@ -1,28 +1,33 @@
-import psycopg
 import pytest
-from django.db import OperationalError
+from django.core.management.commands import flush
+from django.db import DEFAULT_DB_ALIAS
 from django.db.backends.postgresql.operations import DatabaseOperations
 
 from profiles.models import Account, Toolkit, User
 from tests import cast
+from tokens.models import Authority
 from tokens.oauth import failures
+
+KEPT = ("django_content_type", "auth_permission")  # what migrations put there, and no test changes
+
+
+def _deletions(operations, style, tables, **options):
+    """Return what empties the tables in a fifth of the time of TRUNCATE, and waits for no live hub."""
+    deletions = "".join(f"DELETE FROM {operations.quote_name(table)};" for table in tables if table not in KEPT)
+    return [f"DO $$ BEGIN SET LOCAL session_replication_role = replica; {deletions} END $$"]
+
+
+def _begin_anew(verbosity, interactive, db, **options):
+    if db == DEFAULT_DB_ALIAS:
+        Authority.objects.get_or_create(pk=1)
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _empty_beside_a_live_hub():
-    """Empty the tables again where PostgreSQL chose us to end a deadlock: a live hub renews its lease meanwhile."""
-    once = DatabaseOperations.execute_sql_flush
-
-    def until_done(operations, statements):
-        while True:
-            try:
-                return once(operations, statements)
-            except OperationalError as error:
-                if not isinstance(error.__cause__, psycopg.errors.DeadlockDetected):
-                    raise
-
+def _emptied_quickly():
+    """Between tests that commit, empty the tables without all that Django does after migrations."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(DatabaseOperations, "execute_sql_flush", until_done)
+        patch.setattr(DatabaseOperations, "sql_flush", _deletions)
+        patch.setattr(flush, "emit_post_migrate_signal", _begin_anew)
         yield
 
 

@@ -21,7 +21,7 @@ from tokens.models import DelegatedToken
 
 CIVIC = pathlib.Path(__file__).resolve().parents[2] / "build" / "civic" / "bin"
 REDIRECT = "http://127.0.0.1:43210/callback"
-pytestmark = [pytest.mark.django_db(transaction=True, databases="__all__"), pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
 
 
 @dataclass

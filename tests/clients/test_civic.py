@@ -14,7 +14,7 @@ from tokens.models import DelegatedToken
 HERE = pathlib.Path(__file__).resolve().parent
 PYTHON = HERE.parents[1] / "build" / "civic" / "bin" / "python"
 SHOWN = both_calls("civic-mcp-client-python", "2024-11-05")
-pytestmark = [pytest.mark.django_db(transaction=True, databases="__all__"), pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
 
 
 @pytest.fixture

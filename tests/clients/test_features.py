@@ -15,7 +15,6 @@ from tests.conformance.targets import running_reference, through_the_hub
 
 pytestmark = [
     pytest.mark.django_db(transaction=True, databases="__all__"),
-    pytest.mark.sqlite,
     pytest.mark.filterwarnings(
         "ignore::mcp.MCPDeprecationWarning"
     ),  # what the newest revision removes, older clients use

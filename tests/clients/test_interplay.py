@@ -23,7 +23,6 @@ HERE = pathlib.Path(__file__).resolve().parent
 BUILD = HERE.parents[1] / "build"
 pytestmark = [
     pytest.mark.django_db(transaction=True, databases="__all__"),
-    pytest.mark.sqlite,
     pytest.mark.filterwarnings(
         "ignore::mcp.MCPDeprecationWarning"
     ),  # what the newest revision removes, older clients use

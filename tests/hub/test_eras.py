@@ -13,7 +13,7 @@ from tests import cast
 from tests.hub.speaking import TOOLS, speaking
 from tokens.models import DelegatedToken
 
-pytestmark = [pytest.mark.django_db(transaction=True, databases="__all__"), pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
 
 ASKED = {"elicitation": {}, "sampling": {}}
 META = {"io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": ASKED}

@@ -15,7 +15,7 @@ from nexus.hub.protocol import ClientInfo
 from nexus.hub.request import HubRequest
 from tests import cast
 
-pytestmark = [pytest.mark.django_db(transaction=True, databases="__all__"), pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
 
 META = {
     "io.modelcontextprotocol/protocolVersion": "2026-07-28",

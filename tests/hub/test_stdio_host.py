@@ -28,8 +28,6 @@ from tests.hub.stdio import (
 from tests.nexus.running import descendants, is_living
 from tests.upstreams import wait_for
 
-pytestmark = pytest.mark.sqlite
-
 
 @pytest.fixture(scope="module")
 def socket(tmp_path_factory):

@@ -7,8 +7,6 @@ import pytest
 
 from tests.hub.stdio import CAPABLE, CLIENT, SERVER, TIME, Talk, running_host, speaking
 
-pytestmark = pytest.mark.sqlite
-
 
 @pytest.fixture(scope="module")
 def socket(tmp_path_factory):

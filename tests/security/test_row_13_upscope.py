@@ -10,7 +10,7 @@ from tests import cast
 from tests.tokens.oauth.exchanging import ask, make_exchanger
 from tokens.models import AccessToken, DelegatedToken
 
-pytestmark = [pytest.mark.django_db(databases="__all__"), pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db(databases="__all__")
 HUB = f"{settings.NEXUS_BASE_URL}/hub/mcp"
 
 

@@ -11,7 +11,7 @@ from tokens import keys
 from tokens.models import DelegatedToken
 from tokens.oauth.exchange import ACCESS_TOKEN, UNREAL, URN
 
-pytestmark = [pytest.mark.django_db(databases="__all__"), pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db(databases="__all__")
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from django.test import Client
 from tests import cast
 from tests.tokens.oauth.exchanging import ask, make_exchanger
 
-pytestmark = [pytest.mark.django_db(databases="__all__"), pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db(databases="__all__")
 PAGES = ["/", "/tokens/", "/install/", "/activity/", "/settings/", "/accounts/confirm/"]
 
 

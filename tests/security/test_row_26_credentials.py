@@ -5,7 +5,7 @@ import pytest
 from tests.security.conftest import EVERYTHING
 from tokens import keys
 
-pytestmark = [EVERYTHING, pytest.mark.sqlite]
+pytestmark = EVERYTHING
 BODY = b'{"jsonrpc":"2.0","id":1,"method":"tools/list"}'
 
 

@@ -6,7 +6,7 @@ from profiles.events import Action, Event
 from tests.security.conftest import EVERYTHING
 from tokens import keys
 
-pytestmark = [EVERYTHING, pytest.mark.sqlite]
+pytestmark = EVERYTHING
 
 
 @pytest.mark.parametrize("path", ["/hub/mcp", "/mcp", "/hub/token/verify"])

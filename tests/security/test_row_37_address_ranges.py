@@ -10,7 +10,7 @@ from tests.hub.upstream import running_upstream
 from tests.security.conftest import EVERYTHING
 from tokens.models import DelegatedToken
 
-pytestmark = [EVERYTHING, pytest.mark.sqlite]
+pytestmark = EVERYTHING
 RANGES = ["10.0.0.0/8", "2001:db8::/32"]
 CLAIMS = ["10.0.0.1", "::ffff:10.0.0.1", "010.0.0.1", "10.0.0.1, 10.0.0.1", "", "unknown", "_hidden", "fe80::1%eth0",
           "0x0a000001", "167772161", "10.1", "10.0.0.1:80:80"]  # fmt: skip

@@ -11,7 +11,7 @@ from tests.security.conftest import EVERYTHING
 from tests.security.pages import browser, filled_in, install, routes
 from tokens.models import Application, DelegatedToken
 
-pytestmark = [EVERYTHING, pytest.mark.sqlite]
+pytestmark = EVERYTHING
 
 
 @pytest.fixture

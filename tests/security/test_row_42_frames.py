@@ -8,7 +8,7 @@ import pytest
 from tests import cast
 from tests.security.pages import browser, filled_in, install, register, routes
 
-pytestmark = [pytest.mark.django_db(databases="__all__"), pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db(databases="__all__")
 LOADS = re.compile(
     r"""<(?:script|link|img|iframe|source|object|embed|video|audio)\b[^>]*?(?:src|href|data)=["']([^"']+)"""
 )

@@ -12,7 +12,7 @@ from tests.security.pages import browser
 from tokens import calendars, emails_webhooks
 from tokens.models import DelegatedToken, Webhook
 
-pytestmark = [pytest.mark.django_db(databases="__all__"), pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db(databases="__all__")
 HOSTILE = {
     "attach": "n8n\r\nATTACH:https://evil.example/x",
     "end": "n8n\nEND:VEVENT\nBEGIN:VEVENT",

@@ -13,7 +13,7 @@ from tests.tokens.oauth.authorizing import address_of, allow, answer_in
 from tokens.models import Grant
 from tokens.oauth import redirects
 
-pytestmark = [pytest.mark.django_db(databases="__all__"), pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db(databases="__all__")
 SITE = "https://client.example/cb"
 LOCAL = "http://127.0.0.1/cb"
 OWN = "cursor://anysphere.cursor-mcp/oauth/callback"

@@ -13,7 +13,7 @@ from tests.tokens.oauth.authorizing import CHALLENGE, address_of, allow, answer_
 from tokens.models import Connection, Grant
 from tokens.models.connections import SESSION_LIFE
 
-pytestmark = [pytest.mark.django_db(databases="__all__"), pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db(databases="__all__")
 WEB = "https://client.example/callback"
 
 

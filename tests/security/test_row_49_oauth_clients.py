@@ -11,7 +11,7 @@ from tokens.models import Application
 from tokens.oauth.endpoint import FORM
 from tokens.oauth.seeds import SEEDS
 
-pytestmark = [pytest.mark.django_db(databases="__all__"), pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db(databases="__all__")
 EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 
 

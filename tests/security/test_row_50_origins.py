@@ -5,7 +5,7 @@ import pytest
 from tests.security.conftest import EVERYTHING
 from tests.security.pages import browser, filled_in, routes
 
-pytestmark = [EVERYTHING, pytest.mark.sqlite]
+pytestmark = EVERYTHING
 FOREIGN = ["https://evil.example", "null", "http://localhost.evil.example", "http://evil.localhost:1", "file://"]
 
 

@@ -14,7 +14,7 @@ from tests.security.conftest import EVERYTHING
 from tests.security.pages import browser
 from tests.upstreams import running_recorder
 
-pytestmark = [pytest.mark.django_db(databases="__all__"), pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db(databases="__all__")
 
 METADATA = [
     "http://169.254.169.254/latest/meta-data/", "http://[fd00:ec2::254]/", "http://100.100.100.200/", "http://metadata.google.internal/",

@@ -9,7 +9,7 @@ from tests.hub.raw_server import raw_server
 from tests.security.pages import browser
 from tests.upstreams import running_recorder
 
-pytestmark = [pytest.mark.django_db(databases="__all__"), pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db(databases="__all__")
 PROXIES = ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
 INSIDE = [
     "http://169.254.169.254/latest/",

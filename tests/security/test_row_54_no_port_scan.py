@@ -10,7 +10,7 @@ from tests.live import free_port
 from tests.security.pages import browser
 from tests.upstreams import running_recorder
 
-pytestmark = [pytest.mark.django_db(databases="__all__"), pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db(databases="__all__")
 
 
 @pytest.fixture

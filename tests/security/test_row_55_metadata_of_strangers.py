@@ -13,7 +13,7 @@ from tests.oauth_upstream import running_protected
 from tests.security.pages import browser
 from tests.upstreams import running_recorder
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db(transaction=True)
 RESOURCE, SERVER = "/.well-known/oauth-protected-resource/mcp", "/.well-known/oauth-authorization-server"
 INSIDE = [
     "http://10.0.0.1/x", "http://169.254.169.254/latest/meta-data", "http://[fd00::1]/x", "http://192.168.1.1/x",

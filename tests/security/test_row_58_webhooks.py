@@ -21,7 +21,7 @@ from tests.upstreams import running_recorder
 from tokens import webhooks
 from tokens.models import Webhook, WebhookDelivery
 
-pytestmark = [pytest.mark.django_db(databases="__all__"), pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db(databases="__all__")
 
 
 def add(account, url):

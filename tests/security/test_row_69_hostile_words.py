@@ -11,7 +11,7 @@ from tests.cast import definition
 from tests.security.conftest import EVERYTHING
 from tests.security.pages import browser
 
-pytestmark = [EVERYTHING, pytest.mark.sqlite]
+pytestmark = EVERYTHING
 
 MARKUP = "<img src=x onerror=alert(1)></script><svg/onload=alert(1)>{{7*7}}{% csrf_token %}javascript:alert(1)\"'"
 UNSEEN = "\x1b[31mred\x1b]0;title\x07\x9b2J\u202egnp.exe\u2066\u200b\u200f\U000e0041\ufeff\x08\x7f"

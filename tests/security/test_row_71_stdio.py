@@ -26,8 +26,6 @@ from tests.hub.stdio import (
 from tests.nexus.running import is_living
 from tests.upstreams import wait_for
 
-pytestmark = pytest.mark.sqlite
-
 PREFIXES = {"both": (), "landlock": WITHOUT_NAMESPACES, "namespaces": WITHOUT_LANDLOCK}
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.security.conftest import EVERYTHING
 
-pytestmark = [EVERYTHING, pytest.mark.sqlite]
+pytestmark = EVERYTHING
 CLOSE = b"Connection: close\r\n"
 PATHS = (b"/hub/mcp", b"/accounts/login/", b"/api/v1/tokens")
 

@@ -19,7 +19,7 @@ from tests.tokens.conftest import browser_of
 from tokens import keys, lookup
 from tokens.models import AccessToken, Application, Connection, DelegatedToken, OAuthSession
 
-pytestmark = [pytest.mark.django_db(databases="__all__"), pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db(databases="__all__")
 SECRET = re.compile(r"\bnxsk_[0-9A-Za-z]{12}_[0-9A-Za-z]{49}\b")
 NEW = "/applications/new/"
 

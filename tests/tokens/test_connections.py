@@ -10,7 +10,7 @@ from tests.tokens.conftest import browser_of
 from tokens.models import Connection
 from tokens.models.connections import SESSION_LIFE
 
-pytestmark = [pytest.mark.django_db(databases="__all__"), pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db(databases="__all__")
 
 
 def text(answer) -> str:

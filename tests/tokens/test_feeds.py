@@ -12,7 +12,7 @@ from tests.security.pages import install
 from tokens import calendars, keys
 from tokens.models import CalendarFeed, DelegatedToken
 
-pytestmark = [pytest.mark.django_db(databases="__all__"), pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db(databases="__all__")
 WEEK = timedelta(days=7)
 
 

@@ -23,7 +23,7 @@ from tests.tokens.oauth.authorizing import (
 from tokens.models import Application, Connection, Grant, Policy
 from tokens.models.connections import CODE_LIFE
 
-pytestmark = [pytest.mark.django_db(databases="__all__"), pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db(databases="__all__")
 WEB = "https://client.example/callback"
 
 

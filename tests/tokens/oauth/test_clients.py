@@ -13,7 +13,7 @@ from tests.tokens.oauth.flow import SECRET, Program, basic, error_of, make_confi
 from tokens.models import Application
 from tokens.oauth import clients, failures
 
-pytestmark = [pytest.mark.django_db(databases="__all__"), pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db(databases="__all__")
 ENDPOINTS = ("/oauth/token", "/oauth/revoke", "/oauth/introspect")
 NOBODY = Program(None)
 

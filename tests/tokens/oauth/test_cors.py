@@ -7,7 +7,7 @@ from django.test import Client
 
 from tests.live import start
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 INSPECTOR = "http://localhost:6274"
 PATHS = [
     "/oauth/token", "/oauth/register", "/token", "/register", "/oauth/revoke", "/.well-known/oauth-protected-resource",

@@ -23,7 +23,7 @@ from tokens.oauth import documents
 from tokens.oauth.endpoint import FORM
 from tokens.oauth.seeds import SEEDS
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 CLAUDE_CODE = "https://claude.ai/oauth/claude-code-client-metadata"
 
 

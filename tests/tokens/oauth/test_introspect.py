@@ -10,7 +10,7 @@ from tests.tokens.oauth.flow import Program, basic, error_of, make_code, make_co
 from tokens import keys
 from tokens.models import AccessToken, Connection, DelegatedToken, OAuthSession
 
-pytestmark = [pytest.mark.django_db(databases="__all__"), pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db(databases="__all__")
 INACTIVE = b'{"active": false}'
 
 

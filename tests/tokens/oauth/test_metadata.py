@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 from django.urls import Resolver404, resolve
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 RESOURCE = "/.well-known/oauth-protected-resource"
 DESCRIPTIONS = [

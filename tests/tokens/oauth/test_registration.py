@@ -17,7 +17,7 @@ from tokens.models import Application, Connection, registering
 from tokens.oauth import client_metadata, registration
 from tokens.oauth.redirects import objection_to
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 CURSOR = [
     "cursor://anysphere.cursor-mcp/oauth/callback", "https://www.cursor.com/agents/mcp/oauth/callback",
     "http://localhost:8787/callback",

@@ -10,7 +10,7 @@ from tokens import keys
 from tokens.lookup import token_with
 from tokens.models import Authority, DelegatedToken, OAuthSession
 
-pytestmark = [pytest.mark.django_db(databases="__all__"), pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db(databases="__all__")
 
 
 def revoke(program, token, **form):
