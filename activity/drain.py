@@ -1,7 +1,7 @@
 """Brings calls from the Redis Stream to PostgreSQL. As many may run as are wanted; each call arrives once.
 
-A drain that dies leaves its entries pending; another claims them and stores them again, which changes nothing where they
-were stored already. An entry leaves Redis only after the commit.
+A drain that dies leaves its entries pending; another claims them and stores them again, which changes nothing where
+they were stored already. An entry leaves Redis only after the commit.
 """
 
 import logging

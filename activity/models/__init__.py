@@ -1,4 +1,5 @@
 from activity.models.calls import Call, CallQuerySet, Page, containing, of_token
+from activity.models.drops import Drop
 from activity.models.rollups import (
     HourRollup,
     HourTotal,
@@ -15,6 +16,6 @@ from activity.models.uses import TokenUse
 from profiles.ids import uuid7
 
 __all__ = [
-    "Call", "CallQuerySet", "HourRollup", "HourTotal", "MinuteRollup", "MinuteTotal", "Page", "Rollup",
+    "Call", "CallQuerySet", "Drop", "HourRollup", "HourTotal", "MinuteRollup", "MinuteTotal", "Page", "Rollup",
     "RollupQuerySet", "Slot", "TokenUse", "Uncounted", "containing", "of_token", "rollups_for", "totals_for", "uuid7",
 ]  # fmt: skip

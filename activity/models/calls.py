@@ -148,6 +148,7 @@ class Call(models.Model):
             models.Index(fields=["owner_id", "account_id", "-at", "-id", "outcome"], name="call_of_owner"),
             models.Index(fields=["token_public_id", "-at", "-id"], name="call_of_token"),
             models.Index(fields=["toolkit_id", "-at", "-id"], name="call_of_toolkit"),
+            models.Index(fields=["at"], condition=Q(outcome="open"), name="call_under_way"),
         ]
 
     def __str__(self) -> str:

@@ -13,8 +13,8 @@ from activity.storing import connection_parameters
 
 class Command(BaseCommand):
     help = (
-        "Bring calls from Redis to PostgreSQL and count them, until it is told to end. Run it beside the web processes, "
-        "once or more often. Embedded, where the web process does it: count what waits, and end."
+        "Bring calls from Redis to PostgreSQL and count them, until it is told to end. Run it beside the web "
+        "processes, once or more often. Embedded, where the web process does it: count what waits, and end."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
