@@ -109,7 +109,10 @@ class Store:
 
 
 def _storable(row: CallRow) -> CallRow:
-    return CallRow(*(_storable_text(value) if isinstance(value, str) else value for value in row))
+    texts: dict[str, Any] = {
+        name: _storable_text(value) for name, value in row._asdict().items() if isinstance(value, str)
+    }
+    return row._replace(**texts)
 
 
 def _storable_text(text: str) -> str:

@@ -3,6 +3,7 @@
 An entry is kept until a drain has stored it (docs/adr/0020-how-calls-are-kept.md).
 """
 
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -30,6 +31,12 @@ def decode(entry: dict[bytes, bytes]) -> list[CallRow]:
         return _decoder.decode(entry[ROWS])
     except msgspec.DecodeError as error:
         raise ValueError(f"an entry that is not rows: {error}") from None
+
+
+def oldest(client: Any) -> datetime | None:
+    """Return when the entry was appended that has waited longest."""
+    entries = client.xrange(STREAM, count=1)
+    return datetime.fromtimestamp(int(entries[0][0].split(b"-")[0]) / 1000, UTC) if entries else None
 
 
 def why_not_durable(info: dict[str, Any]) -> str:
