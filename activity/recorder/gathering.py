@@ -38,8 +38,8 @@ class Gathering:
             batch, self._waiting = self._waiting, []
             try:
                 results = await self._write([one.row for one in batch])
-            except Exception as error:
-                logger.exception("calls could not be written")
+            except Exception as error:  # noqa: BLE001  whatever it is, nobody is answered without a row
+                logger.error("calls could not be written: %s: %s", type(error).__name__, error)
                 results = [NotRecorded(type(error).__name__)] * len(batch)
             for one, problem in zip(batch, results, strict=True):
                 settle(one, problem)
