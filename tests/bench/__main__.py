@@ -7,6 +7,7 @@ import itertools
 import os
 import pathlib
 import platform
+import subprocess
 import sys
 import tempfile
 import time
@@ -16,12 +17,12 @@ import psycopg
 
 from tests.bench import calls, listing, noisy, pages, slow, two
 from tests.bench.driving import CPUS, running_upstream, set_stage
-from tests.bench.installation import Installation
+from tests.bench.installation import ROOT, Installation
 from tests.bench.report import Gates, say
 
 ON_ONE_INSTALLATION = {"calls": calls, "slow": slow, "list": listing}
 installations = itertools.count(1)
-SCENARIOS = [*ON_ONE_INSTALLATION, "pages", "noisy", "two"]
+SCENARIOS = [*ON_ONE_INSTALLATION, "pages", "noisy", "two", "activity"]
 
 
 def stores_of(name: str) -> dict[str, str]:
@@ -85,12 +86,17 @@ def main() -> int:
     introduce(options)
     gates = Gates()
     with running_upstream() as upstream:
-        if options.only not in ("noisy", "two"):
+        if options.only not in ("noisy", "two", "activity"):
             on_one_installation(options, upstream, gates)
         if options.only in (None, "noisy"):
             on_its_own(noisy, stores_of(options.store), options, upstream, gates)
         if options.only in (None, "two"):
             on_its_own(two, stores_of("postgres"), options, upstream, gates)
+        if options.only in (None, "activity"):
+            measured = subprocess.run(
+                [sys.executable, "-m", "tests.bench.activity", "measure", options.store], cwd=ROOT
+            )
+            gates.hold &= measured.returncode == 0
     say("\nEvery gate holds." if gates.hold else "\nA gate does not hold.")
     return 0 if gates.hold else 1
 
