@@ -34,7 +34,7 @@ def of_result(policy: str, method: str, body: bytes) -> str:
         return ""
     try:
         answer = _answers.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _digest(body)
     return _kept(policy, bytes(answer.result) or bytes(answer.error))
 
