@@ -46,6 +46,10 @@ class Drain:
         self._claim_at = self._note_at = 0.0
         self._is_over = False
 
+    def connect(self) -> int:
+        """Connect to PostgreSQL, which the first entry would do else; return the process there that works for us."""
+        return self._store.connect()
+
     def stop(self) -> None:
         self._is_over = True
 

@@ -66,6 +66,10 @@ class Store:
         except (psycopg.DataError, psycopg.IntegrityError, TypeError, ValueError, OverflowError):
             return self._store_singly(rows)
 
+    def connect(self) -> int:
+        """Return the id of the process that works for this connection."""
+        return self._connected().info.backend_pid
+
     def close(self) -> None:
         if self._connection:
             self._connection.close()
