@@ -1,6 +1,6 @@
 from celery import shared_task
 
-from activity import partitions
+from activity import keeping, partitions
 from tokens.models import JobRun
 
 
@@ -8,3 +8,8 @@ from tokens.models import JobRun
 def make_partitions() -> list[str]:
     made: list[str] = JobRun.objects.run("make-partitions", partitions.make, by="worker")
     return made
+
+
+@shared_task
+def forget_calls() -> str:
+    return str(JobRun.objects.run("forget-calls", keeping.forget, by="worker"))

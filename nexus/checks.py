@@ -89,6 +89,14 @@ def known_words(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
 
 
 @register(Tags.security)
+def days_of_activity(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
+    if settings.NEXUS_ACTIVITY_DAYS >= 1:
+        return []
+    hint = "Write for how many days calls are kept, 1 or more."
+    return [Error(f"NEXUS_ACTIVITY_DAYS={settings.NEXUS_ACTIVITY_DAYS} keeps nothing.", hint=hint, id="nexus.E009")]
+
+
+@register(Tags.security)
 def admin_address(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
     if not settings.NEXUS_PRODUCTION or settings.NEXUS_ADMIN_EMAIL != "admin@example.com":
         return []

@@ -15,7 +15,7 @@ from django.db import connection
 from kombu.exceptions import OperationalError
 
 from nexus.celery import app
-from nexus.readiness import Finding, State, database, migrations, queue, stdio_host
+from nexus.readiness import Finding, State, calls, database, migrations, queue, stdio_host
 from tokens.oauth import documents
 
 WANTED_SPACE = 1 << 30  # bytes
@@ -35,6 +35,7 @@ def findings(now: datetime) -> list[Finding]:
         there,
         *(look() for look in needs_database),
         queue(now),
+        *(calls(now) if there.state is State.OK else []),
         worker(),
         stdio_host(),
         mail_server(),

@@ -97,6 +97,10 @@ def programs(listener: socket.socket, user: User) -> list[Program]:
     def run_stdio_host() -> None:
         call_command("stdio_host")
 
+    def run_drain() -> None:
+        listener.close()
+        call_command("drain_activity")
+
     def list_catalog() -> None:
         listener.close()
         wait_for_stdio_host()
@@ -107,6 +111,7 @@ def programs(listener: socket.socket, user: User) -> list[Program]:
         Program("stdio", run_stdio_host),
         Program("catalog", list_catalog, WhenItEnds.BE_CONTENT),
         Program("worker", run_worker),
+        *([Program("drain", run_drain)] if settings.DATABASE_URL and settings.REDIS_URL else []),
     ]
 
 

@@ -10,9 +10,12 @@ from django.conf import settings
 from django.db import DatabaseError, connections
 from django.db.migrations.executor import MigrationExecutor
 
+from activity import stream
+from activity.models import Drop
 from profiles.upstream import stdio_host as host
 
-OLDEST_WAITING = timedelta(minutes=2)  # a task that waits longer has no worker
+DIRECT = "Until then calls go straight to PostgreSQL, which takes longer."
+OLDEST_WAITING = timedelta(minutes=2)  # a task that waits longer has no worker, a call no drain
 
 
 class State(StrEnum):
@@ -32,7 +35,7 @@ class Finding:
 
 def report(now: datetime) -> dict[str, Any]:
     """Return the findings that decide whether this process can serve, as /readyz shows them."""
-    findings = [database(), migrations(), queue(now), stdio_host()]
+    findings = [database(), migrations(), queue(now), *calls(now), stdio_host()]
     return {
         "ready": all(finding.state is not State.FAIL for finding in findings),
         "checks": {finding.name: {"state": finding.state, "detail": finding.detail} for finding in findings},
@@ -75,6 +78,40 @@ def redis_queue() -> Finding:
     except redis.RedisError as error:
         return Finding("queue", State.FAIL, f"Redis does not answer: {error}. Look at REDIS_URL and the server.")
     return Finding("queue", State.OK, "Redis")
+
+
+def calls(now: datetime) -> list[Finding]:
+    """Return how calls are written down: whether Redis keeps them, whether they are drained, whether any is missing."""
+    found = [calls_in_redis(now)] if settings.REDIS_URL and settings.DATABASE_URL else []
+    return [*found, missing_calls(now)]
+
+
+def calls_in_redis(now: datetime) -> Finding:
+    try:
+        with redis.from_url(settings.REDIS_URL, socket_timeout=1, socket_connect_timeout=1) as client:
+            problem, oldest = stream.why_not_durable(client.info()), stream.oldest(client)
+            put_aside = client.xlen(stream.REFUSED_STREAM)
+    except redis.RedisError as error:
+        return Finding("calls", State.WARN, f"Redis does not answer: {type(error).__name__}. {DIRECT}")
+    if oldest and now - oldest > OLDEST_WAITING:
+        detail = f"They wait in Redis since {oldest:%Y-%m-%d %H:%M} UTC. Run manage.py drain_activity beside the web."
+        return Finding("calls", State.WARN, detail)
+    if problem:
+        return Finding("calls", State.WARN, f"{problem} {DIRECT}")
+    if put_aside:
+        detail = (
+            f"PostgreSQL did not take those of {put_aside} entries of the stream {stream.REFUSED_STREAM}. See the log."
+        )
+        return Finding("calls", State.WARN, detail)
+    return Finding("calls", State.OK, "through Redis")
+
+
+def missing_calls(now: datetime) -> Finding:
+    try:
+        warning = Drop.objects.warning(now)
+    except DatabaseError:
+        return Finding("activity", State.WARN, "It cannot be read.")
+    return Finding("activity", State.WARN if warning else State.OK, warning or "no call is missing")
 
 
 def file_queue(now: datetime) -> Finding:

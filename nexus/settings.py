@@ -76,6 +76,7 @@ NEXUS_METRICS_TOKEN = env_text("NEXUS_METRICS_TOKEN")
 NEXUS_ALLOWED_ORIGINS = env_list("NEXUS_ALLOWED_ORIGINS")
 NEXUS_ALLOWED_NETWORKS = env_networks("NEXUS_ALLOWED_NETWORKS", "" if NEXUS_PRODUCTION else "127.0.0.0/8,::1/128")
 NEXUS_ACTIVITY = env_text("NEXUS_ACTIVITY", "required")
+NEXUS_ACTIVITY_DAYS = env_int("NEXUS_ACTIVITY_DAYS", 90)
 NEXUS_CLIENT_ID_DOCUMENTS = env_bool("NEXUS_CLIENT_ID_DOCUMENTS", NEXUS_PRODUCTION)
 # Calls per second. The defaults are more than one process serves: what servers can bear, only their owner knows.
 NEXUS_RATE_TOKEN = env_rate("NEXUS_RATE_TOKEN", 10_000)

@@ -97,6 +97,15 @@ class ToolkitSettingsForm(ToolkitForm):
         help_text="It tells a client which servers answer, and when its token ends.",
     )
 
+    kept_of_calls = forms.ChoiceField(
+        label="Keep of arguments and results", choices=Toolkit.Kept.choices, required=False, widget=forms.RadioSelect,
+        help_text="Activity always has who called which tool, when, and how it ended. Text is cut to 4,000 characters, "
+        "and everybody who may see the account's activity can read it.",
+    )  # fmt: skip
+
+    def clean_kept_of_calls(self) -> str:
+        return str(self.cleaned_data["kept_of_calls"] or self.initial["kept_of_calls"])
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["alias"].help_text = "Its name in the MCP URL. When you change it, the old alias keeps working."

@@ -40,6 +40,7 @@ class ToolkitView:
     prompt_servers: tuple[uuid.UUID, ...]
     routes: dict[str, Route]  # in the order in which they are listed
     listing: bytes  # the entries of all routes, with commas between them
+    kept_of_calls: str = Toolkit.Kept.NOTHING
     is_current: bool = field(default=True)
     _narrowed: "OrderedDict[Chosen, ToolkitView]" = field(default_factory=OrderedDict)
 
@@ -107,6 +108,7 @@ def view_of(toolkit_id: uuid.UUID) -> ToolkitView | None:
         prompt_servers=tuple(place.server_id for place in places if place.offers_prompts),
         routes={route.exposed_name: route for route in routes},
         listing=b",".join(route.listing for route in routes),
+        kept_of_calls=toolkit.kept_of_calls,
     )
 
 

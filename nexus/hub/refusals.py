@@ -34,6 +34,12 @@ def nothing_is_known() -> Reply:
     return replies.unavailable("Nexus cannot reach its database, so nothing is allowed now. Try again shortly.")
 
 
+def not_recorded(*, may_have_run: bool) -> Reply:
+    if may_have_run:
+        return replies.unavailable("Activity cannot be written, so the answer is withheld; the tool may have run.")
+    return replies.unavailable("Activity cannot be written, so nothing was called. Try again shortly.")
+
+
 PAUSES = {
     Refusal.PAUSED: "is paused. Its owner or an admin can resume it.",
     Refusal.TOOLKIT_PAUSED: "is for the toolkit “{toolkit}”, which is paused. An admin of the account can resume it.",

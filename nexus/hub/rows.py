@@ -5,10 +5,13 @@ from datetime import UTC, datetime
 from functools import lru_cache
 
 from activity.recorder import CallRow
+from nexus.hub import kept
 from nexus.hub.exchange import Exchange
 from nexus.hub.replies import Reply
 from tokens import keys
-from tokens.lookup import TokenAuthority
+from tokens.lookup import BEHIND, TokenAuthority
+
+MOST_BYTES = 2**31 - 1  # a stream may carry more than its column can say
 
 
 def row_of(exchange: Exchange, authority: TokenAuthority, reply: Reply) -> CallRow:
@@ -16,6 +19,7 @@ def row_of(exchange: Exchange, authority: TokenAuthority, reply: Reply) -> CallR
     call = context.call if context else None
     method, tool = (context.call.method, context.tool) if context else exchange.attempt
     upstream_ms = context.upstream_ms if context else 0.0
+    policy = context.view.kept_of_calls if context else ""
     return CallRow(
         id=request.row_id,
         at=exchange.opened_at or datetime.now(UTC),
@@ -41,8 +45,13 @@ def row_of(exchange: Exchange, authority: TokenAuthority, reply: Reply) -> CallR
         hub_ms=round((time.perf_counter() - request.begun) * 1000 - upstream_ms, 3),
         upstream_ms=round(upstream_ms, 3),
         bytes_in=len(exchange.body or b""),
-        bytes_out=exchange.downstream.bytes_out + len(reply.body),
+        bytes_out=min(exchange.downstream.bytes_out + len(reply.body), MOST_BYTES),
         request_id=request.id,
+        application=authority.name[:100]
+        if authority.kind is keys.Kind.ACCESS
+        else authority.actors.partition(BEHIND)[0][:100],
+        arguments=kept.of_arguments(policy, method, call.params) if call else "",
+        result=kept.of_result(policy, method, reply.body) if call else "",
     )
 
 

@@ -133,6 +133,11 @@ class Toolkit(Pausable):
         PREFIXED = "prefixed", "server__tool"
         PLAIN = "plain", "as the server names it"
 
+    class Kept(models.TextChoices):
+        NOTHING = "nothing", "Nothing"
+        DIGEST = "digest", "A digest, by which equal ones can be told"
+        REDACTED = "redacted", "Their text, with secrets taken out"
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="toolkits")
     alias = models.CharField(max_length=40, validators=[ALIAS], help_text="Its name in the MCP URL.")
@@ -148,6 +153,10 @@ class Toolkit(Pausable):
     holds_changed_tools = models.BooleanField(
         "hold changed tools back", default=False,
         help_text="A tool that its server altered is not offered until somebody has approved it.",
+    )  # fmt: skip
+    kept_of_calls = models.CharField(
+        max_length=8, choices=Kept.choices, default=Kept.NOTHING, db_default=Kept.NOTHING,
+        help_text="What Activity keeps of a call's arguments and of its result.",
     )  # fmt: skip
     servers = models.ManyToManyField(Server, through="ToolkitServer", related_name="toolkits")
     assigned_members = models.ManyToManyField(

@@ -4,8 +4,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.utils import timezone
 
-from activity import models
-from activity.models import Call
+from activity.models import Call, calls
 from profiles.permissions import Role
 from tests import cast
 from tests.activity.calls import call_of, make_call, make_calls
@@ -231,7 +230,7 @@ def test_what_comes_in_while_somebody_reads_moves_no_page(at_acme, token):
 
 
 def test_a_search_looks_through_a_bounded_number_of_calls_and_says_so(at_acme, token, monkeypatch):
-    monkeypatch.setattr(models, "SEARCHED", 10)
+    monkeypatch.setattr(calls, "SEARCHED", 10)
     make_calls(token, [minutes_ago(number) for number in range(1, 35)])
     make_call(token, minutes_ago(100), tool="needle")
     page = page_of(at_acme, "?text=needle")

@@ -3,27 +3,17 @@
 import asyncio
 import sqlite3
 import threading
-import uuid
-from datetime import UTC, datetime
 
 import pytest
 from django.conf import settings
 from django.db import connections
 
-from activity.models import Call, uuid7
-from activity.recorder import COLUMNS, TABLE, CallRow, NotRecorded, SqliteRecorder
+from activity.models import Call
+from activity.recorder import TABLE, NotRecorded, SqliteRecorder
 from nexus.hub.assembly import make_recorder
+from tests.activity.rows import make_file, row
 
 pytestmark = [pytest.mark.django_db(transaction=True, databases="__all__"), pytest.mark.sqlite]
-
-
-def row(**fields):
-    values = dict.fromkeys(CallRow._fields, "")
-    values |= {
-        "id": uuid7(), "at": datetime.now(UTC), "account_id": uuid.uuid4(), "owner_id": 1, "toolkit_id": uuid.uuid4(),
-        "outcome": "ok", "hub_ms": 0.1, "upstream_ms": 0.0, "bytes_in": 1, "bytes_out": 1,
-    }  # fmt: skip
-    return CallRow(**values | fields)
 
 
 @pytest.fixture
@@ -61,10 +51,7 @@ async def test_a_row_that_cannot_be_written_costs_no_other(recorder):
 
 
 async def test_a_file_that_is_locked_for_a_moment_is_waited_for(tmp_path):
-    file = sqlite3.connect(tmp_path / "calls.sqlite3")
-    file.execute(f"CREATE TABLE {TABLE} ({', '.join(COLUMNS)})")
-    file.close()
-    recorder = SqliteRecorder(str(tmp_path / "calls.sqlite3"))
+    recorder = SqliteRecorder(make_file(tmp_path))
     await recorder.start()
     locked, go_on = threading.Event(), threading.Event()
 

@@ -7,21 +7,23 @@ import itertools
 import os
 import pathlib
 import platform
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
 
 import psycopg
+import redis
 
 from tests.bench import calls, exchanges, listing, noisy, pages, slow, two
 from tests.bench.driving import CPUS, running_upstream, set_stage
-from tests.bench.installation import Installation
+from tests.bench.installation import ROOT, Installation
 from tests.bench.report import Gates, say
 
 ON_ONE_INSTALLATION = {"calls": calls, "slow": slow, "list": listing, "exchange": exchanges}
 installations = itertools.count(1)
-SCENARIOS = [*ON_ONE_INSTALLATION, "pages", "noisy", "two"]
+SCENARIOS = [*ON_ONE_INSTALLATION, "pages", "noisy", "two", "activity"]
 
 
 def stores_of(name: str) -> dict[str, str]:
@@ -30,6 +32,8 @@ def stores_of(name: str) -> dict[str, str]:
         return {}
     importlib.import_module("tests.servers")  # starts both, once, and says in the environment where they are
     number = next(installations)
+    with redis.from_url(os.environ["REDIS_URL"]) as server:
+        server.config_set("appendonly", "yes")  # else calls would not go through it
     with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as cluster:
         cluster.execute(f"CREATE DATABASE bench_{number}")
     database = os.environ["DATABASE_URL"].replace("/postgres?", f"/bench_{number}?")
@@ -85,12 +89,17 @@ def main() -> int:
     introduce(options)
     gates = Gates()
     with running_upstream() as upstream:
-        if options.only not in ("noisy", "two"):
+        if options.only not in ("noisy", "two", "activity"):
             on_one_installation(options, upstream, gates)
         if options.only in (None, "noisy"):
             on_its_own(noisy, stores_of(options.store), options, upstream, gates)
         if options.only in (None, "two"):
             on_its_own(two, stores_of("postgres"), options, upstream, gates)
+        if options.only in (None, "activity"):
+            measured = subprocess.run(
+                [sys.executable, "-m", "tests.bench.activity", "measure", options.store], cwd=ROOT
+            )
+            gates.hold &= measured.returncode == 0
     say("\nEvery gate holds." if gates.hold else "\nA gate does not hold.")
     return 0 if gates.hold else 1
 

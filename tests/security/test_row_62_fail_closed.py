@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import pytest
 
 from activity.models import Call
-from activity.recorder import COLUMNS, TABLE, SqliteRecorder
+from activity.recorder import TABLE, SqliteRecorder
 from nexus.hub.assembly import make_hub
 from profiles.models import Member
+from tests.activity.rows import make_file
 from tests.hub.conftest import HubClient
 from tests.live import Live
 from tests.nexus.running import Running, manage
@@ -100,10 +101,8 @@ def test_without_postgresql_nothing_is_allowed_and_without_redis_nothing_more(in
 @contextlib.asynccontextmanager
 async def hub_on_a_full_disk(path):
     """A hub whose file of calls has a page left, as a file has on a disk that is all but full."""
-    with contextlib.closing(sqlite3.connect(path)) as file:
-        file.execute(f"CREATE TABLE {TABLE} ({', '.join(COLUMNS)})")
     hub = make_hub()
-    hub._recorder = recorder = SqliteRecorder(str(path))
+    hub._recorder = hub._accounting._recorder = recorder = SqliteRecorder(str(path))
     await hub.start()
     (pages,) = recorder._file.execute("PRAGMA page_count").fetchone()
     recorder._file.execute(f"PRAGMA max_page_count = {pages + 1}")
@@ -115,7 +114,7 @@ async def hub_on_a_full_disk(path):
 
 @pytest.mark.sqlite
 async def test_on_a_full_disk_no_call_is_answered_without_its_row(scene, tmp_path):
-    path = tmp_path / "calls.sqlite3"
+    path = make_file(tmp_path)
     async with hub_on_a_full_disk(path) as client:
         statuses = [(await client.call(scene.secret, "echo__echo", {"text": "x" * 50})).status for _ in range(60)]
         assert statuses[-1] == 503

@@ -10,6 +10,7 @@ from profiles.ids import uuid7
 from profiles.models import Account, User
 from profiles.permissions import Act
 
+FIRST_MODERN = "2026-07-28"
 SEARCHED = 10_000  # calls that one search looks through where no index can help
 
 
@@ -115,6 +116,9 @@ class Call(models.Model):
     actors = models.CharField(
         max_length=200, blank=True, db_default="", help_text="The applications that act, the last one first (RFC 8693)."
     )
+    application = models.CharField(
+        max_length=100, blank=True, db_default="", help_text="The OAuth client that the token was made for, if any."
+    )
     client_name = models.CharField(max_length=100, blank=True)
     client_version = models.CharField(max_length=50, blank=True)
     address = models.CharField(max_length=45, blank=True)
@@ -130,6 +134,10 @@ class Call(models.Model):
     bytes_in = models.IntegerField(default=0)
     bytes_out = models.IntegerField(default=0)
     request_id = models.CharField(max_length=36)
+    arguments = models.TextField(
+        blank=True, db_default="", help_text="As the toolkit has it: nothing, digest, redacted."
+    )
+    result = models.TextField(blank=True, db_default="", help_text="As the arguments.")
 
     objects = CallQuerySet.as_manager()
 
@@ -140,6 +148,7 @@ class Call(models.Model):
             models.Index(fields=["owner_id", "account_id", "-at", "-id", "outcome"], name="call_of_owner"),
             models.Index(fields=["token_public_id", "-at", "-id"], name="call_of_token"),
             models.Index(fields=["toolkit_id", "-at", "-id"], name="call_of_toolkit"),
+            models.Index(fields=["at"], condition=Q(outcome="open"), name="call_under_way"),
         ]
 
     def __str__(self) -> str:
@@ -161,6 +170,11 @@ class Call(models.Model):
     @property
     def milliseconds(self) -> float:
         return self.hub_ms + self.upstream_ms
+
+    @property
+    def era(self) -> str:
+        """The era of its protocol: `modern` has no sessions (2026-07-28 and later), `legacy` has."""
+        return ("modern" if self.protocol >= FIRST_MODERN else "legacy") if self.protocol else ""
 
     @property
     def has_page(self) -> bool:

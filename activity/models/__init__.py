@@ -1,0 +1,21 @@
+from activity.models.calls import Call, CallQuerySet, Page, containing, of_token
+from activity.models.drops import Drop
+from activity.models.rollups import (
+    HourRollup,
+    HourTotal,
+    MinuteRollup,
+    MinuteTotal,
+    Rollup,
+    RollupQuerySet,
+    Slot,
+    Uncounted,
+    rollups_for,
+    totals_for,
+)
+from activity.models.uses import TokenUse
+from profiles.ids import uuid7
+
+__all__ = [
+    "Call", "CallQuerySet", "Drop", "HourRollup", "HourTotal", "MinuteRollup", "MinuteTotal", "Page", "Rollup",
+    "RollupQuerySet", "Slot", "TokenUse", "Uncounted", "containing", "of_token", "rollups_for", "totals_for", "uuid7",
+]  # fmt: skip
