@@ -1,7 +1,7 @@
 from django.http import Http404, HttpRequest
 
 from profiles.models import Account, User
-from profiles.permissions import Act, roles_with
+from profiles.permissions import Act, Reach, roles_with
 
 SESSION_KEY = "account"
 
@@ -51,9 +51,9 @@ def show_account(request: HttpRequest, account: Account) -> None:
     User.objects.filter(pk=signed_in(request).pk).update(chosen_account=account)
 
 
-def organization_with(request: HttpRequest, pk: object, act: Act) -> Account:
-    """Return an organization in which the person may do the act; 404 for everybody else."""
-    allowed = roles_with(act)
+def organization_with(request: HttpRequest, pk: object, act: Act, *, any_reach: bool = False) -> Account:
+    """Return an organization in which the person may do the act, to everything or at all; 404 for everybody else."""
+    allowed = roles_with(act) + (roles_with(act, Reach.OWN) if any_reach else [])
     mine = (account for account in own_accounts(request) if account.pk == pk and account.is_organization)
     found = next((account for account in mine if account.own_role in allowed), None)
     if found is None:

@@ -93,6 +93,10 @@ class Account(Pausable):
     def belongs_to(self) -> "Account":
         return self
 
+    def get_own_role(self) -> str:
+        """Return the role in words; nothing without with_role_of()."""
+        return str(getattr(self, "own_role", "")).replace("_", " ").capitalize()
+
     @property
     def is_organization(self) -> bool:
         return self.personal_of_id is None

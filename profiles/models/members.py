@@ -46,7 +46,7 @@ class Member(models.Model):
     role = models.CharField(max_length=16, choices=[(role.value, role.value.replace("_", " ")) for role in Role])
     created_at = models.DateTimeField(auto_now_add=True)
 
-    objects: ClassVar[models.Manager["Member"]] = models.Manager.from_queryset(MemberQuerySet)()
+    objects: ClassVar[models.Manager["Member"]] = MemberQuerySet.as_manager()
     assigned_toolkits: "ManyRelatedManager[Toolkit, Any]"
 
     class Meta:
@@ -54,6 +54,10 @@ class Member(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user} in {self.account}"
+
+    @property
+    def is_end_user(self) -> bool:
+        return self.role == Role.END_USER
 
     def current_role(self) -> Role:
         """Return the role as it is stored now; raise ValidationError if the person was taken out meanwhile."""
