@@ -70,7 +70,9 @@ def navigation(here: str, *, is_staff: bool, manages: bool = False, leads: bool 
     parts = [("", MAIN), ("Tools", TOOLS), ("Access", access), ("Nexus", REST)]
     if is_staff:
         parts.append(("Staff", STAFF))
-    longest = max((path for _, items in parts for _, path, _ in items if here.startswith(path)), key=len, default="")
+    paths = [path for _, items in parts for _, path, _ in items]
+    above = [path for path in paths if here == path or (path != "/" and here.startswith(path))]
+    longest = max(above, key=len, default="")
     return [
         Section(title, [Item(label, path, icon, path == longest, path == here) for label, path, icon in items])
         for title, items in parts

@@ -3,8 +3,9 @@
 from enum import Enum
 
 OWNER, ADMIN, MEMBER, END_USER = "owner", "admin", "member", "end user"
-STRANGER, FORMER, STAFF, ANONYMOUS = "stranger", "former member", "staff", "anonymous"
-ROLES = (OWNER, ADMIN, MEMBER, END_USER, STRANGER, FORMER, STAFF, ANONYMOUS)
+STRANGER, ELSEWHERE, FORMER = "stranger", "admin of another organization", "former member"
+STAFF, ANONYMOUS = "staff", "anonymous"
+ROLES = (OWNER, ADMIN, MEMBER, END_USER, STRANGER, ELSEWHERE, FORMER, STAFF, ANONYMOUS)
 
 PEOPLE = frozenset(ROLES) - {ANONYMOUS}
 HERE = PEOPLE - {MEMBER, END_USER}  # who manages the account shown; strangers manage their own, which they see instead
@@ -12,6 +13,7 @@ USERS = frozenset({OWNER, ADMIN, MEMBER, END_USER})  # of the toolkit, which is 
 THEIRS = frozenset({OWNER, ADMIN, MEMBER})  # of what belongs to the member, whom owners and admins look after
 MINE = frozenset({MEMBER})  # of what the member alone may use
 MANAGERS = frozenset({OWNER, ADMIN})
+LEADERS = MANAGERS | {ELSEWHERE}  # who manages members of the organization shown
 OWNERS = frozenset({OWNER})
 INSTANCE = frozenset({STAFF})
 NOBODY = frozenset[str]()  # no such method
@@ -72,8 +74,8 @@ PORTAL = {
     "organizations/<uuid:pk>/leave/": (USERS, USERS),
     "organizations/<uuid:pk>/hand-over/": (OWNERS, OWNERS),
     "organizations/<uuid:pk>/delete/": (OWNERS, OWNERS),
-    "members/": (MANAGERS, NOBODY),
-    "members/invite/": (MANAGERS, MANAGERS),
+    "members/": (LEADERS, NOBODY),
+    "members/invite/": (LEADERS, LEADERS),
     "members/<int:pk>/": (MANAGERS, NOBODY),
     "members/<int:pk>/role/": (NOBODY, MANAGERS),
     "members/<int:pk>/toolkits/": (NOBODY, MANAGERS),
