@@ -9,6 +9,7 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
+from profiles import invited
 from profiles.events import Action, Actor, Event
 from profiles.models import Account, User
 from profiles.models.people import MACHINE_DOMAIN
@@ -25,7 +26,16 @@ class AccountAdapter(DefaultAccountAdapter):
     """What sign-in and sign-up do differently here."""
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
-        return bool(settings.NEXUS_SIGN_UP == "open")
+        """Let whoever holds an invitation in too; the form is then for the invited address alone."""
+        return settings.NEXUS_SIGN_UP == "open" or invited.to(request, now=timezone.now()) is not None
+
+    def unstash_verified_email(self, request: HttpRequest) -> str | None:
+        """Return the invited address: the link was mailed there, so it needs no code."""
+        found = invited.to(request, now=timezone.now())
+        return found.email if found else None
+
+    def is_email_verified(self, request: HttpRequest, email: str) -> bool:
+        return (self.unstash_verified_email(request) or "").lower() == email.lower()
 
     def save_user(self, request: HttpRequest, user: User, form: Any, commit: bool = True) -> User:
         with transaction.atomic():

@@ -3,7 +3,7 @@ from typing import Any
 
 from django.http import Http404, HttpRequest
 
-from profiles.access import current_account
+from profiles.access import current_account, own_accounts
 from profiles.models import Account
 from profiles.permissions import Act, roles_with
 
@@ -39,6 +39,7 @@ ACCESS = (
     ("Activity", "/activity/", "activity"),
 )
 APPLICATIONS = ("Applications", "/applications/", "apps")  # for who manages them; for others there is no such page
+MEMBERS = ("Members", "/members/", "users")  # for who manages those of an organization
 REST = (("Guide", "/guide/", "book"), ("Settings", "/settings/", "settings"))
 STAFF = (("Admin", "/admin/", "shield-check"), ("Mail", "/settings/mail/", "mail"))
 
@@ -50,7 +51,9 @@ def portal(request: HttpRequest) -> dict[str, Any]:
     if request.user.is_authenticated:
         account = shown["account"] = _account(request)
         manages = account is not None and account.own_role in roles_with(Act.MANAGE_TOOLKITS)
-        shown["navigation"] = navigation(request.path, is_staff=request.user.is_staff, manages=manages)
+        shown["accounts"] = own_accounts(request)
+        leads = account is not None and account.is_organization and account.own_role in roles_with(Act.MANAGE_MEMBERS)
+        shown["navigation"] = navigation(request.path, is_staff=request.user.is_staff, manages=manages, leads=leads)
     return shown
 
 
@@ -61,12 +64,15 @@ def _account(request: HttpRequest) -> Account | None:
         return None
 
 
-def navigation(here: str, *, is_staff: bool, manages: bool = False) -> list[Section]:
+def navigation(here: str, *, is_staff: bool, manages: bool = False, leads: bool = False) -> list[Section]:
     access = (*ACCESS[:2], APPLICATIONS, *ACCESS[2:]) if manages else ACCESS
+    access = (*access, MEMBERS) if leads else access
     parts = [("", MAIN), ("Tools", TOOLS), ("Access", access), ("Nexus", REST)]
     if is_staff:
         parts.append(("Staff", STAFF))
-    longest = max((path for _, items in parts for _, path, _ in items if here.startswith(path)), key=len, default="")
+    paths = [path for _, items in parts for _, path, _ in items]
+    above = [path for path in paths if here == path or (path != "/" and here.startswith(path))]
+    longest = max(above, key=len, default="")
     return [
         Section(title, [Item(label, path, icon, path == longest, path == here) for label, path, icon in items])
         for title, items in parts

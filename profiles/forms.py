@@ -2,12 +2,15 @@ import zoneinfo
 from typing import Any
 
 from allauth.account.forms import SignupForm
+from allauth.core import context
 from django import forms
 from django.contrib.auth.hashers import make_password
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.http import HttpRequest
+from django.utils import timezone
 
+from profiles import invited
 from profiles.models import Account, Notifications, ReminderStage, Server, Toolkit, User
 from profiles.models.entries import MAX_DESCRIPTION, MAX_TITLE
 from profiles.models.servers import MAX_CONCURRENT, MAX_TIMEOUT, SLUG
@@ -19,6 +22,16 @@ PLAIN_LINE = RegexValidator(
 
 
 class SignUpForm(SignupForm):
+    """Who holds an invitation signs up with the invited address, whatever the form says."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        found = invited.to(context.request, now=timezone.now())
+        if found:
+            field = self.fields["email"]
+            field.disabled, self.initial["email"] = True, found.email
+            field.help_text = f"The address that was invited to {found.account}."
+
     def try_save(self, request: HttpRequest) -> Any:
         """Take as long for a known address as for a new one: time must not tell who has an account."""
         if self.account_already_exists:

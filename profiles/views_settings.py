@@ -7,7 +7,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from profiles import mailbox
-from profiles.access import SESSION_KEY, current_account, signed_in
+from profiles.access import current_account, signed_in
 from profiles.context import THEME_COOKIE, THEMES
 from profiles.events import Actor
 from profiles.forms import NotificationsForm, ProfileForm, ThemeForm
@@ -53,16 +53,6 @@ def settings_theme(request: HttpRequest) -> HttpResponse:
     else:
         response.delete_cookie(THEME_COOKIE, samesite="Lax")
     return response
-
-
-@require_POST
-def settings_account(request: HttpRequest) -> HttpResponse:
-    """Show another of the person's accounts from now on."""
-    chosen = request.POST.get("account", "")
-    if chosen not in {str(pk) for pk in Account.objects.of(signed_in(request)).values_list("pk", flat=True)}:
-        raise Http404
-    request.session[SESSION_KEY] = chosen
-    return redirect("home")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -61,7 +61,7 @@ def reauthenticate(request: HttpRequest) -> HttpResponse:
 def confirm(request: HttpRequest) -> HttpResponse:
     """Ask for the password, or offer a code by mail."""
     user = signed_in(request)
-    form = PasswordForm(request.POST or None, user=user)
+    form = PasswordForm(request.POST if request.method == "POST" else None, user=user)
     if request.method != "POST" or not user.has_usable_password():
         return _confirm_page(request, form, status=200)
     if not confirmation.may_try(request, now=timezone.now()):
@@ -98,7 +98,7 @@ def confirm_mail(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def confirm_code(request: HttpRequest) -> HttpResponse:
     """Ask for the code that was mailed."""
-    form = CodeForm(request.POST or None)
+    form = CodeForm(request.POST if request.method == "POST" else None)
     status = 200
     if request.method == "POST":
         now = timezone.now()

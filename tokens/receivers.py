@@ -11,8 +11,8 @@ from django.utils import timezone
 
 from profiles.events import Actor
 from profiles.models import Account, Member, Toolkit, User
-from profiles.signals import access_ended, authority_changed, toolkit_deleted
-from tokens.models import Application, Authority, AuthorityChange, Connection, DelegatedToken, Policy
+from profiles.signals import access_ended, account_deleted, authority_changed, toolkit_deleted
+from tokens.models import Application, Authority, AuthorityChange, Connection, DelegatedToken, Policy, Webhook
 from tokens.models.registering import note_registered
 
 
@@ -58,6 +58,14 @@ def revoke_what_the_person_has(user: User, account: Account | None, by: Actor, n
     connections = Connection.objects.filter(owner=user).living().select_related("account", "toolkit")
     for connected in connections.filter(account=account) if account else connections:
         connected.revoke(by=by, reason="access ended", now=now)
+
+
+@receiver(account_deleted)
+def end_what_the_account_runs(account: Account, by: Actor, now: datetime, **kwargs: Any) -> None:
+    for application in Application.objects.of(account).select_related("machine"):
+        application.remove(by=by, now=now)
+    for webhook in Webhook.objects.filter(account=account):
+        webhook.remove(by=by, now=now)
 
 
 @receiver(pre_delete, sender=User)

@@ -18,9 +18,10 @@ from django.utils import timezone
 
 from profiles import names
 from profiles.events import Action, Actor, Event
+from profiles.models.accounts import Account
 from profiles.models.entries import Choice, ToolkitServer, ToolkitTool
 from profiles.models.pausing import Pausable
-from profiles.models.people import Account, Member, User
+from profiles.models.people import User
 from profiles.models.servers import Server
 from profiles.models.tools import Altered, Tool
 from profiles.permissions import Act, Reach, roles_with
@@ -160,7 +161,7 @@ class Toolkit(Pausable):
     )  # fmt: skip
     servers = models.ManyToManyField(Server, through="ToolkitServer", related_name="toolkits")
     assigned_members = models.ManyToManyField(
-        Member, blank=True, related_name="assigned_toolkits", help_text="The end users who may use it."
+        "profiles.Member", blank=True, related_name="assigned_toolkits", help_text="The end users who may use it."
     )
     created_at = models.DateTimeField(auto_now_add=True)
     deleted_at = models.DateTimeField(null=True, blank=True)

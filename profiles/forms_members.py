@@ -1,0 +1,132 @@
+from collections.abc import Collection
+from typing import Any
+
+from django import forms
+
+from profiles.forms import PLAIN_LINE
+from profiles.models import Account, Member, Toolkit
+from profiles.permissions import Role, roles_given_by
+
+SAID = {
+    Role.OWNER: "Owner: everything, other owners and the end of the organization included",
+    Role.ADMIN: "Admin: toolkits, servers, policies, and members who are no owners",
+    Role.MEMBER: "Member: uses every toolkit; sees and ends their own tokens",
+    Role.END_USER: "End user: uses the toolkits that are assigned to them, and nothing else",
+}
+
+
+class RoleField(forms.TypedChoiceField):
+    """One of the roles that somebody may give."""
+
+    def __init__(self, manager: Role | None = None, **kwargs: Any) -> None:
+        super().__init__(label="Role", coerce=Role, widget=forms.RadioSelect, **kwargs)
+        self.offer(manager)
+
+    def offer(self, manager: Role | None) -> None:
+        self.choices = [(role.value, SAID[role]) for role in roles_given_by(manager)]
+
+
+class ToolkitsField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(
+            queryset=Toolkit.objects.none(), required=False, widget=forms.CheckboxSelectMultiple,
+            error_messages={"invalid_choice": "Choose toolkits from the list.",
+                            "invalid_pk_value": "Choose toolkits from the list."}, **kwargs,
+        )  # fmt: skip
+
+    def of(self, account: Account) -> None:
+        self.queryset = Toolkit.objects.living().filter(account=account)
+
+
+class OrganizationForm(forms.Form):
+    name = forms.CharField(
+        label="Name", max_length=120, validators=[PLAIN_LINE], help_text="Its members and those you invite read it.",
+        widget=forms.TextInput(attrs={"autocomplete": "organization"}),
+    )  # fmt: skip
+
+
+class InviteForm(forms.Form):
+    """Whom somebody invites, and as what."""
+
+    email = forms.EmailField(
+        label="E-mail address", max_length=254, widget=forms.EmailInput(attrs={"autocomplete": "off"}),
+        help_text="The invitation is mailed there, and is good for this address alone.",
+    )  # fmt: skip
+    role = RoleField(initial=Role.MEMBER.value)
+    toolkits = ToolkitsField(label="Toolkits", help_text="Of an end user: what they may use. You can change it later.")
+
+    def __init__(self, *args: Any, account: Account, manager: Role | None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        role, toolkits = self.fields["role"], self.fields["toolkits"]
+        assert isinstance(role, RoleField)
+        assert isinstance(toolkits, ToolkitsField)
+        role.offer(manager)
+        toolkits.of(account)
+
+
+class RoleForm(forms.Form):
+    role = RoleField()
+
+    def __init__(self, *args: Any, manager: Role | None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field = self.fields["role"]
+        assert isinstance(field, RoleField)
+        field.offer(manager)
+
+
+class AssignForm(forms.Form):
+    toolkits = ToolkitsField(label="Toolkits", help_text="Whatever is not ticked is refused at the next call.")
+
+    def __init__(self, *args: Any, account: Account, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field = self.fields["toolkits"]
+        assert isinstance(field, ToolkitsField)
+        field.of(account)
+
+
+class MemberField(forms.ModelChoiceField):  # type: ignore[type-arg]
+    def label_from_instance(self, obj: Any) -> str:
+        return f"{obj.user.get_full_name()} ({obj.user.email})" if obj.user.name else str(obj.user.email)
+
+
+class HandOverForm(forms.Form):
+    to = MemberField(
+        queryset=Member.objects.none(), label="New owner", empty_label="Choose a member",
+        error_messages={"invalid_choice": "Choose a member of this organization."},
+    )  # fmt: skip
+
+    def __init__(self, *args: Any, candidates: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field = self.fields["to"]
+        assert isinstance(field, forms.ModelChoiceField)
+        field.queryset = candidates
+
+
+class NameToConfirmForm(forms.Form):
+    """The name of what is to be deleted, typed."""
+
+    confirmation = forms.CharField(
+        required=True, widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"})
+    )
+
+    def __init__(self, *args: Any, name: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.name = name
+        self.fields["confirmation"].label = f"Type {name} to delete it"
+
+    def clean_confirmation(self) -> str:
+        text: str = self.cleaned_data["confirmation"]
+        if text.split() != self.name.split():
+            raise forms.ValidationError(f"Type “{self.name}”, exactly so. Nothing was deleted.")
+        return text
+
+
+class SearchForm(forms.Form):
+    q = forms.CharField(label="Search", required=False, max_length=200, widget=forms.SearchInput)
+    role = forms.ChoiceField(
+        label="Role", required=False,
+        choices=[("", "Every role"), *((role.value, role.value.replace("_", " ").capitalize()) for role in Role)],
+    )  # fmt: skip
+
+    def said(self) -> Collection[str]:
+        return [value for value in self.cleaned_data.values() if value] if self.is_valid() else []
