@@ -42,6 +42,7 @@ TABLE = {
     "tokens/feed/<": Door.OPEN,  # calendar programs show the secret in the address
     "settings/webhooks/<": Door.OWN,
     "settings/policies/<": Door.OWN,
+    "settings/keys/<": Door.OWN,
     "activity/": Door.SIGNED_IN,
     "settings/": Door.SIGNED_IN,
     "guide/": Door.SIGNED_IN,
@@ -102,8 +103,11 @@ def addresses(acme, alice, work):
     found = []
     keys = {"servers/": server.pk, "authorizations/connect/": server.pk, "authorizations/<": authorization.pk,
             "settings/webhooks/<": hook.pk}  # fmt: skip
+    key = {"public_id": cast.make_key(alice, acme)[0].public_id}
     for path, _ in routes():
         own = [{"pk": pk} for prefix, pk in keys.items() if path.startswith(prefix)]
+        if path.startswith("settings/keys/<"):
+            own = [key]
         found.append((filled_in(path, names | (own[0] if own else {})), door_of(path)))
     return found
 

@@ -7,13 +7,13 @@ from typing import Any, ClassVar, Self
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, models, transaction
-from django.db.models import F, OuterRef, Q, Subquery
+from django.db.models import Case, F, OuterRef, Q, Subquery, When
 from django.db.models.functions import Least, Lower
 from django.db.models.lookups import GreaterThan, LessThanOrEqual
 
 from profiles.events import Action, Actor, ActorKind, Event
 from profiles.models import Account, Member, User
-from profiles.permissions import Role
+from profiles.permissions import Act, Role
 from tokens import keys, networks
 from tokens.models.constraints import SecondsSince
 from tokens.models.delegated import PRINTABLE, DelegatedToken
@@ -40,6 +40,17 @@ class ManagementKeyQuerySet(models.QuerySet["ManagementKey"]):
 
     def owned_by(self, owner: User) -> Self:
         return self.filter(owner=owner)
+
+    def visible_to(self, user: User) -> Self:
+        """Return the person's own keys, and all of the accounts where they may revoke."""
+        return self.filter(Q(owner=user) | Q(account__in=Account.objects.where(user, Act.SEE_ACTIVITY)))
+
+    def newest_of_families(self) -> Self:
+        """Return of each family the one in use or, where none is, the newest."""
+        newest = self.model._default_manager.filter(family=OuterRef("family")).order_by(
+            Case(When(stage=Stage.CURRENT, then=0), default=1), "-generation"
+        )
+        return self.filter(pk=Subquery(newest.values("pk")[:1]))
 
     def with_role(self) -> Self:
         """Annotate `owner_role`, the owner's role in the account at this moment; None where they are no member."""
@@ -210,6 +221,8 @@ class ManagementKey(models.Model):
     last_used_from = models.CharField(max_length=64, blank=True)
     idempotency_key = models.CharField(max_length=64, null=True, blank=True, editable=False)  # noqa: DJ001  (unique)
 
+    Stage, State, Reason = Stage, State, Reason
+
     objects: ClassVar[ManagementKeyManager] = ManagementKeyManager()
     owner_role: str | None  # only after with_role()
 
@@ -286,6 +299,10 @@ class ManagementKey(models.Model):
         """Return the family, newest first."""
         found: ManagementKeyQuerySet = ManagementKey.objects.filter(family=self.family)
         return found.order_by("-generation")
+
+    def may_be_replaced(self, now: datetime) -> bool:
+        """Return True while the family has a current key."""
+        return self.generations().living(now).filter(stage=Stage.CURRENT).exists()
 
     def _successor(
         self, key: keys.Key, generation: int, now: datetime, expires_at: datetime, overlap: timedelta,
