@@ -386,6 +386,7 @@ OAUTH2_PROVIDER = {
 # Language, time, static files
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English")]
+FORMAT_MODULE_PATH = ["nexus.formats"]
 USE_I18N = True
 USE_TZ = True
 TIME_ZONE = "UTC"

@@ -44,10 +44,8 @@ NOUNS = (
     Noun("keys", "Management keys", None, None),
 )
 NEEDS: dict[str, Act | None] = {
-    **{f"{noun.name}:{READ}": noun.reads for noun in NOUNS},
-    **{f"{noun.name}:{WRITE}": noun.writes for noun in NOUNS if noun.is_written},
-    ISSUE: Act.USE_TOOLKITS,
-}
+    scope: act for noun in NOUNS for scope, act in zip(noun.scopes, (noun.reads, noun.writes), strict=False)
+} | {ISSUE: Act.USE_TOOLKITS}
 SCOPES = tuple(NEEDS)
 
 

@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from profiles.events import Event
 from tests import cast
+from tokens import jobs, keys, leaks
 from tokens.models import DelegatedToken, ManagementKey
 
 pytestmark = pytest.mark.django_db
@@ -100,6 +101,19 @@ def test_what_a_key_issued_ends_with_it_and_other_tokens_do_not(alice, work, key
     assert (issued.state(NOW), own.state(NOW), key.state(NOW)) == ("revoked", "active", "revoked")
     assert issued.revoke_reason == "parent"
     assert Event.objects.filter(action="key.revoked", reason="Leaked: in a log").count() == 2
+
+
+def test_a_leaked_key_that_is_reported_ends_with_what_it_issued(key, work):
+    issue(key, work)
+    assert leaks.revoke([(key.digest, keys.Kind.MANAGEMENT.value)], address="203.0.113.9", now=NOW) == 1
+    key.refresh_from_db()
+    assert (key.revoke_reason, DelegatedToken.objects.living(NOW).exists()) == ("leaked", False)
+
+
+def test_the_sweep_marks_keys_whose_time_has_come(key):
+    jobs.sweep(NOW + timedelta(days=31))
+    key.refresh_from_db()
+    assert key.stage == "ended"
 
 
 def test_a_token_is_not_issued_beyond_the_key_or_by_one_that_may_not(alice, bob, work, key):

@@ -324,10 +324,10 @@ class DelegatedToken(models.Model):
     def resume(self, *, by: Actor, now: datetime) -> bool:
         return DelegatedToken.objects.resume_family(self.family, by=by, now=now)
 
-    def revoke(self, *, by: Actor, reason: str, note: str = "", now: datetime) -> bool:
+    def revoke(self, *, by: Actor, reason: str, note: str = "", now: datetime, is_told: bool = True) -> bool:
         """End the token and every generation of it for good, everywhere, before this returns.
 
-        Return False if it had ended already. The owner is told when somebody else does it.
+        Return False if it had ended already. The owner is told when somebody else does it, unless the caller does so.
         """
         with transaction.atomic():
             if not self._end(by=by, reason=reason, note=note, now=now):
@@ -335,7 +335,7 @@ class DelegatedToken(models.Model):
             for other in DelegatedToken.objects.filter(family=self.family).living(now).select_related("account"):
                 other._end(by=by, reason=reason, note=note, now=now)
             is_own = by.kind == ActorKind.USER and by.id == str(self.owner_id)
-            if not is_own and reason != self.Reason.PARENT:  # of what it came of, they are told already
+            if is_told and not is_own and reason != self.Reason.PARENT:  # of what it came of, they are told already
                 transaction.on_commit(lambda: self._tell_owner(by.label), robust=True)
         return True
 
