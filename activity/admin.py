@@ -24,7 +24,7 @@ class CallAdmin(NewestFirstAdmin):
     list_filter = (CallsSinceFilter, "outcome")
     search_fields = ("owner_email", "token_name", "token_public_id", "toolkit_alias", "tool")
     search_help_text = "By owner, token, toolkit or tool. Choose a time as well where there are many calls."
-    ordering = ("-id",)  # type: ignore[assignment]
+    ordering = ("-id",)
     fields = (*every_field(Call, but=("id", "hub_ms", "upstream_ms")), "hub_ms", "upstream_ms")
 
     @admin.display(description="token")

@@ -7,10 +7,12 @@ from django.db.models import Max
 from django.dispatch import receiver
 
 from activity.models import Call
-from tokens.signals import clients_wanted, uses_wanted
-from tokens.uses import Asked, Use
+from tokens.signals import callers_wanted, clients_wanted, uses_wanted
+from tokens.uses import Asked, Callers, Use
 
 COUNTED = 10_000  # calls of one token, at most
+LOOKED_THROUGH = 10_000  # of the latest calls, for an address or a client
+CLIENTS_SHOWN, TOKENS_SHOWN = 15, 500
 
 
 @receiver(clients_wanted)
@@ -40,3 +42,16 @@ def _use(asked: Asked) -> Use:
         last_accepted_at=accepted.first(),
         first_refused_at=refused.reverse().values_list("at", flat=True).first(),
     )
+
+
+@receiver(callers_wanted)
+def callers_lately(address: str, client: str, **kwargs: Any) -> Callers:
+    """Look through the latest calls, by the index that holds them in order."""
+    calls = Call.objects.order_by("-id")
+    oldest = calls.values_list("id", flat=True)[LOOKED_THROUGH - 1 : LOOKED_THROUGH].first()
+    latest = (calls.filter(id__gte=oldest) if oldest else calls).order_by()
+    if not (address or client):
+        named = latest.exclude(client_name="").values_list("client_name", flat=True).distinct()
+        return Callers(clients=list(named[:CLIENTS_SHOWN]))
+    wanted = latest.filter(address=address) if address else latest.filter(client_name=client)
+    return Callers(public_ids=list(wanted.values_list("token_public_id", flat=True).distinct()[:TOKENS_SHOWN]))

@@ -7,6 +7,14 @@ from django.urls import reverse
 from django.utils.decorators import method_decorator
 
 OURS = ("profiles", "tokens", "activity")
+SECTIONS = {
+    "Access": ("DelegatedToken", "Connection", "OAuthSession", "ManagementKey", "Application"),
+    "People": ("User", "Account", "Policy", "SignInLink"),
+    "Tools": ("Server", "Toolkit", "Authorization"),
+    "What happened": ("Event", "Call"),
+    "Telling": ("Reminder", "Digest", "Webhook", "WebhookDelivery"),
+    "Running": ("JobRun",),
+}
 
 
 class NexusAdminSite(AdminSite):
@@ -22,6 +30,18 @@ class NexusAdminSite(AdminSite):
         """Take what our own apps register; pages that libraries bring show columns that nobody should read."""
         if admin_class is not None and admin_class.__module__.partition(".")[0] in OURS:
             super().register(model_or_iterable, admin_class, **options)
+
+    def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
+        """Return the pages by what they are about, not by the app that their tables happen to lie in."""
+        apps = super().get_app_list(request, app_label)
+        if app_label:
+            return apps
+        pages = {page["object_name"]: page for app in apps for page in app["models"]}
+        return [
+            {"name": name, "app_label": name.lower(), "app_url": reverse("admin:index"), "has_module_perms": True,
+             "models": [pages[each] for each in members if each in pages]}
+            for name, members in SECTIONS.items()
+        ]  # fmt: skip
 
     @method_decorator(secure_admin_login)
     def login(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:

@@ -339,10 +339,11 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 # REST API
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
+        "tokens.api_keys.ManagementKeyAuthentication",
         "nexus.authentication.NoBearer",
         "rest_framework.authentication.SessionAuthentication",
     ],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated", "tokens.api_keys.NeedsScope"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "EXCEPTION_HANDLER": "nexus.problems.problem",
@@ -386,6 +387,7 @@ OAUTH2_PROVIDER = {
 # Language, time, static files
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English")]
+FORMAT_MODULE_PATH = ["nexus.formats"]
 USE_I18N = True
 USE_TZ = True
 TIME_ZONE = "UTC"

@@ -15,12 +15,10 @@ from profiles.upstream.errors import UpstreamError
 class UserForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = User
-        fields = ["email", "name", "time_zone", "is_active", "is_staff"]
+        fields = ["email", "name", "time_zone", "is_staff"]
         help_texts = {
             "name": "As the person wants to be called.",
             "time_zone": "In which they read times, as in Europe/Berlin.",
-            "is_active": "Switched off, the person cannot sign in, and every token of theirs is refused from the "
-            "next call on. Switched on again, tokens that have not ended work again.",
             "is_staff": "Staff use these pages: they see every token and call, and add programs that Nexus runs.",
         }
 
@@ -36,10 +34,8 @@ class UserForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
-        if self.instance.pk == self.request_user.pk:
-            for field in ("is_active", "is_staff"):
-                if cleaned.get(field) is False:
-                    self.add_error(field, "You cannot take this from yourself. Ask another member of staff.")
+        if self.instance.pk == self.request_user.pk and cleaned.get("is_staff") is False:
+            self.add_error("is_staff", "You cannot take this from yourself. Ask another member of staff.")
         if self.instance.is_machine and cleaned.get("is_staff"):
             self.add_error("is_staff", "A machine stands for an application, and is never staff.")
         return cleaned

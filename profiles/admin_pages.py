@@ -1,30 +1,36 @@
 """What the pages of the Django admin have in common: who may see them, and lists that never count."""
 
-import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin
-from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.views.main import ChangeList
-from django.core.paginator import Paginator
-from django.db import models
-from django.db.models import Q, QuerySet
+from django.db import models, transaction
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 
 from profiles import confirmation
+from profiles.admin_lists import Capped, NewestFirst
 
-BEFORE = "before"
+Answer = HttpResponse | None
 
 
 def badge(kind: str, text: str) -> SafeString:
     """Return a state as the portal shows it; kinds are those of badge.css."""
     return format_html('<span class="badge plain {}">{}</span>', kind, text)
+
+
+def two_lines(first: str, second: str) -> SafeString:
+    """Return a cell that says one thing, and below it, smaller, another."""
+    return format_html('{}<span class="sub">{}</span>', first, second) if second else format_html("{}", first)
 
 
 class StaffAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
@@ -35,10 +41,18 @@ class StaffAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     show_facets = admin.ShowFacets.NEVER
     save_as_continue = False
     actions: Any = ()
+    paginator: ClassVar[Any] = Capped
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         title = capfirst(str(self.opts.verbose_name_plural))
         return super().changelist_view(request, {"title": title, **(extra_context or {})})
+
+    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Offer on the page of a row what the list offers for many."""
+        acts = [(act[1], act[2]) for act in self.get_actions(request).values() if act]
+        of_rows = reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist")
+        more = {"acts": acts, "acts_path": of_rows, "checkbox": ACTION_CHECKBOX_NAME}
+        return super().render_change_form(request, {**context, **more}, *args, **kwargs)
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return request.user.is_active and request.user.is_staff
@@ -79,67 +93,73 @@ class ConfirmedAdmin(StaffAdmin):
         return super().changeform_view(request, object_id, form_url, extra_context)
 
 
-class NewestFirst(ChangeList):
-    """The rows below a given one, newest first: keyset pagination, never an offset or a count."""
+class KeysetAdmin(ReadOnlyAdmin):
+    """Rows without bound, newest first."""
 
-    is_keyset = True
-    before = ""
-    has_more = False
-
-    def get_filters_params(self, params: Any = None) -> Any:
-        if BEFORE in self.filter_params:  # Django asks more than once; the cursor is no filter
-            self.before = self.filter_params.pop(BEFORE)[-1]
-            self.params.pop(BEFORE, None)
-        return super().get_filters_params(params)
-
-    def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
-        return list(self.model_admin.ordering or ())
-
-    def get_results(self, request: HttpRequest) -> None:
-        rows = list(self._below()[: self.list_per_page + 1])
-        self.has_more = len(rows) > self.list_per_page
-        self.result_list = rows[: self.list_per_page]
-        self.result_count = len(self.result_list)
-        self.full_result_count = None
-        self.show_full_result_count = self.show_admin_actions = False
-        self.can_show_all = self.multi_page = False
-        self.paginator = Paginator(self.result_list, self.list_per_page)
-
-    def _below(self) -> QuerySet[Any]:
-        if not self.before:
-            return self.queryset
-        row = self.root_queryset.filter(pk=_uuid(self.before)).first()
-        if row is None:
-            raise IncorrectLookupParameters
-        if self.model_admin.ordering == ("-id",):  # ids that sort by time
-            return self.queryset.filter(id__lt=row.pk)
-        return self.queryset.filter(Q(at__lt=row.at) | Q(at=row.at, id__lt=row.pk))
-
-    @property
-    def older(self) -> str:
-        """Return the query of the next page."""
-        return self.get_query_string({BEFORE: str(self.result_list[-1].pk)})
-
-    @property
-    def newest(self) -> str:
-        return self.get_query_string()
-
-
-def _uuid(text: str) -> uuid.UUID:
-    try:
-        return uuid.UUID(text)
-    except ValueError as error:
-        raise IncorrectLookupParameters(error) from error
-
-
-class NewestFirstAdmin(ReadOnlyAdmin):
-    """Rows with a moment `at`, which nobody adds, changes or deletes."""
-
-    sortable_by = ()
-    ordering = ("-at", "-id")
+    sortable_by: ClassVar[Any] = ()
+    ordering: ClassVar[Any] = ("-id",)
+    looked_through = 20_000  # rows, by one page of a search
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return NewestFirst
+
+    def finds_by_index(self, query: str, params: dict[str, Any]) -> bool:
+        """Return True where what was asked for is found without looking at every row."""
+        return False
+
+
+class NewestFirstAdmin(KeysetAdmin):
+    """Rows with a moment `at`, which nobody adds, changes or deletes."""
+
+    ordering: ClassVar[Any] = ("-at", "-id")
+
+
+class AsksFirst(StaffAdmin):
+    """Acts on rows: each says first what it hits, and is done at the second press."""
+
+    at_once = 100  # rows, in one act
+    list_select_related: ClassVar[Any] = ()
+
+    def ask_then(
+        self, request: HttpRequest, queryset: QuerySet[Any], verb: str, warning: str, act: Callable[[Any], bool]
+    ) -> Answer:
+        """Ask; to the answer, do the act to each row, all or none. `verb` is also the name of the admin's action."""
+        is_answer = "confirmed" in request.POST
+        if is_answer:  # what was shown is what is hit, even where the list's filter no longer finds it
+            queryset = self.get_queryset(request).filter(pk__in=request.POST.getlist(ACTION_CHECKBOX_NAME))
+        rows = list(queryset.select_related(*self.list_select_related).order_by("pk")[: self.at_once + 1])
+        if len(rows) > self.at_once:
+            self.message_user(request, f"At most {self.at_once} at once. Narrow the list. Nothing was done.", "error")
+            return None
+        if not is_answer:
+            return self._ask(request, rows, verb, warning)
+        with transaction.atomic():
+            done = sum(act(row) for row in rows)
+        text = f"Done: {done}, from now on and everywhere." if done else "Nothing was done: it was so already."
+        self.message_user(request, text, "success" if done else "warning")
+        return None
+
+    def told(self, row: Any) -> str:
+        """Return how the row is named where staff are asked whether it should end."""
+        return str(row)
+
+    def impact(self, row: Any) -> list[str]:
+        """Return what else is hit, a sentence each."""
+        return []
+
+    def _ask(self, request: HttpRequest, rows: list[Any], verb: str, warning: str) -> HttpResponse:
+        label = verb.partition("_")[0].capitalize()
+        noun = self.opts.verbose_name if len(rows) == 1 else self.opts.verbose_name_plural
+        context = {
+            **self.admin_site.each_context(request), "title": f"{label} {noun}", "opts": self.opts,
+            "rows": [(row.pk, self.told(row), self.impact(row)) for row in rows], "verb": verb, "label": label,
+            "warning": warning, "checkbox": ACTION_CHECKBOX_NAME,
+        }  # fmt: skip
+        return render(request, "admin/confirm_end.html", context)
+
+
+class EndingAdmin(AsksFirst, KeysetAdmin):
+    """Rows that staff read and end."""
 
 
 class SinceFilter(admin.SimpleListFilter):

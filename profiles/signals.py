@@ -26,3 +26,6 @@ holdings_wanted = Signal()
 
 # Events were written together. Arguments: events.
 events_recorded = Signal()
+
+# What goes with a person, if they are disabled? Arguments: user, now. A receiver returns list[str], a sentence each.
+impact_wanted = Signal()

@@ -22,7 +22,7 @@ from tokens.models import DelegatedToken
 MAX_REPORTED = 1000
 REPORTS = 60  # from one address in
 REPORTS_IN = timedelta(hours=1)
-CREDENTIALS = (keys.Kind.DELEGATED, keys.Kind.ACCESS, keys.Kind.REFRESH)
+CREDENTIALS = (keys.Kind.DELEGATED, keys.Kind.ACCESS, keys.Kind.REFRESH, keys.Kind.MANAGEMENT)
 NOT_VALID = "This token is not valid: it is unknown, expired or revoked."
 
 

@@ -92,24 +92,38 @@ def _clients(public_ids: list[str]) -> dict[str, str]:
 
 def revoked(token: DelegatedToken, by: str) -> None:
     """Tell the owner who ended the token, and why; raise OSError if the mail server does not take it."""
+    of_revoked([token], by).send()
+
+
+def of_revoked(tokens: Sequence[DelegatedToken], by: str) -> EmailMultiAlternatives:
+    """Return the mail about tokens of one owner that somebody else ended."""
+    token = tokens[0]
+    if len(tokens) > 1:
+        return _of_revoked_together(token.owner, tokens[:TOKENS_SHOWN], Counted(len(tokens), 0), by)
     assert token.revoked_at
     revoked_local = token.revoked_at.astimezone(token.owner.zone)
     context = {
         "by": by, "revoked_local": revoked_local, "link": links.to_tokens(), "token": token, "owner": token.owner,
         "toolkit": token.toolkit, "install_link": links.to_install(token),
     }  # fmt: skip
-    _message("revoked", token.owner, context).send()
+    return _message("revoked", token.owner, context)
 
 
 def revoked_together(owner: User, tokens: Sequence[DelegatedToken], counted: Counted, by: str) -> None:
     """Tell an owner, once, of all that was revoked at once; some of the tokens are named."""
+    _of_revoked_together(owner, tokens, counted, by).send()
+
+
+def _of_revoked_together(
+    owner: User, tokens: Sequence[DelegatedToken], counted: Counted, by: str
+) -> EmailMultiAlternatives:
     first = tokens[0] if tokens else None
     reason = ": ".join(filter(None, [first.get_revoke_reason_display(), first.revoke_note])) if first else ""
     context = {
         "by": by, "what": str(counted), "tokens": tokens, "more": counted.tokens - len(tokens), "reason": reason,
         "link": links.to_tokens(),
     }  # fmt: skip
-    _message("revoked_together", owner, context).send()
+    return _message("revoked_together", owner, context)
 
 
 def session_leaked(connection: Connection) -> None:

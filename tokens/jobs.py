@@ -4,7 +4,16 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from tokens import reminding
-from tokens.models import AccessToken, Application, Authority, DelegatedToken, Grant, OAuthSession, unused
+from tokens.models import (
+    AccessToken,
+    Application,
+    Authority,
+    DelegatedToken,
+    Grant,
+    ManagementKey,
+    OAuthSession,
+    unused,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +37,7 @@ class SweptOAuth:
 def sweep(now: datetime) -> Swept:
     """End what is over, pause what nothing uses, and forget changes that every hub has heard of."""
     Authority.objects.forget_old_changes(now)
+    ManagementKey.objects.all().sweep(now)
     return Swept(ended=DelegatedToken.objects.all().sweep(now), paused=unused.pause_unused(now))
 
 

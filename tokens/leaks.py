@@ -9,18 +9,22 @@ from django.db import transaction
 
 from profiles.events import Action, Actor, ActorKind, Event
 from tokens import keys
-from tokens.models import AccessToken, DelegatedToken, OAuthSession, RefreshToken
+from tokens.models import AccessToken, DelegatedToken, ManagementKey, OAuthSession, RefreshToken
 
 REPORTER = "a leak report"
+LEAKED = DelegatedToken.Reason.LEAKED
 
 
 def revoke(found: Iterable[tuple[str, str]], *, address: str, now: datetime) -> int:
     """End what is real among these (digest, kind) and still lives; return how many. The owners are told."""
     by = Actor(ActorKind.SYSTEM, label=REPORTER, address=address)
-    return sum(
-        _end_token(digest, by, now) if kind == keys.Kind.DELEGATED else _end_session(digest, kind, by, now)
-        for digest, kind in found
-    )
+    return sum(_end(digest, kind, by, now) for digest, kind in found)
+
+
+def _end(digest: str, kind: str, by: Actor, now: datetime) -> bool:
+    if kind == keys.Kind.MANAGEMENT:
+        return bool(ManagementKey.objects.filter(digest=digest).end_for_good(by=by, reason=LEAKED, now=now))
+    return _end_token(digest, by, now) if kind == keys.Kind.DELEGATED else _end_session(digest, kind, by, now)
 
 
 def _end_token(digest: str, by: Actor, now: datetime) -> bool:

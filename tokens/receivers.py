@@ -1,6 +1,6 @@
 """What tokens do when something below them changes, in the transaction of the change."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connection
@@ -11,9 +11,22 @@ from django.utils import timezone
 
 from profiles.events import Actor
 from profiles.models import Account, Member, Toolkit, User
-from profiles.signals import access_ended, account_deleted, authority_changed, toolkit_deleted
-from tokens.models import Application, Authority, AuthorityChange, Connection, DelegatedToken, Policy, Webhook
+from profiles.signals import access_ended, account_deleted, authority_changed, impact_wanted, toolkit_deleted
+from tokens.models import (
+    Application,
+    Authority,
+    AuthorityChange,
+    Connection,
+    Credentials,
+    DelegatedToken,
+    ManagementKey,
+    Policy,
+    Webhook,
+)
 from tokens.models.registering import note_registered
+
+LATELY = timedelta(hours=1)
+NAMED = 5
 
 
 @receiver(post_migrate)
@@ -58,6 +71,10 @@ def revoke_what_the_person_has(user: User, account: Account | None, by: Actor, n
     connections = Connection.objects.filter(owner=user).living().select_related("account", "toolkit")
     for connected in connections.filter(account=account) if account else connections:
         connected.revoke(by=by, reason="access ended", now=now)
+    management = ManagementKey.objects.owned_by(user)
+    (management.filter(account=account) if account else management).end_for_good(
+        by=by, reason=DelegatedToken.Reason.LEFT, now=now
+    )
 
 
 @receiver(account_deleted)
@@ -77,3 +94,17 @@ def forget_who_goes(instance: User | Account | Member, **kwargs: Any) -> None:
     else:
         owner = instance.user_id if isinstance(instance, Member) else instance.pk
         Authority.objects.advance(AuthorityChange.Scope.OWNER, [owner])
+
+
+@receiver(impact_wanted)
+def what_ends_with(user: User, now: datetime, **kwargs: Any) -> list[str]:
+    """Say what somebody loses who is disabled, and whether it is in use."""
+    found, keys = Credentials.of_owner(user), ManagementKey.objects.owned_by(user).living(now).count()
+    living = found.living(now)
+    said = [f"Ends: {living}."] if living.total else []
+    lately = list(found.tokens.living(now).filter(last_used_at__gt=now - LATELY).values_list("name", flat=True)[:NAMED])
+    if lately:
+        said.append(f"Used in the last hour: {', '.join(lately)}.")
+    if keys:
+        said.append(f"Ends: {keys} management key{'' if keys == 1 else 's'}.")
+    return said or ["Nothing of theirs is in use."]

@@ -11,3 +11,6 @@ clients_wanted = Signal()
 
 # What calls did tokens make? Arguments: asked (of tokens.uses.Asked). A receiver returns dict[public id, Use].
 uses_wanted = Signal()
+
+# Who made the latest calls? Arguments: address, client; one of them, or none. A receiver returns tokens.uses.Callers.
+callers_wanted = Signal()

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from tokens.models import DelegatedToken
-from tokens.signals import uses_wanted
+from tokens.signals import callers_wanted, uses_wanted
 
 SILENT_AFTER = timedelta(minutes=10)
 
@@ -27,6 +27,14 @@ class Use:
     first_refused_at: datetime | None  # after its end
 
 
+@dataclass(frozen=True, slots=True)
+class Callers:
+    """Of the latest calls: the tokens that were asked for, or how their clients call themselves."""
+
+    public_ids: Sequence[str] = ()
+    clients: Sequence[str] = ()
+
+
 def of(tokens: Sequence[DelegatedToken], now: datetime) -> dict[str, Use]:
     """Return the use of each generation by its public id, counted since the current one took over."""
     current = next((token for token in tokens if token.stage == token.Stage.CURRENT), None)
@@ -45,3 +53,15 @@ def silent_since(token: DelegatedToken, use: Use | None, now: datetime) -> datet
         return None
     last = use.last_accepted_at or token.issued_at
     return last if now - last > SILENT_AFTER else None
+
+
+def seen(*, address: str = "", client: str = "") -> set[str]:
+    """Return the public ids whose latest calls came from this address, or from a client that calls itself so."""
+    answers: list[tuple[Any, Any]] = callers_wanted.send(None, address=address, client=client)
+    return {public_id for _, found in answers for public_id in found.public_ids}
+
+
+def clients_lately() -> list[str]:
+    """Return how the clients of the latest calls call themselves."""
+    answers: list[tuple[Any, Any]] = callers_wanted.send(None, address="", client="")
+    return sorted({name for _, found in answers for name in found.clients}, key=str.lower)

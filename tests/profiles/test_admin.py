@@ -2,11 +2,12 @@
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from profiles.events import Action, Event
-from profiles.models import Account, Member, Server, Toolkit, User
+from profiles.models import Account, Authorization, Grant, Member, Server, Toolkit, User
 from tests import cast
-from tokens.models import Authority
+from tokens.models import Authority, DelegatedToken
 
 pytestmark = pytest.mark.django_db(databases="__all__")
 USERS, ACCOUNTS, SERVERS = "/admin/profiles/user/", "/admin/profiles/account/", "/admin/profiles/server/"
@@ -27,7 +28,7 @@ def staff(sam):
 
 
 def person(user, **changes):
-    form = {"name": user.name, "time_zone": user.time_zone, "is_active": "on" if user.is_active else "", **changes}
+    form = {"name": user.name, "time_zone": user.time_zone, **changes}
     return {name: value for name, value in form.items() if value}
 
 
@@ -74,16 +75,67 @@ def test_no_page_shows_or_sets_a_password(staff, alice):
     assert staff.get(f"{USERS}{alice.pk}/password/").status_code in (302, 404)
 
 
-def test_disabling_a_person_tells_the_hubs_and_is_an_event(staff, alice):
+def act(browser, path, name, *rows, **given):
+    return browser.post(path, {"action": name, "_selected_action": [str(row.pk) for row in rows], **given})
+
+
+def test_disabling_a_person_says_first_what_it_hits(staff, alice, work):
+    token = cast.make_token(alice, work, "n8n production").token
+    DelegatedToken.objects.touch({token.pk: timezone.now()})
+    cast.make_key(alice, work.account)
+    page = act(staff, USERS, "disable", alice).content.decode()
+    for said in ("alice@example.com", "Ends: 1 token.", "Used in the last hour: n8n production", "1 management key"):
+        assert said in page
+    assert User.objects.get(pk=alice.pk).is_active
+
+
+def test_disabling_a_person_tells_the_hubs_and_is_an_event(staff, alice, work):
+    cast.make_token(alice, work)
     before = Authority.objects.get().epoch
-    staff.post(f"{USERS}{alice.pk}/change/", person(alice, is_active=""))
+    act(staff, USERS, "disable", alice, confirmed="1")
     assert not User.objects.get(pk=alice.pk).is_active
+    assert not DelegatedToken.objects.living(timezone.now()).exists()
     assert Authority.objects.get().epoch > before
     event = Event.objects.get(action=Action.USER_DISABLED)
     assert (event.actor_label, event.subject_label) == ("sam@example.com", "alice@example.com")
-    staff.post(f"{USERS}{alice.pk}/change/", person(alice))
+    act(staff, USERS, "enable", alice)
     assert User.objects.get(pk=alice.pk).is_active
     assert Event.objects.filter(action=Action.USER_ENABLED).count() == 1
+
+
+def test_nobody_disables_themselves(staff, sam):
+    act(staff, USERS, "disable", sam, confirmed="1")
+    assert User.objects.get(pk=sam.pk).is_active
+
+
+def test_an_account_is_paused_and_resumed_with_all_its_tokens(staff, acme):
+    assert "Nothing is revoked" in act(staff, ACCOUNTS, "pause", acme).content.decode()
+    act(staff, ACCOUNTS, "pause", acme, confirmed="1")
+    assert Account.objects.get(pk=acme.pk).paused_at
+    act(staff, ACCOUNTS, "resume", acme)
+    assert Account.objects.get(pk=acme.pk).paused_at is None
+    assert {event.actor_label for event in Event.objects.filter(action__startswith="account.")} == {"sam@example.com"}
+
+
+def test_an_authorization_shows_no_secret_and_ends(staff, acme, alice, work):
+    server = work.servers.get()
+    server.sign_in_by("bearer", by=cast.OPERATOR, now=timezone.now())
+    found = Authorization.objects.connect(
+        server, acme, alice, Grant("s3cret-of-echo"), by=cast.OPERATOR, now=timezone.now()
+    )
+    path = "/admin/profiles/authorization/"
+    for page in (staff.get(path), staff.get(f"{path}{found.pk}/change/")):
+        text = page.content.decode()
+        assert ("alice@example.com" in text, found.encrypted_secret in text, "s3cret" in text) == (True, False, False)
+    act(staff, path, "end", found, confirmed="1")
+    assert Authorization.objects.get(pk=found.pk).revoked_at
+
+
+def test_the_events_of_one_thing_are_found_from_its_page(staff, alice, acme):
+    acme.pause(by=cast.OPERATOR, now=timezone.now())
+    link = f"/admin/profiles/event/?subject=account:{acme.pk}"
+    assert link in staff.get(f"{ACCOUNTS}{acme.pk}/change/").content.decode()
+    assert [event.action for event in staff.get(link).context["cl"].result_list] == [Action.ACCOUNT_PAUSED]
 
 
 def test_who_becomes_staff_is_an_event(staff, alice):
@@ -100,7 +152,7 @@ def test_nobody_takes_their_own_rights(staff, sam):
 
 def test_deleting_a_person_is_refused_with_advice(staff, alice):
     answer = staff.post(f"{USERS}{alice.pk}/delete/", {"post": "yes"}, follow=True)
-    assert "Switch “active” off instead" in answer.content.decode()
+    assert "Disable the person instead" in answer.content.decode()
     assert User.objects.filter(pk=alice.pk).exists()
 
 
@@ -210,7 +262,8 @@ def test_a_server_of_an_account_is_only_read(staff, acme):
 def test_removing_servers_stops_their_tools(staff, work):
     server = Server.objects.get()
     before = Authority.objects.get().epoch
-    staff.post(SERVERS, {"action": "remove", "_selected_action": [server.pk]})
+    assert "Offered in “Work”" in act(staff, SERVERS, "remove", server).content.decode()
+    act(staff, SERVERS, "remove", server, confirmed="1")
     assert Server.objects.get().removed_at
     assert Authority.objects.get().epoch > before
 

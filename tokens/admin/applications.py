@@ -1,61 +1,17 @@
-from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
 from django.contrib import admin
-from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
-from django.db import models, transaction
+from django.db import transaction
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from profiles import confirmation
-from profiles.admin_pages import ReadOnlyAdmin, badge, every_field
+from profiles.admin_pages import Answer, EndingAdmin, badge, every_field, two_lines
 from profiles.events import Actor
-from tokens.models import Application, Connection, OAuthSession
-
-AT_ONCE = 100  # rows, in one act
-Answer = HttpResponse | None
-
-
-class EndingAdmin(ReadOnlyAdmin):
-    """Rows that staff read and end: an act says first what it hits, and is done at the second press."""
-
-    list_select_related: ClassVar[Any] = ()
-
-    def end(
-        self, request: HttpRequest, queryset: QuerySet[Any], verb: str, warning: str, act: Callable[[Any], bool]
-    ) -> Answer:
-        """Ask; to the answer, do the act to each row, all or none. `verb` is also the name of the admin's action."""
-        is_answer = "confirmed" in request.POST
-        if is_answer:  # what was shown is what ends, even where the list's filter no longer finds it
-            queryset = self.get_queryset(request).filter(pk__in=request.POST.getlist(ACTION_CHECKBOX_NAME))
-        rows = list(queryset.select_related(*self.list_select_related).order_by("pk")[: AT_ONCE + 1])
-        if len(rows) > AT_ONCE:
-            self.message_user(request, f"At most {AT_ONCE} at once. Narrow the list. Nothing was done.", "error")
-            return None
-        if not is_answer:
-            return self._ask(request, rows, verb, warning)
-        with transaction.atomic():
-            done = sum(act(row) for row in rows)
-        text = f"Done: {done}, from now on and everywhere." if done else "Nothing was done: it was so already."
-        self.message_user(request, text, "success" if done else "warning")
-        return None
-
-    def told(self, row: Any) -> str:
-        """Return how the row is named where staff are asked whether it should end."""
-        return str(row)
-
-    def _ask(self, request: HttpRequest, rows: list[models.Model], verb: str, warning: str) -> HttpResponse:
-        label = verb.partition("_")[0].capitalize()
-        context = {
-            **self.admin_site.each_context(request), "title": f"{label} {self.opts.verbose_name_plural}",
-            "opts": self.opts, "rows": [(row.pk, self.told(row)) for row in rows], "verb": verb, "label": label,
-            "warning": warning, "checkbox": ACTION_CHECKBOX_NAME,
-        }  # fmt: skip
-        return render(request, "admin/tokens/confirm_end.html", context)
+from tokens.models import Application, Connection, Counted, OAuthSession
 
 
 class ApplicationStateFilter(admin.SimpleListFilter):
@@ -78,13 +34,12 @@ class ApplicationStateFilter(admin.SimpleListFilter):
 class ApplicationAdmin(EndingAdmin):
     """All applications, the self-registered ones too. They are added in the portal, or register themselves."""
 
-    list_display = ("name", "client_id", "standing", "kinds", "registration_source", "account", "last_used_at")
+    list_display = ("called", "standing", "kinds", "registration_source", "account", "last_used_at")
     view_on_site = False
     list_select_related = ("user", "account")
     list_filter = (ApplicationStateFilter, "registration_source", "client_type")
     search_fields = ("name", "=client_id", "user__email", "account__name")
     search_help_text = "By name, client id, account, or who made it."
-    ordering = ("-id",)
     actions = ("disable", "enable", "remove")
     fields = (
         "name", "client_id", "standing", "kinds", "client_type", "authorization_grant_type", "may_exchange",
@@ -92,12 +47,20 @@ class ApplicationAdmin(EndingAdmin):
         "secret_last_four", "created", "updated", "last_used_at", "disabled_at",
     )  # fmt: skip
 
+    @admin.display(description="name")
+    def called(self, application: Application) -> SafeString:
+        return two_lines(application.name or "–", application.client_id)
+
     @admin.display(description="state")
     def standing(self, application: Application) -> SafeString:
         return badge("bad", "Disabled") if application.disabled_at else badge("ok", "Enabled")
 
     def told(self, row: Application) -> str:
         return f"{row} ({row.client_id})"
+
+    def impact(self, row: Application) -> list[str]:
+        connections, tokens = row.what_came_of_it(timezone.now())
+        return [f"Lives of it: {str(Counted(tokens.count(), connections.count())) or 'nothing'}."]
 
     @admin.display(description="what it does")
     def kinds(self, application: Application) -> str:
@@ -110,7 +73,7 @@ class ApplicationAdmin(EndingAdmin):
             "It gets no token any more, and its access tokens are refused until somebody enables it. "
             "What it exchanged ends for good."
         )
-        return self.end(request, queryset, "disable", warning, lambda one: one.disable(by=by, now=now))
+        return self.ask_then(request, queryset, "disable", warning, lambda one: one.disable(by=by, now=now))
 
     @admin.action(description="Enable", permissions=["view"])
     def enable(self, request: HttpRequest, queryset: QuerySet[Application]) -> Answer:
@@ -129,7 +92,7 @@ class ApplicationAdmin(EndingAdmin):
             "Its connections, sessions and tokens end, everywhere, and what it exchanged too. This cannot be undone. "
             "One that registered itself may do so again."
         )
-        return self.end(request, queryset, "remove", warning, lambda one: one.remove(by=by, now=now))
+        return self.ask_then(request, queryset, "remove", warning, lambda one: one.remove(by=by, now=now))
 
 
 @admin.register(Connection)
@@ -141,7 +104,6 @@ class ConnectionAdmin(EndingAdmin):
     list_filter = (("revoked_at", admin.EmptyFieldListFilter),)
     search_fields = ("owner__email", "=public_id", "application__name", "=application__client_id", "toolkit__alias")
     search_help_text = "By owner's address, application, public id or toolkit alias."
-    ordering = ("-agreed_at", "-id")
     actions = ("revoke",)
     fields = ("standing", *every_field(Connection, but=("id",)))
 
@@ -167,7 +129,9 @@ class ConnectionAdmin(EndingAdmin):
     def revoke(self, request: HttpRequest, queryset: QuerySet[Connection]) -> Answer:
         by, now = Actor.from_request(request), timezone.now()
         warning = "Every session and token of it is refused from the next call on. The owner can agree again."
-        return self.end(request, queryset, "revoke", warning, lambda one: one.revoke(by=by, reason="by staff", now=now))
+        return self.ask_then(
+            request, queryset, "revoke", warning, lambda one: one.revoke(by=by, reason="by staff", now=now)
+        )
 
 
 @admin.register(OAuthSession)
@@ -179,7 +143,6 @@ class OAuthSessionAdmin(EndingAdmin):
     list_filter = (("ended_at", admin.EmptyFieldListFilter),)
     search_fields = ("connection__owner__email", "=connection__public_id", "connection__application__name", "address")
     search_help_text = "By owner's address, public id, application or network address."
-    ordering = ("-began_at", "-id")
     actions = ("end_now",)
     fields = ("standing", *every_field(OAuthSession, but=("id",)))
 
@@ -196,4 +159,6 @@ class OAuthSessionAdmin(EndingAdmin):
     def end_now(self, request: HttpRequest, queryset: QuerySet[OAuthSession]) -> Answer:
         by, now = Actor.from_request(request), timezone.now()
         warning = "Its access and refresh tokens are refused from the next call on. The owner has to sign in again."
-        return self.end(request, queryset, "end_now", warning, lambda one: one.end(by=by, reason="by staff", now=now))
+        return self.ask_then(
+            request, queryset, "end_now", warning, lambda one: one.end(by=by, reason="by staff", now=now)
+        )

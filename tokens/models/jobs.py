@@ -58,3 +58,12 @@ def next_run(name: str, last: datetime) -> datetime | None:
         return None
     planned: Any = maybe_schedule(entry["schedule"], app=current_app)
     return last + planned.remaining_estimate(last)
+
+
+def send_now(name: str) -> bool:
+    """Have a worker run the job at once; return False for one without a schedule."""
+    entry: dict[str, Any] | None = current_app.conf.beat_schedule.get(name)
+    if entry is None:
+        return False
+    current_app.send_task(entry["task"], retry=False)
+    return True

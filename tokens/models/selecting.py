@@ -37,6 +37,10 @@ class DelegatedTokenQuerySet(PausingQuerySet):
     def ending_soon(self, now: datetime) -> Self:
         return self.living(now).filter(expires_at__lte=now + ENDING_SOON).order_by("expires_at")
 
+    def unused_since(self, moment: datetime) -> Self:
+        """Return those issued before the moment that nothing has used since then."""
+        return self.filter(Q(last_used_at=None) | Q(last_used_at__lt=moment), issued_at__lt=moment)
+
     def in_state(self, state: str, now: datetime) -> Self:
         """Return the tokens that a page shows in this state (DelegatedToken.State)."""
         State, living = self.model.State, self.living(now)

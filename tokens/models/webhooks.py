@@ -220,7 +220,7 @@ class Webhook(models.Model):
         elif Webhook.objects.filter(pk=self.pk, failing_since__lte=now - SWITCHED_OFF_AFTER).exists():
             self.switch_off(f"Nothing could be delivered for {SWITCHED_OFF_AFTER.days} days.", now=now)
 
-    def switch_off(self, reason: str, *, now: datetime) -> bool:
+    def switch_off(self, reason: str, *, now: datetime, by: Actor | None = None) -> bool:
         """Send nothing to it any more, and tell those who manage the account; return False if it was off."""
         with transaction.atomic():
             running = Webhook.objects.filter(pk=self.pk, is_enabled=True)
@@ -228,7 +228,7 @@ class Webhook(models.Model):
                 return False
             waiting = self.deliveries.filter(state=WebhookDelivery.State.WAITING)
             waiting.update(state=WebhookDelivery.State.GIVEN_UP)
-            by = Actor.system("webhooks")
+            by = by or Actor.system("webhooks")
             self._note(Action.WEBHOOK_CHANGED, by, now, reason=reason, after={"is_enabled": False})
             transaction.on_commit(self._tell_managers, robust=True)
         return True

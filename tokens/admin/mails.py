@@ -1,0 +1,24 @@
+from django.contrib import admin
+
+from profiles.admin_pages import KeysetAdmin, every_field
+from tokens.models import Digest, Reminder
+
+
+@admin.register(Reminder)
+class ReminderAdmin(KeysetAdmin):
+    list_display = ("token", "stage", "state", "claimed_at", "handed_over_at")
+    list_select_related = ("token",)
+    list_filter = ("state",)
+    search_fields = ("token__owner__email", "token__name", "=token__public_id")
+    search_help_text = "By owner's address, service or public id."
+    fields = every_field(Reminder, but=("id",))
+
+
+@admin.register(Digest)
+class DigestAdmin(KeysetAdmin):
+    list_display = ("owner", "state", "made_at", "attempts", "next_try_at", "settled_at")
+    list_select_related = ("owner",)
+    list_filter = ("state",)
+    search_fields = ("owner__email",)
+    search_help_text = "By the person's address."
+    fields = every_field(Digest, but=("id",))

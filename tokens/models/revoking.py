@@ -1,0 +1,45 @@
+"""Revoking chosen tokens together: all or none, and each owner is told once."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime
+from functools import partial
+
+from celery import current_app
+from django.db import transaction
+from django.db.models import Q
+
+from profiles.events import Actor, ActorKind
+from tokens.models.credentials import Credentials
+from tokens.models.delegated import DelegatedToken
+
+
+def came_of(tokens: Sequence[DelegatedToken], now: datetime) -> int:
+    """Return how many living tokens were exchanged for these, and end with them."""
+    pks = [token.pk for token in tokens]
+    found = DelegatedToken.objects.living(now).filter(Q(parent__in=pks) | Q(parent__parent__in=pks)).exclude(pk__in=pks)
+    return int(found.count())
+
+
+def revoke_all(tokens: Sequence[DelegatedToken], *, by: Actor, reason: str, note: str = "", now: datetime) -> int:
+    """End these tokens with all their generations, all or none; return how many had not ended before.
+
+    Each hub is waited for once, when all have ended, and each owner but the one who does it gets one mail.
+    """
+    ended: dict[int, list[DelegatedToken]] = defaultdict(list)
+    with transaction.atomic():
+        for token in tokens:
+            if token.revoke(by=by, reason=reason, note=note, now=now, is_told=False):
+                ended[token.owner_id].append(token)
+        for owner, of_owner in ended.items():
+            if not (by.kind == ActorKind.USER and by.id == str(owner)):
+                transaction.on_commit(partial(_tell, owner, [token.pk for token in of_owner], by.label), robust=True)
+    return sum(map(len, ended.values()))
+
+
+def _tell(owner: int, tokens: list[int], by: str) -> None:
+    if len(tokens) == 1:
+        current_app.send_task("tokens.tasks.mail_revoked", args=[tokens[0], by])
+    else:
+        args = [owner, tokens[: Credentials.MAILED], len(tokens), 0, by]
+        current_app.send_task("tokens.tasks.mail_revoked_together", args=args)
