@@ -2,6 +2,7 @@ from profiles.events import Event
 from profiles.models.attempts import Attempts
 from profiles.models.authorizations import Authorization, Grant
 from profiles.models.entries import ToolkitServer, ToolkitTool
+from profiles.models.idempotency import AnsweredRequest
 from profiles.models.notifications import Notifications, ReminderStage
 from profiles.models.people import Account, Member, User
 from profiles.models.registrations import Registration
@@ -12,6 +13,7 @@ from profiles.models.tools import Tool
 
 __all__ = [
     "Account",
+    "AnsweredRequest",
     "Attempts",
     "Authorization",
     "Event",
