@@ -2,10 +2,11 @@
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
+        "tokens.api_keys.ManagementKeyAuthentication",
         "nexus.authentication.NoBearer",
         "rest_framework.authentication.SessionAuthentication",
     ],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated", "tokens.api_keys.NeedsScope"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["profiles.rest.parsing.StrictJSON"],
     "DEFAULT_THROTTLE_CLASSES": ["profiles.rest.rates.PerAsker"],

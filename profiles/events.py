@@ -101,7 +101,10 @@ class Actor:
 
     @classmethod
     def from_request(cls, request: HttpRequest) -> "Actor":
-        """Return the signed-in person; the address is the one that the trusted proxies vouch for."""
+        """Return the signed-in person or their key; the address is the one that the trusted proxies vouch for."""
+        by_key = getattr(request, "_actor", None)
+        if isinstance(by_key, cls):
+            return by_key
         return cls(
             kind=ActorKind.USER,
             id=str(request.user.pk or ""),

@@ -12,7 +12,7 @@ from profiles.events import Actor
 from profiles.models import Account, Server, Toolkit, User
 from profiles.permissions import Role
 from tokens import keys
-from tokens.models import AccessToken, Application, Connection, DelegatedToken, Issued
+from tokens.models import AccessToken, Application, Connection, DelegatedToken, Issued, ManagementKey
 from tokens.models.connections import ACCESS_LIFE, SESSION_LIFE
 from tokens.models.narrowing import Narrowing
 
@@ -77,6 +77,19 @@ def make_token(
         owner=owner, toolkit=toolkit, name=name, expires_at=now + life, by=OPERATOR, now=now,
         narrowing=Narrowing(**narrowing),
     )  # fmt: skip
+
+
+def make_key(
+    owner: User, account: Account, scopes: Sequence[str] = ("tokens:read",), name: str = "Terraform",
+    life: timedelta = timedelta(days=30), now: datetime | None = None, ranges: Sequence[str] = (),
+) -> tuple[ManagementKey, str]:  # fmt: skip
+    """The owner's management key, and its secret."""
+    now = (now or timezone.now()).replace(microsecond=0)
+    made, key = ManagementKey.objects.make(
+        owner=owner, account=account, name=name, scopes=scopes, expires_at=now + life, by=OPERATOR, now=now,
+        ranges=ranges,
+    )  # fmt: skip
+    return made, key.text
 
 
 def make_application(account: Account | None = None, name: str = "Claude Code", **fields: Any) -> Application:

@@ -12,7 +12,7 @@ from django.utils import timezone
 from profiles.events import Actor
 from profiles.models import Account, Member, Toolkit, User
 from profiles.signals import access_ended, authority_changed, toolkit_deleted
-from tokens.models import Application, Authority, AuthorityChange, Connection, DelegatedToken, Policy
+from tokens.models import Application, Authority, AuthorityChange, Connection, DelegatedToken, ManagementKey, Policy
 from tokens.models.registering import note_registered
 
 
@@ -58,6 +58,10 @@ def revoke_what_the_person_has(user: User, account: Account | None, by: Actor, n
     connections = Connection.objects.filter(owner=user).living().select_related("account", "toolkit")
     for connected in connections.filter(account=account) if account else connections:
         connected.revoke(by=by, reason="access ended", now=now)
+    management = ManagementKey.objects.owned_by(user)
+    (management.filter(account=account) if account else management).end_for_good(
+        by=by, reason=DelegatedToken.Reason.LEFT, now=now
+    )
 
 
 @receiver(pre_delete, sender=User)

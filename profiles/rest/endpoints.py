@@ -22,14 +22,14 @@ class Resource(APIView):
     """One address. A method without an act is a 405; an act that no scope covers is refused to every key."""
 
     acts: ClassVar[dict[str, Act]] = {}
+    noun = ""
+    scopes: ClassVar[dict[str, str]] = {}  # by method, for keys
     schema = ActSchema()
     is_open = False  # to whoever authenticates by a way of its own
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
         act = self.act_of(request)
-        if not self.is_open:
-            Asked(request, timezone.now()).refuse_without(act.scope)
         known = [parameter.name for parameter in act.parameters if parameter.location == "query"]
         if act.is_list:
             known += [*filtering.PAGE, *(act.filters.base_filters if act.filters else ())]
@@ -55,6 +55,7 @@ def resource(*, authentication: list[Any] | None = None, permissions: list[Any] 
     """Return the view of an address, its acts by method."""
     own: dict[str, Any] = {"acts": acts, "http_method_names": [*acts, *(["head"] if "get" in acts else [])]}
     own |= dict.fromkeys(acts, Resource.answer)
+    own |= {"noun": next(iter(acts.values())).noun, "scopes": {name.upper(): act.scope for name, act in acts.items()}}
     if authentication is not None:
         own |= {"authentication_classes": authentication, "is_open": True}
     if permissions is not None:

@@ -34,14 +34,6 @@ class NeedsPerson(Problem):
         super().__init__(detail, href=f"{settings.NEXUS_BASE_URL}{path}")
 
 
-class InsufficientScope(Problem):
-    status_code = 403
-    code = "insufficient_scope"
-
-    def __init__(self, scope: str) -> None:
-        super().__init__(f"This key does not have the scope “{scope}”. Make one that has it.", scope=scope)
-
-
 class AlreadyIssued(Problem):
     """The request came before, and its secret was shown then; `id` names what it made."""
 
@@ -105,7 +97,7 @@ def problem(error: Exception, context: dict[str, Any]) -> Response | None:
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
         "status": status,
-        "code": getattr(error, "code", CODES.get(status, "invalid")),
+        "code": _code(error),
         "request_id": context["request"].META.get("nexus.request_id", ""),
     }
     if isinstance(error, exceptions.ValidationError):
@@ -118,6 +110,12 @@ def problem(error: Exception, context: dict[str, Any]) -> Response | None:
     if wait := getattr(error, "wait", None):
         headers["Retry-After"] = str(int(wait))
     return Response(content, status, headers=headers, content_type="application/problem+json")
+
+
+def _code(error: exceptions.APIException) -> str:
+    said = getattr(error.detail, "code", None)
+    own = said if said and said != error.default_code else CODES.get(error.status_code, "invalid")
+    return str(getattr(error, "code", own))
 
 
 def _as_api_exception(error: Exception) -> Exception:

@@ -7,6 +7,7 @@ from tokens.models.digests import Digest
 from tokens.models.feeds import CalendarFeed
 from tokens.models.issued import AlreadyIssued, Issued
 from tokens.models.jobs import JobRun
+from tokens.models.management_keys import AlreadyMade, ManagementKey
 from tokens.models.oauth import AccessToken, DeviceGrant, Grant, IDToken, RefreshToken
 from tokens.models.policies import Policy, Rules
 from tokens.models.reminders import Dismissal, Reminder
@@ -15,6 +16,7 @@ from tokens.models.webhooks import Webhook, WebhookDelivery
 __all__ = [
     "AccessToken",
     "AlreadyIssued",
+    "AlreadyMade",
     "AlreadyRegistered",
     "Application",
     "Authority",
@@ -32,6 +34,7 @@ __all__ = [
     "IDToken",
     "Issued",
     "JobRun",
+    "ManagementKey",
     "OAuthSession",
     "Policy",
     "RefreshToken",

@@ -1,6 +1,6 @@
 import uuid
 from datetime import UTC, datetime, timedelta
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from celery import current_app
 from django.core.exceptions import ValidationError
@@ -23,6 +23,9 @@ from tokens.models.policies import MAX_LIFE, Policy
 from tokens.models.replacing import Generations
 from tokens.models.selecting import ENDING_SOON, DelegatedTokenQuerySet
 
+if TYPE_CHECKING:
+    from tokens.models.management_keys import ManagementKey
+
 PRINTABLE = RegexValidator(
     r"^[^\x00-\x1f\x7f\u202a-\u202e\u2066-\u2069]+$", "Write the name on one line, in plain characters."
 )
@@ -44,6 +47,7 @@ class DelegatedTokenManager(Issuing.from_queryset(DelegatedTokenQuerySet)):  # t
         now: datetime,
         narrowing: Narrowing = NOT_NARROWED,
         idempotency_key: str | None = None,
+        issued_by_key: "ManagementKey | None" = None,
     ) -> Issued:
         """Issue a token of this owner for this toolkit; portal, commands, REST and token exchange all end here.
 
@@ -62,10 +66,12 @@ class DelegatedTokenManager(Issuing.from_queryset(DelegatedTokenQuerySet)):  # t
         token = DelegatedToken(
             public_id=key.public_id, digest=key.digest, last_four=key.last_four, owner=owner,
             account=toolkit.account, toolkit=toolkit, name=" ".join(name.split()), issued_at=now, expires_at=expires_at,
-            activated_at=now, idempotency_key=idempotency_key, **narrowing.as_fields(),
+            activated_at=now, idempotency_key=idempotency_key, issued_by_key=issued_by_key, **narrowing.as_fields(),
         )  # fmt: skip
         token.clean_fields()
         with transaction.atomic():
+            if issued_by_key:
+                issued_by_key.lend(to=owner, account=token.account, expires_at=expires_at, now=now)
             Policy.objects.concerning(toolkit).refuse_too_many(self.current(now), owner)
             self._insert(token, now)
             Event.record(
@@ -174,6 +180,10 @@ class DelegatedToken(models.Model):
     session = models.ForeignKey(
         OAuthSession, null=True, blank=True, on_delete=models.SET_NULL, related_name="exchanged", editable=False
     )
+    issued_by_key = models.ForeignKey(
+        "tokens.ManagementKey", null=True, blank=True, on_delete=models.SET_NULL, related_name="tokens", db_index=False,
+        editable=False, help_text="The management key that issued it, with which it ends.",
+    )  # fmt: skip
     exchanges = models.PositiveSmallIntegerField(
         default=0,
         db_default=0,
@@ -259,6 +269,9 @@ class DelegatedToken(models.Model):
             ),
             models.Index(fields=["owner", "-issued_at", "-id"], name="delegated_token_of_owner"),
             models.Index(fields=["account", "-issued_at", "-id"], name="delegated_token_of_account"),
+            models.Index(
+                fields=["issued_by_key"], condition=Q(issued_by_key__isnull=False), name="delegated_token_of_key"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -19,6 +19,7 @@ from tokens.models.policies import Policy
 
 if TYPE_CHECKING:
     from tokens.models.delegated import DelegatedToken
+    from tokens.models.management_keys import ManagementKey
 
 DEFAULT_OVERLAP = timedelta(hours=24)
 MAX_OVERLAP = timedelta(days=7)
@@ -32,6 +33,7 @@ class Generations(Caps):
     def replace(
         self, token: "DelegatedToken", *, by: Actor, now: datetime, overlap: timedelta = DEFAULT_OVERLAP,
         expires_at: datetime | None = None, idempotency_key: str | None = None,
+        issued_by_key: "ManagementKey | None" = None,
     ) -> Issued:  # fmt: skip
         """Issue a pending successor of the family's current token, with its name, toolkit and limits.
 
@@ -52,9 +54,11 @@ class Generations(Caps):
                 account=current.account, toolkit=current.toolkit, name=current.name, family=current.family,
                 generation=self._newest_generation(current) + 1, stage=self.model.Stage.PENDING, issued_at=now,
                 expires_at=expires_at or now + life, overlap=overlap, idempotency_key=idempotency_key,
-                **{name: getattr(current, name) for name in LIMITS},
+                issued_by_key=issued_by_key, **{name: getattr(current, name) for name in LIMITS},
             )  # fmt: skip
             successor.refuse_bad_expiry(now)
+            if issued_by_key:
+                issued_by_key.lend(to=current.owner, account=current.account, expires_at=successor.expires_at, now=now)
             self._cancel_pending(current, by=by, now=now)
             successor.save(force_insert=True)
             Event.record(
