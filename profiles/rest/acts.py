@@ -2,11 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from django_filters import FilterSet
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers
+
+from profiles.forms import PLAIN_LINE
 
 
 
@@ -70,7 +73,7 @@ def writes(
     **how: Any,
 ) -> Wrapped:
     """Declare an act that changes something; without an answer it is a 204."""
-    return lambda run: Act(run, scope, answers, takes, status=200 if answers else 204, **how)
+    return lambda run: Act(run, scope, answers, takes, **{"status": 200 if answers else 204, **how})
 
 
 def changes(
@@ -84,3 +87,30 @@ def creates(
     scope: str, answers: type[serializers.Serializer[Any]], takes: type[serializers.Serializer[Any]], **how: Any
 ) -> Wrapped:
     return lambda run: Act(run, scope, answers, takes, status=201, is_create=True, **how)
+
+
+class Moment(serializers.DateTimeField):
+    """A moment with its offset: what is said without one means something else to everybody."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(default_timezone=UTC, **kwargs)
+
+    def enforce_timezone(self, value: datetime) -> datetime:
+        if value.tzinfo is None:
+            raise serializers.ValidationError("Say the offset too, as in 2027-01-31T17:30:00Z.")
+        try:
+            return super().enforce_timezone(value)
+        except OverflowError:
+            raise serializers.ValidationError("This moment is out of all bounds.") from None
+
+
+class Line(serializers.CharField):
+    """Text on one line, in plain characters."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.validators.append(PLAIN_LINE)
+
+
+class Nothing(Input):
+    """A body without members."""
