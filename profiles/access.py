@@ -1,7 +1,7 @@
 from django.http import Http404, HttpRequest
 
 from profiles.models import Account, User
-from profiles.permissions import Act
+from profiles.permissions import Act, roles_with
 
 SESSION_KEY = "account"
 
@@ -26,13 +26,44 @@ def current_account(request: HttpRequest) -> Account:
     return account
 
 
-def _choose(request: HttpRequest) -> Account | None:
+def own_accounts(request: HttpRequest) -> list[Account]:
+    """Return the accounts that the person is a member of, each with their role, the personal one first."""
+    known = getattr(request, "_accounts", None)
+    if isinstance(known, list):
+        return known
     user = signed_in(request)
     mine = list(Account.objects.with_role_of(user).order_by("created_at"))
-    chosen = request.session.get(SESSION_KEY)
-    by_choice = [account for account in mine if str(account.pk) == chosen]
-    personal = [account for account in mine if account.personal_of_id == user.pk]
-    return next(iter([*by_choice, *personal, *mine]), None)
+    mine.sort(key=lambda account: (account.personal_of_id != user.pk, account.name.lower()))
+    request._accounts = mine  # type: ignore[attr-defined]
+    return mine
+
+
+def _choose(request: HttpRequest) -> Account | None:
+    mine = own_accounts(request)
+    wanted = (request.session.get(SESSION_KEY), str(signed_in(request).chosen_account_id))
+    by_choice = [account for choice in wanted for account in mine if str(account.pk) == choice]
+    return next(iter([*by_choice, *mine]), None)
+
+
+def show_account(request: HttpRequest, account: Account) -> None:
+    """Show this account of the person from now on, here and when they sign in again."""
+    request.session[SESSION_KEY] = str(account.pk)
+    User.objects.filter(pk=signed_in(request).pk).update(chosen_account=account)
+
+
+def organization_with(request: HttpRequest, pk: object, act: Act) -> Account:
+    """Return an organization in which the person may do the act; 404 for everybody else."""
+    allowed = roles_with(act)
+    mine = (account for account in own_accounts(request) if account.pk == pk and account.is_organization)
+    found = next((account for account in mine if account.own_role in allowed), None)
+    if found is None:
+        raise Http404
+    return found
+
+
+def managed_organization(request: HttpRequest) -> Account:
+    """Return the current account, if it is an organization whose members the person manages; else 404."""
+    return organization_with(request, current_account(request).pk, Act.MANAGE_MEMBERS)
 
 
 def managed_account(request: HttpRequest) -> Account:

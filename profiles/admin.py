@@ -114,7 +114,7 @@ class MemberInline(admin.TabularInline):  # type: ignore[type-arg]
         return request.user.is_staff
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return request.user.is_staff and not (obj and obj.personal_of_id)
+        return request.user.is_staff and not (obj and (obj.personal_of_id or obj.deleted_at))
 
     has_change_permission = has_delete_permission = has_add_permission
 
@@ -142,7 +142,9 @@ class AccountAdmin(ConfirmedAdmin):
 
     @admin.display(description="kind")
     def kind(self, account: Account) -> str:
-        return f"Personal, of {account.personal_of}" if account.personal_of else "Organization"
+        if account.personal_of:
+            return f"Personal, of {account.personal_of}"
+        return "Deleted organization" if account.deleted_at else "Organization"
 
     @admin.display(description="members", ordering="member_count")
     def member_count(self, account: Any) -> int:
@@ -155,12 +157,13 @@ class AccountAdmin(ConfirmedAdmin):
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
         by, now = Actor.from_request(request), timezone.now()
         formset.save(commit=False)
-        for member in formset.deleted_objects:
-            member.remove(by=by, now=now)
-        for member, _ in formset.changed_objects:
-            member.change_role(Role(member.role), by=by, now=now)
         for member in formset.new_objects:
             form.instance.add_member(member.user, Role(member.role), by=by, now=now)
+        # New owners first: an account is never without one.
+        for member, _ in sorted(formset.changed_objects, key=lambda changed: changed[0].role != Role.OWNER):
+            member.change_role(Role(member.role), by=by, now=now)
+        for member in formset.deleted_objects:
+            member.remove(by=by, now=now)
 
 
 class CatalogFilter(admin.SimpleListFilter):

@@ -6,7 +6,7 @@ from django.core.exceptions import ValidationError
 
 from profiles.forms import PLAIN_LINE
 from profiles.models import Member, Server, User
-from profiles.models.people import refuse_bad_role, refuse_ownerless
+from profiles.models.accounts import refuse_bad_role, refuse_ownerless
 from profiles.models.servers import SLUG, refuse_bad_address, refuse_bad_command
 from profiles.upstream import discovery
 from profiles.upstream.errors import UpstreamError

@@ -40,7 +40,8 @@ def account_named(text: str | None) -> Account:
     """Return the account with this id or name; for none, the personal account of NEXUS_ADMIN_EMAIL."""
     if not text:
         return user_with(settings.NEXUS_ADMIN_EMAIL).personal_account
-    found = list(Account.objects.filter(pk=text) if is_uuid(text) else Account.objects.filter(name=text)[:2])
+    living = Account.objects.filter(deleted_at=None)
+    found = list(living.filter(pk=text) if is_uuid(text) else living.filter(name=text)[:2])
     if len(found) != 1:
         problem = "Several accounts have" if found else "No account has"
         raise CommandError(f"{problem} the name or id “{text}”. Give the account's id.")

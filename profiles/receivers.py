@@ -10,8 +10,9 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from profiles.events import Action, Actor, Event
-from profiles.models import Account, Authorization, User
-from profiles.signals import access_ended
+from profiles.models import Account, Authorization, Invitation, Member, Server, Toolkit, User
+from profiles.permissions import Role, roles_given_by
+from profiles.signals import access_ended, account_deleted, role_changed
 
 
 @receiver(user_logged_in)
@@ -27,3 +28,28 @@ def end_own_authorizations(user: User, account: Account | None, by: Actor, now: 
     """End what only the person used. What an admin gave to the whole organization stays, for the admins to end."""
     own = Authorization.objects.filter(owner=user, visibility=Authorization.Visibility.USER)
     (own.filter(account=account) if account else own).end(by=by, now=now, reason="its owner lost their access")
+
+
+@receiver(access_ended)
+def cancel_their_invitations(user: User, account: Account | None, by: Actor, now: datetime, **kwargs: Any) -> None:
+    """Let nobody in on the word of somebody who is out."""
+    sent = Invitation.objects.filter(invited_by=user)
+    (sent.filter(account=account) if account else sent).cancel(by=by, now=now)
+
+
+@receiver(role_changed)
+def cancel_what_they_may_no_longer_give(member: Member, by: Actor, now: datetime, **kwargs: Any) -> None:
+    sent = Invitation.objects.filter(invited_by=member.user, account=member.account)
+    sent.exclude(role__in=roles_given_by(Role(member.role))).cancel(by=by, now=now)
+
+
+@receiver(account_deleted)
+def end_what_the_organization_has(account: Account, by: Actor, now: datetime, **kwargs: Any) -> None:
+    Invitation.objects.filter(account=account).cancel(by=by, now=now)
+    Authorization.objects.filter(account=account).end(by=by, now=now, reason="organization deleted")
+    toolkits = Toolkit.objects.living().filter(account=account).select_related("account")
+    toolkits.update(is_default=False)  # it goes with its account
+    for toolkit in toolkits:
+        toolkit.delete_for_good(by=by, now=now)
+    for server in Server.objects.filter(account=account, removed_at=None):
+        server.remove(by=by, now=now)

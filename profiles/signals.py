@@ -14,5 +14,15 @@ tools_listed = Signal()
 # A person lost their access, to one account or, where account is None, to all. Arguments: user, account, by, now.
 access_ended = Signal()
 
+# Somebody has another role. Arguments: member, by, now.
+role_changed = Signal()
+
+# An organization was deleted; its members go right after. Arguments: account, by, now.
+account_deleted = Signal()
+
+# What can these people call with, in the account? Arguments: account, users (ids, or None for all), now.
+# A receiver returns dict[user id, profiles.holdings.Holding].
+holdings_wanted = Signal()
+
 # Events were written together. Arguments: events.
 events_recorded = Signal()

@@ -5,4 +5,4 @@ class TokensConfig(AppConfig):
     name = "tokens"
 
     def ready(self) -> None:
-        from tokens import notices, receivers  # noqa: F401  (models are ready only here)
+        from tokens import holdings, notices, receivers  # noqa: F401  (models are ready only here)

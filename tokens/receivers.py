@@ -11,8 +11,17 @@ from django.utils import timezone
 
 from profiles.events import Actor
 from profiles.models import Account, Member, Toolkit, User
-from profiles.signals import access_ended, authority_changed, toolkit_deleted
-from tokens.models import Application, Authority, AuthorityChange, Connection, DelegatedToken, ManagementKey, Policy
+from profiles.signals import access_ended, account_deleted, authority_changed, toolkit_deleted
+from tokens.models import (
+    Application,
+    Authority,
+    AuthorityChange,
+    Connection,
+    DelegatedToken,
+    ManagementKey,
+    Policy,
+    Webhook,
+)
 from tokens.models.registering import note_registered
 
 
@@ -62,6 +71,14 @@ def revoke_what_the_person_has(user: User, account: Account | None, by: Actor, n
     (management.filter(account=account) if account else management).end_for_good(
         by=by, reason=DelegatedToken.Reason.LEFT, now=now
     )
+
+
+@receiver(account_deleted)
+def end_what_the_account_runs(account: Account, by: Actor, now: datetime, **kwargs: Any) -> None:
+    for application in Application.objects.of(account).select_related("machine"):
+        application.remove(by=by, now=now)
+    for webhook in Webhook.objects.filter(account=account):
+        webhook.remove(by=by, now=now)
 
 
 @receiver(pre_delete, sender=User)

@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("profiles", "0008_notifications")]
+    dependencies = [("profiles", "0010_invitations")]
 
     operations = [
         migrations.CreateModel(

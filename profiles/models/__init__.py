@@ -1,10 +1,13 @@
 from profiles.events import Event
+from profiles.models.accounts import Account
 from profiles.models.attempts import Attempts
 from profiles.models.authorizations import Authorization, Grant
 from profiles.models.entries import ToolkitServer, ToolkitTool
 from profiles.models.idempotency import AnsweredRequest
+from profiles.models.invitations import Invitation
+from profiles.models.members import Member
 from profiles.models.notifications import Notifications, ReminderStage
-from profiles.models.people import Account, Member, User
+from profiles.models.people import User
 from profiles.models.registrations import Registration
 from profiles.models.servers import Server
 from profiles.models.sign_in import SignInLink
@@ -19,6 +22,7 @@ __all__ = [
     "Event",
     "FormerAlias",
     "Grant",
+    "Invitation",
     "Member",
     "Notifications",
     "Registration",

@@ -11,8 +11,9 @@ from django.db.models import Case, Exists, F, OuterRef, Q, Value, When
 
 from profiles.encryption import Secret
 from profiles.events import Action, Actor, Event
+from profiles.models.accounts import Account
 from profiles.models.entries import ToolkitServer
-from profiles.models.people import Account, User
+from profiles.models.people import User
 from profiles.models.servers import Server
 from profiles.models.toolkits import Toolkit
 from profiles.permissions import Act, Reach, roles_with

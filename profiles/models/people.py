@@ -1,23 +1,22 @@
-import uuid
 import zoneinfo
-from collections.abc import Collection
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib.auth.models import AbstractUser, BaseUserManager
 from django.core.exceptions import ValidationError
 from django.db import models, transaction
-from django.db.models import F
 from django.db.models.functions import Lower
 from django.utils import timezone
 
 from profiles.events import Action, Actor, Event
-from profiles.models.pausing import Pausable
-from profiles.permissions import MACHINE_ROLES, Act, Role, roles_with
+from profiles.models.accounts import Account
+from profiles.permissions import Role
 from profiles.signals import access_ended, authority_changed
 
 if TYPE_CHECKING:
     from django.db.models.fields.related_descriptors import RelatedManager
+
+    from profiles.models.members import Member
 
 
 MACHINE_DOMAIN = "machine.invalid"
@@ -87,6 +86,11 @@ class User(AbstractUser):
         default=False, db_default=False, editable=False, help_text="Stands for an application, and can never sign in."
     )
 
+    chosen_account = models.ForeignKey(
+        Account, on_delete=models.SET_NULL, null=True, editable=False, related_name="+", db_index=False,
+        help_text="The one that the portal showed last, and shows when they are back.",
+    )  # fmt: skip
+
     objects: ClassVar[UserManager] = UserManager()  # type: ignore[assignment]
     memberships: "RelatedManager[Member]"
 
@@ -155,118 +159,3 @@ class User(AbstractUser):
     @property
     def zone(self) -> zoneinfo.ZoneInfo:
         return zoneinfo.ZoneInfo(self.time_zone)
-
-
-class AccountQuerySet(models.QuerySet["Account"]):
-    def of(self, user: User) -> Self:
-        return self.filter(members__user=user)
-
-    def with_role_of(self, user: User) -> Self:
-        """Return the person's accounts, each with their role there, `own_role`."""
-        return self.of(user).annotate(own_role=F("members__role"))
-
-    def where(self, user: User, act: Act) -> Self:
-        """Return the accounts in which the person may do the act to everything there."""
-        return self.filter(members__user=user, members__role__in=roles_with(act))
-
-
-class AccountManager(models.Manager.from_queryset(AccountQuerySet)):  # type: ignore[misc]
-    def open_personal(self, user: User) -> "Account":
-        account: Account = self.create(name=user.get_full_name(), personal_of=user)
-        account.members.create(user=user, role=Role.OWNER)
-        return account
-
-    def add(self, account: "Account", *, by: Actor, now: datetime) -> None:
-        """Save an organization that staff made; its members come next."""
-        with transaction.atomic():
-            account.save(force_insert=True)
-            Event.record(Action.ACCOUNT_ADDED, by=by, now=now, account=account, subject=account)
-
-
-class Account(Pausable):
-    """Whom toolkits, servers and tokens belong to: one person, or an organization."""
-
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    name = models.CharField(max_length=120)
-    personal_of = models.OneToOneField(
-        User, on_delete=models.CASCADE, null=True, blank=True, related_name="personal_account",
-        help_text="The person whose own account this is; empty for an organization.",
-    )  # fmt: skip
-    created_at = models.DateTimeField(auto_now_add=True)
-
-    PAUSED, RESUMED, SCOPE = Action.ACCOUNT_PAUSED, Action.ACCOUNT_RESUMED, "account"
-
-    objects: ClassVar[AccountManager] = AccountManager()
-    members: "RelatedManager[Member]"
-    own_role: str  # only after with_role_of()
-
-    def __str__(self) -> str:
-        return self.name
-
-    def belongs_to(self) -> "Account":
-        return self
-
-    def role_of(self, user: User) -> Role | None:
-        role = self.members.filter(user=user).values_list("role", flat=True).first()
-        return Role(role) if role else None
-
-    def lets(self, user: User, act: Act) -> bool:
-        """Return True if the person may do the act to everything in this account."""
-        return self.role_of(user) in roles_with(act)
-
-    def add_member(self, user: User, role: Role, *, by: Actor, now: datetime) -> "Member":
-        refuse_bad_role(user, role)
-        with transaction.atomic():
-            member = self.members.create(user=user, role=role)
-            member._note(Action.MEMBER_ADDED, by, now, after={"role": str(role)})
-        return member
-
-
-def refuse_ownerless(roles: Collection[str]) -> None:
-    """Raise ValidationError if nobody among the members would own the account."""
-    if Role.OWNER not in roles:
-        raise ValidationError("An account needs an owner. Make somebody the owner first.")
-
-
-def refuse_bad_role(user: User, role: str) -> None:
-    """Raise ValidationError for a role that this user may not have."""
-    if user.is_machine and role not in MACHINE_ROLES:
-        raise ValidationError("A machine manages nothing: make it a member or an end user.")
-
-
-class Member(models.Model):
-    """A person's place in an account."""
-
-    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="members")
-    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
-    role = models.CharField(max_length=16, choices=[(role.value, role.value.replace("_", " ")) for role in Role])
-    created_at = models.DateTimeField(auto_now_add=True)
-
-    class Meta:
-        constraints = [models.UniqueConstraint(fields=["account", "user"], name="member_once_per_account")]
-
-    def __str__(self) -> str:
-        return f"{self.user} in {self.account}"
-
-    def change_role(self, role: Role, *, by: Actor, now: datetime) -> bool:
-        """Give another role, which holds from the next call on; return False if it is the one they have."""
-        refuse_bad_role(self.user, role)
-        with transaction.atomic():
-            before = Member.objects.select_for_update().get(pk=self.pk).role
-            if before == role:
-                return False
-            Member.objects.filter(pk=self.pk).update(role=role)
-            self.role = role
-            self._note(Action.MEMBER_CHANGED, by, now, before={"role": before}, after={"role": str(role)})
-        return True
-
-    def remove(self, *, by: Actor, now: datetime) -> None:
-        """Take the person out of the account; their tokens for its toolkits end with that."""
-        with transaction.atomic():
-            self._note(Action.MEMBER_REMOVED, by, now, before={"role": self.role})
-            access_ended.send(Member, user=self.user, account=self.account, by=by, now=now)
-            self.delete()
-
-    def _note(self, action: Action, by: Actor, now: datetime, *, before: Any = None, after: Any = None) -> None:
-        Event.record(action, by=by, now=now, account=self.account, subject=self, before=before, after=after)
-        authority_changed.send(Member, scope="owner", subject=str(self.user_id))

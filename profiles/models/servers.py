@@ -13,7 +13,7 @@ from django.db.models import Count, F, Q
 from django.utils.text import slugify
 
 from profiles.events import Action, Actor, Event
-from profiles.models.people import Account
+from profiles.models.accounts import Account
 from profiles.models.signing_in import SignsIn
 from profiles.models.tools import Tool
 from profiles.signals import authority_changed, tools_listed

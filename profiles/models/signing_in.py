@@ -13,7 +13,7 @@ from profiles.events import Action, Actor, Event
 from profiles.signals import authority_changed
 
 if TYPE_CHECKING:
-    from profiles.models.people import Account
+    from profiles.models.accounts import Account
 
 TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,80}")  # RFC 9110 section 5.6.2
 # What the hub itself writes, or what belongs to the connection.

@@ -18,9 +18,11 @@ from django.utils import timezone
 
 from profiles import names
 from profiles.events import Action, Actor, Event
+from profiles.models.accounts import Account
 from profiles.models.entries import Choice, ToolkitServer, ToolkitTool
+from profiles.models.members import Member
 from profiles.models.pausing import Pausable
-from profiles.models.people import Account, Member, User
+from profiles.models.people import User
 from profiles.models.servers import Server
 from profiles.models.tools import Altered, Tool
 from profiles.permissions import Act, Reach, roles_with
