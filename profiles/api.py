@@ -5,7 +5,7 @@ from typing import Any
 from django.urls import path
 from rest_framework import serializers
 
-from profiles import api_accounts, api_authorizations, api_profiles, api_servers, api_tools
+from profiles import api_accounts, api_authorizations, api_members, api_profiles, api_servers, api_tools
 from profiles.models import Notifications, ReminderStage, User
 from profiles.models.people import validate_time_zone
 from profiles.rest.acts import Input, Line, changes, reads
@@ -70,6 +70,7 @@ urlpatterns = [
     path("me", resource(get=get_me, patch=change_me)),
     path("notifications", resource(get=get_notifications, patch=change_notifications)),
     *api_accounts.urlpatterns,
+    *api_members.urlpatterns,
     *api_servers.urlpatterns,
     *api_profiles.urlpatterns,
     *api_tools.urlpatterns,

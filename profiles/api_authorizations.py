@@ -72,7 +72,9 @@ def get_authorization(asked: Asked, pk: UUID) -> Authorization:
 @writes("authorizations:write", AuthorizationOutput, Nothing)
 def connect_authorization(asked: Asked, wish: dict[str, Any]) -> NoReturn:
     """Refused: a person connects it, in the browser."""
-    raise NeedsPerson("A person connects a server, in the portal: their consent or their secret is needed.", "/authorizations/")
+    raise NeedsPerson(
+        "A person connects a server, in the portal: their consent or their secret is needed.", "/authorizations/"
+    )
 
 
 @changes("authorizations:write", AuthorizationOutput, AuthorizationInput)

@@ -76,9 +76,7 @@ def _counted(pk: UUID) -> Toolkit:
     return Toolkit.objects.with_counts().get(pk=pk)
 
 
-@lists(
-    "profiles:read", ProfileOutput, orderings=("name", "-name", "created_at", "-created_at"), filters=ProfileFilters
-)
+@lists("profiles:read", ProfileOutput, orderings=("name", "-name", "created_at", "-created_at"), filters=ProfileFilters)
 def list_profiles(asked: Asked) -> QuerySet[Toolkit]:
     """List the toolkits that you may call through the hub."""
     return Toolkit.objects.filter(pk__in=usable(asked).order_by().values("pk")).with_counts()

@@ -46,7 +46,9 @@ class EntryOutput(serializers.Serializer[ToolkitTool]):
 
 class ChoiceInput(Input):
     allowed = serializers.ListField(child=serializers.CharField(max_length=200), required=False, max_length=MAX_TOOLS)
-    read_only = serializers.ListField(child=serializers.CharField(max_length=200), required=False, max_length=MAX_TOOLS)
+    marked_read_only = serializers.ListField(
+        child=serializers.CharField(max_length=200), required=False, max_length=MAX_TOOLS
+    )
     offers_resources = serializers.BooleanField(required=False)
     offers_prompts = serializers.BooleanField(required=False)
 
@@ -88,7 +90,7 @@ def list_profile_servers(asked: Asked, pk: UUID) -> QuerySet[ToolkitServer]:
 def choose_of_server(asked: Asked, wish: dict[str, Any], pk: UUID, server_pk: UUID) -> ToolkitServer:
     """Allow exactly these tools of the server, by its own names; where it is not in the toolkit yet, add it.
 
-    Without `read_only` the marks stay as they are. It holds from the next call on.
+    Without `marked_read_only` the marks stay as they are. It holds from the next call on.
     """
     found = managed(asked, pk)
     server = get_object_or_404(Server.objects.visible_in(found.account), pk=server_pk)
@@ -103,7 +105,7 @@ def choose_of_server(asked: Asked, wish: dict[str, Any], pk: UUID, server_pk: UU
 
 def _choice(server: Server, wish: dict[str, Any]) -> Choice:
     """Return what is wished, by ids; raise ValidationError for a name that the server never listed."""
-    allowed, read_only = set(wish.get("allowed", ())), wish.get("read_only")
+    allowed, read_only = set(wish.get("allowed", ())), wish.get("marked_read_only")
     named = allowed.union(read_only or ())
     numbers = dict(server.tools.filter(name__in=named).values_list("name", "pk"))
     if unknown := sorted(named - set(numbers)):
@@ -149,9 +151,7 @@ def approve_tools(asked: Asked, wish: dict[str, Any], pk: UUID) -> dict[str, lis
 
 urlpatterns = [
     path("profiles/<uuid:pk>/servers", resource(get=list_profile_servers)),
-    path(
-        "profiles/<uuid:pk>/servers/<uuid:server_pk>", resource(put=choose_of_server, delete=remove_profile_server)
-    ),
+    path("profiles/<uuid:pk>/servers/<uuid:server_pk>", resource(put=choose_of_server, delete=remove_profile_server)),
     path("profiles/<uuid:pk>/tools", resource(get=list_profile_tools)),
     path("profiles/<uuid:pk>/tools/<int:entry_pk>", resource(patch=reword_tool)),
     path("profiles/<uuid:pk>/approve", resource(post=approve_tools)),

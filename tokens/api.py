@@ -67,7 +67,9 @@ class TokenInput(ExpiryInput):
         help_text="Names of tools that it is kept to; all of the toolkit's where nothing is said.",
     )  # fmt: skip
     is_read_only = serializers.BooleanField(required=False)
-    networks = serializers.ListField(child=serializers.CharField(max_length=60), max_length=MAX_NETWORKS, required=False)
+    networks = serializers.ListField(
+        child=serializers.CharField(max_length=60), max_length=MAX_NETWORKS, required=False
+    )
     call_cap = serializers.IntegerField(min_value=1, max_value=MAX_CALLS, required=False, allow_null=True)
     pause_unused_days = serializers.IntegerField(
         min_value=LEAST_UNUSED_DAYS, max_value=MAX_LIFE.days, required=False, allow_null=True
@@ -164,7 +166,10 @@ def _narrowing(wish: dict[str, Any]) -> Narrowing:
 
 @creates(ISSUE, IssuedOutput, RotateInput, is_secret=True)
 def rotate_token(asked: Asked, wish: dict[str, Any], public_id: str) -> Issued:
-    """Issue a successor of your own token, which waits for its first use; from then on the old one lives for a while."""
+    """Issue a successor of your own token. It waits for its first use; from then on the old one lives for a while.
+
+    For a person who has just confirmed who they are, or a key with the scope `tokens:issue`, with which it ends.
+    """
     found = _found(asked, public_id)
     if found.owner_id != asked.user.pk or found.exchanges:
         raise Http404  # nobody is shown a secret that acts for somebody else

@@ -136,7 +136,10 @@ urlpatterns = [
     path(
         "tokens/self",
         resource(
-            authentication=[TokenItself], permissions=[IsAuthenticated], get=get_token_itself, delete=revoke_token_itself
+            authentication=[TokenItself],
+            permissions=[IsAuthenticated],
+            get=get_token_itself,
+            delete=revoke_token_itself,
         ),
     ),
     path(

@@ -23,7 +23,7 @@ from tokens.models import Webhook, WebhookDelivery
 MAX_OVERLAP = timedelta(days=7)
 
 
-class WebhookOutput(serializers.Serializer[Webhook]):
+class WebhookOutput(serializers.Serializer[Any]):
     id = serializers.UUIDField()
     account = serializers.UUIDField(source="account_id")
     url = serializers.CharField()

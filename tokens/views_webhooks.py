@@ -175,4 +175,3 @@ def webhook_replay(request: HttpRequest, pk: UUID, delivery_pk: UUID) -> HttpRes
     else:
         messages.info(request, "It is on its way already.")
     return redirect("webhook_delivery", found.pk, delivery.pk)
-

@@ -12,14 +12,15 @@ from rest_framework import serializers
 from profiles.forms import PLAIN_LINE
 
 
-
 class Input(serializers.Serializer[Any]):
     """The members of a body. One that is not known is refused, so that nothing is asked for in vain."""
 
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, dict) and (unknown := sorted(set(data) - set(self.fields))):
             hint = f"Known here: {', '.join(self.fields)}."
-            raise serializers.ValidationError({name[:80]: [f"This is no member of this body. {hint}"] for name in unknown})
+            raise serializers.ValidationError(
+                {name[:80]: [f"This is no member of this body. {hint}"] for name in unknown}
+            )
         return super().to_internal_value(data)
 
 

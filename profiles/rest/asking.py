@@ -3,7 +3,7 @@
 import uuid
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from django.db.models import QuerySet
 from django.http import Http404
@@ -41,8 +41,8 @@ class Asked:
     @property
     def key(self) -> Key | None:
         """Return the management key that asks, if one does."""
-        found: Key | None = self.request.auth
-        return found
+        found: Any = self.request.auth
+        return cast("Key | None", found)
 
     @property
     def by(self) -> Actor:

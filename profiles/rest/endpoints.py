@@ -60,7 +60,8 @@ def resource(*, authentication: list[Any] | None = None, permissions: list[Any] 
         own |= {"authentication_classes": authentication, "is_open": True}
     if permissions is not None:
         own["permission_classes"] = permissions
-    return type("Resource", (Resource,), own).as_view()
+    made: type[Resource] = type("Resource", (Resource,), own)
+    return made.as_view()
 
 
 def _wish(act: Act, request: Request) -> list[Any]:

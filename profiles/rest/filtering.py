@@ -20,7 +20,9 @@ PAGE = ("limit", "cursor", "ordering")
 def refuse_unknown(request: Request, known: Collection[str]) -> None:
     """Raise ValidationError for a parameter that nobody reads, or that is there twice."""
     hint = f"Known here: {', '.join(sorted(known))}." if known else "There is none here."
-    wrong = {name: [f"This is no parameter of this address. {hint}"] for name in request.query_params if name not in known}
+    wrong = {
+        name: [f"This is no parameter of this address. {hint}"] for name in request.query_params if name not in known
+    }
     twice = {name: ["Say it once."] for name, values in request.query_params.lists() if len(values) > 1}
     if wrong or twice:
         raise ValidationError(wrong | twice)
@@ -55,7 +57,7 @@ def _shape(field: forms.Field) -> Any:
     if isinstance(field, forms.NullBooleanField):
         return OpenApiTypes.BOOL
     if isinstance(field, forms.ChoiceField):
-        return {"type": "string", "enum": [str(value) for value, _ in field.choices if value != ""]}
+        return {"type": "string", "enum": [str(value) for value, _ in list(field.choices) if value != ""]}  # type: ignore[arg-type]
     if isinstance(field, forms.UUIDField):
         return OpenApiTypes.UUID
     return OpenApiTypes.DATETIME if isinstance(field, forms.DateTimeField) else OpenApiTypes.STR

@@ -90,8 +90,9 @@ def _decoded(cursor: str, ordering: str) -> tuple[str, str]:
 
 def _value(model: type[Model], name: str, text: str) -> Any:
     """Return the value of a column; what is none, as a moment without a zone, is no cursor of ours."""
+    column: Any = model._meta.get_field(name)
     try:
-        value = model._meta.get_field(name).to_python(text)
+        value = column.to_python(text)
     except NotOfItsKind as error:
         raise ValidationError({"cursor": [BAD_CURSOR]}) from error
     if value is None or (isinstance(value, datetime) and not is_aware(value)):

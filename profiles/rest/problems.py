@@ -84,7 +84,9 @@ class ProblemOutput(serializers.Serializer[Any]):
     code = serializers.CharField(required=False)
     detail = serializers.CharField()
     request_id = serializers.CharField()
-    errors = serializers.DictField(required=False, help_text="By member of the body, or by parameter: what is wrong.")
+    errors = serializers.DictField(  # type: ignore[assignment]
+        required=False, help_text="By member of the body, or by parameter: what is wrong."
+    )
 
 
 def problem(error: Exception, context: dict[str, Any]) -> Response | None:

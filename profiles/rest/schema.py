@@ -7,6 +7,7 @@ from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 
 from profiles.rest import filtering
+from profiles.rest.acts import Act
 from profiles.rest.paging import LIMIT, MAX_LIMIT
 from profiles.rest.problems import ProblemOutput
 
@@ -41,8 +42,13 @@ class Page:
 
 class ActSchema(AutoSchema):
     @property
-    def act(self) -> Any:
-        return self.view.acts[self.method.lower()]
+    def resource(self) -> Any:
+        return self.view
+
+    @property
+    def act(self) -> Act:
+        found: Act = self.resource.acts[self.method.lower()]
+        return found
 
     def get_operation_id(self) -> str:
         return self.act.name
@@ -50,7 +56,7 @@ class ActSchema(AutoSchema):
     def get_tags(self) -> list[str]:
         return [self.act.noun]
 
-    def get_description(self) -> str:
+    def get_description(self) -> str:  # type: ignore[override]
         return cleandoc(self.act.run.__doc__ or "")
 
     def get_summary(self) -> str:
@@ -58,7 +64,7 @@ class ActSchema(AutoSchema):
         return f"{words[0].upper()}{words[1:]}"
 
     def get_auth(self) -> list[dict[str, list[str]]]:
-        if self.view.is_open:
+        if self.resource.is_open:
             return [{"token": []}] if self.view.authentication_classes[0].__name__ == "TokenItself" else []
         return [{"key": [self.act.scope]}, {"session": []}]
 
@@ -80,9 +86,9 @@ class ActSchema(AutoSchema):
         repeated = [409, 422] if act.is_create else []
         return sorted({*ALWAYS, *named, *bodied, *repeated, *act.problems})
 
-    def get_override_parameters(self) -> list[OpenApiParameter]:
+    def get_override_parameters(self) -> list[Any]:
         act = self.act
-        found = list(act.parameters)
+        found: list[OpenApiParameter] = list(act.parameters)
         if act.filters:
             found += filtering.parameters(act.filters)
         if act.is_list:
@@ -111,7 +117,9 @@ def _of_pages(orderings: tuple[str, ...]) -> list[OpenApiParameter]:
     return [
         OpenApiParameter("cursor", str, description="Where the page begins, as `next` of the page before says."),
         OpenApiParameter(
-            "limit", {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": LIMIT}, description="Rows a page."
+            "limit",
+            {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": LIMIT},
+            description="Rows a page.",
         ),
         OpenApiParameter("ordering", str, enum=orderings, default=orderings[0]),
     ]
