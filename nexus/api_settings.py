@@ -20,7 +20,7 @@ SPECTACULAR_SETTINGS = {
     "OAS_VERSION": "3.1.0",
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "ENUM_ADD_EXPLICIT_BLANK_NULL_CHOICE": False,
-    "POSTPROCESSING_HOOKS": ["profiles.rest.schema.closed_inputs"],
+    "POSTPROCESSING_HOOKS": ["profiles.rest.schema.complete"],
     "SERVERS": [],
     "APPEND_COMPONENTS": {
         "securitySchemes": {

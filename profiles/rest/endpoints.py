@@ -29,18 +29,20 @@ class Resource(APIView):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
-        act = self.act_of(request)
+        if (act := self.act_of(request)) is None:
+            return  # the method is refused next
         known = [parameter.name for parameter in act.parameters if parameter.location == "query"]
         if act.is_list:
             known += [*filtering.PAGE, *(act.filters.base_filters if act.filters else ())]
         filtering.refuse_unknown(request, known)
 
-    def act_of(self, request: Request) -> Act:
+    def act_of(self, request: Request) -> Act | None:
         method = (request.method or "").lower()
-        return self.acts["get" if method == "head" else method]
+        return self.acts.get("get" if method == "head" else method)
 
     def answer(self, request: Request, **names: Any) -> Response:
         act, asked = self.act_of(request), Asked(request, timezone.now())
+        assert act is not None
         wish = _wish(act, request)
         return once.answer(act, asked, lambda prepared: _do(act, asked, names, wish, prepared), names, wish)
 

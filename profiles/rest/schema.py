@@ -1,5 +1,6 @@
 """What the OpenAPI schema says of an act, all of it taken from the act itself."""
 
+from http import HTTPStatus
 from inspect import cleandoc
 from typing import Any
 
@@ -7,7 +8,7 @@ from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 
 from profiles.rest import filtering
-from profiles.rest.acts import Act
+from profiles.rest.acts import Act, Input
 from profiles.rest.paging import LIMIT, MAX_LIMIT
 from profiles.rest.problems import ProblemOutput
 
@@ -72,12 +73,15 @@ class ActSchema(AutoSchema):
         return self.act.takes
 
     def get_response_serializers(self) -> Any:
-        act = self.act
-        answers = {act.status: act.answers or OpenApiResponse(description="Done.")}
-        return answers | {
-            (status, PROBLEM): OpenApiResponse(ProblemOutput, description=PROBLEMS[status])
-            for status in self._problems()
-        }
+        return {self.act.status: self.act.answers or OpenApiResponse(description="Done.")}
+
+    def _get_response_bodies(self, direction: Any = "response") -> dict[str, Any]:
+        self.resolve_serializer(ProblemOutput(), "response")
+        refused = {str(status): {"$ref": f"#/components/responses/{_name(status)}"} for status in self._problems()}
+        return {**super()._get_response_bodies(direction), **refused}
+
+    def get_paginated_name(self, serializer_name: str) -> str:
+        return f"{serializer_name.removesuffix('Output')}Page"
 
     def _problems(self) -> list[int]:
         act = self.act
@@ -103,7 +107,10 @@ class ActSchema(AutoSchema):
     def _get_paginator(self) -> Page | None:
         return Page() if self.act.is_list else None
 
-    def get_filter_backends(self) -> list[Any]:
+    def _get_pagination_parameters(self) -> list[Any]:
+        return []
+
+    def _get_filter_parameters(self) -> list[Any]:
         return []
 
 
@@ -125,9 +132,22 @@ def _of_pages(orderings: tuple[str, ...]) -> list[OpenApiParameter]:
     ]
 
 
-def closed_inputs(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
-    """Say of every body that it has no other members: one that is not known is refused."""
+def complete(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+    """Say of every body that it has no other members, and of every refusal what it looks like."""
     for name, schema in result["components"]["schemas"].items():
-        if name.endswith("Input") and schema.get("type") == "object":
+        if name.endswith("Input"):
             schema["additionalProperties"] = False
+            if schema.get("description") == Input.__doc__:
+                del schema["description"]
+    result["components"]["responses"] = {_name(status): _response(status) for status in PROBLEMS}
     return result
+
+
+def _name(status: int) -> str:
+    return HTTPStatus(status).phrase.title().replace(" ", "")
+
+
+def _response(status: int) -> dict[str, Any]:
+    schema = {"$ref": "#/components/schemas/ProblemOutput"}
+    headers = {"Retry-After": {"schema": {"type": "string"}}} if status in (429, 503) else {}
+    return {"description": PROBLEMS[status], "headers": headers, "content": {PROBLEM: {"schema": schema}}}
