@@ -29,6 +29,7 @@ class NothingHere(APIView):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         self.perform_authentication(request)
+        self.check_throttles(request)
         raise Http404
 
     def get(self, request: Request) -> None: ...

@@ -82,9 +82,12 @@ class Anonymous(BaseAuthentication):
 
 class LeakInput(Input):
     credentials = serializers.ListField(
-        child=serializers.JSONField(allow_null=True), min_length=1, max_length=MAX_REPORTED, help_text="Found texts; what is none of "
-        "ours is passed over.", error_messages=dict.fromkeys(("min_length", "max_length", "not_a_list"), MANY),
-    )  # fmt: skip
+        child=serializers.JSONField(allow_null=True),
+        min_length=1,
+        max_length=MAX_REPORTED,
+        help_text="Found texts; what is none of ours is passed over.",
+        error_messages=dict.fromkeys(("min_length", "max_length", "not_a_list"), MANY),
+    )
 
 
 class LeakOutput(serializers.Serializer[Any]):

@@ -70,6 +70,7 @@ def _wish(act: Act, request: Request) -> list[Any]:
     """Return what the body says, checked, as the act takes it; raise ValidationError."""
     if act.takes is None:
         return []
+    _ = request._request.body  # all of it, before a parser takes the stream away: it is compared when it comes again
     serializer = act.takes(data=request.data, partial=act.is_partial)
     serializer.is_valid(raise_exception=True)
     return [serializer.validated_data]

@@ -72,6 +72,7 @@ EXCEPTIONS = {
     "accounts/password/set/": Door.SIGNED_IN,
     "settings/mail/": Door.STAFF,
     "api/v1/tokens/self": Door.BEARER,
+    "api/v1/docs": Door.SIGNED_IN,
     "api/v1/credentials/revoke": Door.OPEN,  # a report of leaked credentials, which is nobody's act
 }
 
