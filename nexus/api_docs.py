@@ -9,7 +9,9 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.safestring import SafeString, mark_safe
 from django.views.decorators.http import require_safe
+from markdown_it import MarkdownIt
 
 from nexus.api import schema_json
 from profiles.access import current_account
@@ -40,7 +42,7 @@ class Member:
     name: str
     kind: str
     is_required: bool
-    about: str
+    about: SafeString
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +50,9 @@ class Operation:
     name: str
     noun: str
     method: str
-    path: str
+    path: str  # below /api/v1
     summary: str
-    about: str
+    about: SafeString
     scope: str
     members: list[Member]
     statuses: list[str]
@@ -61,7 +63,7 @@ class Operation:
 def docs(request: HttpRequest) -> HttpResponse:
     """Show how to begin, and every operation with a command that runs."""
     account = current_account(request)
-    toolkit = Toolkit.objects.usable_by(request.user).filter(account=account).first()  # type: ignore[arg-type]
+    toolkit = Toolkit.objects.usable_by(request.user).filter(account=account).first()
     base = f"{settings.NEXUS_BASE_URL}/api/v1"
     context = {
         "base": base,
@@ -75,7 +77,7 @@ def first_steps(base: str, alias: str) -> list[tuple[str, str, str]]:
     """Return title, id and commands of what to try first; one after the other in the same shell."""
     key = 'AUTH="Authorization: Bearer $NEXUS_KEY"'
     body = json.dumps({"profile": alias, "name": "first try", "expires_in": 3600})
-    once = '-H "Idempotency-Key: $(cat /proc/sys/kernel/random/uuid)"'
+    once = '-H "Idempotency-Key: $(uuidgen)"'
     sent = f"-H 'Content-Type: application/json' {once} \\\n  -d '{body}'"
     return [
         ("See whose key it is", "first-me", f'{key}\ncurl -s -H "$AUTH" {base}/me'),
@@ -97,11 +99,12 @@ def operations() -> list[Operation]:
 
 
 def _operation(schema: dict[str, Any], path: str, method: str, said: dict[str, Any]) -> Operation:
-    security = next((each["key"] for each in said.get("security", []) if "key" in each), [])
+    security: list[str] = next((each["key"] for each in said.get("security", []) if "key" in each), [])
     body = _body(schema, said)
     return Operation(
-        name=said["operationId"], noun=said["tags"][0], method=method.upper(), path=path, summary=said["summary"],
-        about=said.get("description", ""), scope=", ".join(security),
+        name=said["operationId"], noun=said["tags"][0], method=method.upper(),
+        path=path.removeprefix("/api/v1"), summary=said["summary"],
+        about=_words(said.get("description", "")), scope=", ".join(security),
         members=[*map(_parameter, said.get("parameters", [])), *_members(body)],
         statuses=sorted(said["responses"]), curl=_curl(path, method, said, body),
     )  # fmt: skip
@@ -117,16 +120,21 @@ def _body(schema: dict[str, Any], said: dict[str, Any]) -> dict[str, Any]:
 
 
 def _parameter(said: dict[str, Any]) -> Member:
-    about = said.get("description", "")
+    about = _words(said.get("description", ""))
     return Member(said["name"], f"{said['in']}, {_kind(said['schema'])}", said.get("required", False), about)
 
 
 def _members(body: dict[str, Any]) -> list[Member]:
     required = body.get("required", [])
     return [
-        Member(name, _kind(said), name in required, said.get("description", ""))
+        Member(name, _kind(said), name in required, _words(said.get("description", "")))
         for name, said in body.get("properties", {}).items()
     ]
+
+
+def _words(text: str) -> SafeString:
+    """Return a description, which is CommonMark, without any HTML of its own."""
+    return mark_safe(MarkdownIt("commonmark", {"html": False}).renderInline(text))  # noqa: S308
 
 
 def _kind(said: dict[str, Any]) -> str:
@@ -158,7 +166,10 @@ def _curl(path: str, method: str, said: dict[str, Any], body: dict[str, Any]) ->
 
 def _data(example: dict[str, Any]) -> str:
     text = json.dumps(example)
-    return f'-d "{text}"'.replace('"', '\\"').replace('-d \\"', '-d "')[:-2] + '"' if "$" in text else f"-d '{text}'"
+    if "$" not in text:
+        return f"-d '{text}'"
+    escaped = text.replace('"', '\\"')  # between double quotes, where the shell fills variables in
+    return f'-d "{escaped}"'
 
 
 def _variable(name: str, path: str) -> str:
