@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 from django.http import HttpResponseBase
 from django.utils import timezone
+from django.views.decorators.debug import sensitive_variables
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -76,6 +77,7 @@ def _wish(act: Act, request: Request) -> list[Any]:
     return [serializer.validated_data]
 
 
+@sensitive_variables("found")
 def _do(act: Act, asked: Asked, names: dict[str, Any], wish: list[Any], prepared: list[Any]) -> Response:
     found = act.run(asked, *wish, *prepared, **names)
     if isinstance(found, Response | HttpResponseBase):

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.db import transaction
+from django.views.decorators.debug import sensitive_variables
 from rest_framework.exceptions import ValidationError
 from rest_framework.response import Response
 from rest_framework.utils.encoders import JSONEncoder
@@ -19,6 +20,7 @@ HEADER = "Idempotency-Key"
 MAX_KEY = 255
 
 
+@sensitive_variables("response", "text")
 def answer(
     act: Act, asked: Asked, do: Callable[[list[Any]], Response], names: dict[str, Any], wish: list[Any]
 ) -> Response:
