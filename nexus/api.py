@@ -1,29 +1,52 @@
 """REST `/api/v1/`: the apps' endpoints under one address. Who may ask, and what an error looks like, are settings."""
 
-from django.http import Http404
+from functools import cache
+from typing import Any
+
+from django.http import Http404, HttpResponse
 from django.urls import include, path, re_path
-from rest_framework.decorators import api_view
+from drf_spectacular.generators import SchemaGenerator
+from drf_spectacular.renderers import OpenApiJsonRenderer2
 from rest_framework.request import Request
-from rest_framework.response import Response
-
-from profiles.access import current_account, signed_in
+from rest_framework.views import APIView
 
 
-@api_view(["GET"])
-def me(request: Request) -> Response:
-    person, account = signed_in(request._request), current_account(request._request)
-    return Response(
-        {"email": person.email, "name": person.name, "time_zone": person.time_zone, "account": str(account.pk)}
-    )
+class Schema(APIView):
+    """Show what the API takes and answers, as OpenAPI 3.1."""
+
+    noun = "me"  # for whoever may ask for anything at all
+    schema = None
+    http_method_names = ["get", "head"]
+
+    def get(self, request: Request) -> HttpResponse:
+        return HttpResponse(schema_json(), content_type="application/vnd.oai.openapi+json; version=3.1")
 
 
-@api_view(["GET", "POST", "PUT", "PATCH", "DELETE"])
-def nothing_here(request: Request) -> Response:
-    raise Http404
+class NothingHere(APIView):
+    """Says so, as a problem, to any method."""
+
+    schema = None
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        self.perform_authentication(request)
+        self.check_throttles(request)
+        raise Http404
+
+    def get(self, request: Request) -> None: ...
+
+    post = put = patch = delete = get
+
+
+@cache
+def schema_json() -> bytes:
+    found = SchemaGenerator().get_schema(request=None, public=True)  # type: ignore[no-untyped-call]
+    return bytes(OpenApiJsonRenderer2().render(found))
 
 
 urlpatterns = [
-    path("me", me),
+    path("schema", Schema.as_view()),
+    path("", include("profiles.api")),
     path("", include("tokens.api")),
-    re_path("", nothing_here),
+    path("", include("activity.api")),
+    re_path("", NothingHere.as_view()),
 ]

@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from nexus.api_settings import REST_FRAMEWORK, SPECTACULAR_SETTINGS  # noqa: F401
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 
@@ -82,6 +84,7 @@ NEXUS_CLIENT_ID_DOCUMENTS = env_bool("NEXUS_CLIENT_ID_DOCUMENTS", NEXUS_PRODUCTI
 NEXUS_RATE_TOKEN = env_rate("NEXUS_RATE_TOKEN", 10_000)
 NEXUS_RATE_TOOLKIT = env_rate("NEXUS_RATE_TOOLKIT", 20_000)
 NEXUS_RATE_ACCOUNT = env_rate("NEXUS_RATE_ACCOUNT", 40_000)
+NEXUS_RATE_REST = env_rate("NEXUS_RATE_REST", 600)  # requests a minute, of one person or key
 NEXUS_SIGN_UP = env_text("NEXUS_SIGN_UP", "closed" if NEXUS_PRODUCTION else "open")
 NEXUS_STDIO_SOCKET = NEXUS_DATA_DIR / "run" / "stdio.sock"
 DEBUG = env_bool("NEXUS_DEBUG")
@@ -138,6 +141,7 @@ INSTALLED_APPS = [
     "allauth.account",
     "oauth2_provider",
     "rest_framework",
+    "drf_spectacular",
     "csp",
 ]
 MIDDLEWARE = [
@@ -229,6 +233,9 @@ CACHES = {
         "OPTIONS": {"MAX_ENTRIES": 100_000},
     }
 }
+# Counted for moments only. Without Redis each process counts for itself; embedded there is one.
+LOCAL = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "OPTIONS": {"MAX_ENTRIES": 100_000}}
+CACHES["rates"] = CACHES["default"] if REDIS_URL else LOCAL
 CELERY_QUEUE_DIR = NEXUS_DATA_DIR / "queue"
 # Kombu has words of its own for a Redis on a socket.
 _broker = REDIS_URL.replace("unix://", "redis+socket://", 1).replace("?db=", "?virtual_host=", 1)
@@ -335,19 +342,6 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
-
-# REST API
-REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": [
-        "tokens.api_keys.ManagementKeyAuthentication",
-        "nexus.authentication.NoBearer",
-        "rest_framework.authentication.SessionAuthentication",
-    ],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated", "tokens.api_keys.NeedsScope"],
-    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
-    "EXCEPTION_HANDLER": "nexus.problems.problem",
-}
 
 # OAuth server: stored by digest only, nothing implicit. The grants themselves are part of tokens/oauth/.
 OAUTH2_PROVIDER_APPLICATION_MODEL = "tokens.Application"

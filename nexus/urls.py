@@ -2,6 +2,7 @@ from django.contrib import admin
 from django.urls import include, path
 
 from activity.home import home
+from nexus.api_docs import docs
 
 urlpatterns = [
     path("", home, name="home"),
@@ -9,6 +10,7 @@ urlpatterns = [
     path("", include("tokens.urls")),
     path("", include("tokens.oauth.urls")),
     path("", include("activity.urls")),
+    path("api/v1/docs", docs, name="api_docs"),
     path("api/v1/", include("nexus.api")),
     path("accounts/", include("allauth.urls")),
     path("admin/", admin.site.urls),

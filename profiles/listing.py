@@ -1,10 +1,29 @@
 from datetime import datetime
 
+from django.core.exceptions import ValidationError
+
 from profiles import connecting
-from profiles.models import Account, Authorization, Server, User
+from profiles.models import Account, Attempts, Authorization, Server, User
+from profiles.models.servers import refuse_bad_address
 from profiles.upstream import discovery
 from profiles.upstream.discovery import sentence
 from profiles.upstream.errors import CredentialRefused, UpstreamError
+
+PROBES = 30  # addresses that a person may have looked at within ten minutes
+
+
+def probe(user: User, url: str, name: str, *, now: datetime) -> list[bytes] | CredentialRefused:
+    """Return what the server lists, or that it lists nothing without a sign-in.
+
+    Raise UpstreamError, or ValidationError for an address that is none, and for too many in a short time.
+    """
+    refuse_bad_address(url)
+    if not Attempts.objects.take(f"probe:{user.pk}", PROBES, now=now):
+        raise ValidationError("You have looked at many servers in a short time. Wait 10 minutes, then try again.")
+    try:
+        return discovery.list_tools(Server(url=url, name=name, transport=Server.Transport.HTTP))
+    except CredentialRefused as refusal:
+        return refusal
 
 
 def list_again(server: Server, *, now: datetime, account: Account | None = None, user: User | None = None) -> str:

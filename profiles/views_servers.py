@@ -13,14 +13,11 @@ from profiles.access import current_account, managed_account, signed_in
 from profiles.definitions import name_in
 from profiles.events import Actor
 from profiles.forms import ServerForm, ServerSettingsForm, note_errors
-from profiles.listing import list_again
-from profiles.models import Account, Attempts, Server, Tool, Toolkit
-from profiles.models.servers import refuse_bad_address
+from profiles.listing import list_again, probe
+from profiles.models import Account, Server, Tool, Toolkit
 from profiles.permissions import Act
-from profiles.upstream import discovery, stdio_host
+from profiles.upstream import stdio_host
 from profiles.upstream.errors import CredentialRefused, UpstreamError
-
-PROBES = 30  # addresses that a person may have looked at within ten minutes
 
 
 @require_safe
@@ -80,7 +77,7 @@ def server_add(request: HttpRequest) -> HttpResponse:
     wants_sign_in = False
     if request.method == "POST" and form.is_valid():
         try:
-            found = _probe(request, form.cleaned_data["url"], form.cleaned_data["name"])
+            found = probe(signed_in(request), form.cleaned_data["url"], form.cleaned_data["name"], now=timezone.now())
             wants_sign_in = isinstance(found, CredentialRefused)
             if request.POST.get("save") == ("unseen" if wants_sign_in else "1"):
                 return _save(request, account, form, found)
@@ -93,17 +90,6 @@ def server_add(request: HttpRequest) -> HttpResponse:
     has_looked = bool(form.is_bound and not form.errors and not wants_sign_in)
     context = {"form": form, "tools": tools, "has_looked": has_looked, "wants_sign_in": wants_sign_in}
     return render(request, "profiles/server_add.html", context, status=422 if form.errors else 200)
-
-
-def _probe(request: HttpRequest, url: str, name: str) -> list[bytes] | CredentialRefused:
-    """Return what the server lists, or that it lists nothing without a sign-in; raise UpstreamError."""
-    refuse_bad_address(url)
-    if not Attempts.objects.take(f"probe:{signed_in(request).pk}", PROBES, now=timezone.now()):
-        raise ValidationError("You have looked at many servers in a short time. Wait 10 minutes, then try again.")
-    try:
-        return discovery.list_tools(Server(url=url, name=name, transport=Server.Transport.HTTP))
-    except CredentialRefused as refusal:
-        return refusal
 
 
 def _save(

@@ -4,17 +4,19 @@ from datetime import timedelta
 from typing import Any
 
 from celery import current_app
+from django.urls import path
 from django.utils import timezone
 from kombu.exceptions import OperationalError as BrokerError
-from rest_framework import exceptions
+from rest_framework import exceptions, serializers
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication
-from rest_framework.decorators import api_view, authentication_classes, permission_classes
-from rest_framework.permissions import AllowAny
+from rest_framework.permissions import AllowAny, IsAuthenticated
 from rest_framework.request import Request
-from rest_framework.response import Response
 
 from profiles.events import Actor, ActorKind
 from profiles.models import Attempts, User
+from profiles.rest.acts import Input, reads, writes
+from profiles.rest.asking import Asked
+from profiles.rest.endpoints import resource
 from tokens import keys, lookup
 from tokens.api_output import TokenOutput
 from tokens.models import DelegatedToken
@@ -23,6 +25,7 @@ MAX_REPORTED = 1000
 REPORTS = 60  # from one address in
 REPORTS_IN = timedelta(hours=1)
 CREDENTIALS = (keys.Kind.DELEGATED, keys.Kind.ACCESS, keys.Kind.REFRESH, keys.Kind.MANAGEMENT)
+MANY = f"Send a list of 1 to {MAX_REPORTED} credentials."
 NOT_VALID = "This token is not valid: it is unknown, expired or revoked."
 
 
@@ -46,16 +49,24 @@ class TokenItself(BaseAuthentication):
         return "Bearer"
 
 
-@api_view(["GET", "DELETE"])
-@authentication_classes([TokenItself])
-def token_itself(request: Request) -> Response:
-    """Show the token's own state, or end it; when that answers, no call of it begins any more."""
-    token, now = request.auth, timezone.now()
+@reads("tokens:self", TokenOutput)
+def get_token_itself(asked: Asked) -> DelegatedToken:
+    """Show the delegated token that is the bearer its own state."""
+    return _itself(asked)
+
+
+@writes("tokens:self", None)
+def revoke_token_itself(asked: Asked) -> None:
+    """End the delegated token that is the bearer; when this answers, no call of it begins any more."""
+    token = _itself(asked)
+    by = _actor(asked.request, token)
+    token.revoke(by=by, reason=token.Reason.UNNEEDED, note="by the token itself", now=asked.now)
+
+
+def _itself(asked: Asked) -> DelegatedToken:
+    token = asked.request.auth
     assert isinstance(token, DelegatedToken)
-    if request.method == "DELETE":
-        token.revoke(by=_actor(request, token), reason=token.Reason.UNNEEDED, note="by the token itself", now=now)
-        return Response(status=204, headers={"Cache-Control": "no-store"})
-    return Response(TokenOutput(token, context={"now": now}).data, headers={"Cache-Control": "no-store"})
+    return token
 
 
 class Anonymous(BaseAuthentication):
@@ -69,35 +80,35 @@ class Anonymous(BaseAuthentication):
         return "None"
 
 
-@api_view(["POST"])
-@authentication_classes([Anonymous])
-@permission_classes([AllowAny])
-def credentials_revoke(request: Request) -> Response:
-    """Take a report of leaked credentials; the answer is the same whatever they are.
+class LeakInput(Input):
+    credentials = serializers.ListField(
+        child=serializers.JSONField(allow_null=True),
+        min_length=1,
+        max_length=MAX_REPORTED,
+        help_text="Found texts; what is none of ours is passed over.",
+        error_messages=dict.fromkeys(("min_length", "max_length", "not_a_list"), MANY),
+    )
 
-    Whether one is real is found out by a task, later: neither the answer nor its time tells. The task is given digests.
+
+class LeakOutput(serializers.Serializer[Any]):
+    detail = serializers.CharField()
+
+
+@writes("credentials:report", LeakOutput, LeakInput, status=202)
+def report_leaked_credentials(asked: Asked, wish: dict[str, Any]) -> dict[str, str]:
+    """Take a report of leaked credentials from anybody; the answer is the same whatever they are.
+
+    Whether one is real is found out later: neither the answer nor its time tells.
     """
-    now, address = timezone.now(), request.META.get("REMOTE_ADDR", "")
-    if not Attempts.objects.take(f"leaked:{address}", REPORTS, now=now, window=REPORTS_IN):
+    address = asked.request.META.get("REMOTE_ADDR", "")
+    if not Attempts.objects.take(f"leaked:{address}", REPORTS, now=asked.now, window=REPORTS_IN):
         raise exceptions.Throttled(wait=int(REPORTS_IN.total_seconds()))
-    args = [_digests(_reported(request)), address]
+    args = [_digests(wish["credentials"]), address]  # a task is given digests, never secrets
     try:
         current_app.send_task("tokens.tasks.revoke_leaked", args=args, retry=False)
     except (BrokerError, OSError) as error:
         raise NotNow from error
-    return Response(
-        {"detail": "Thank you. What is real among these is being revoked, and its owner is told."},
-        status=202,
-        headers={"Cache-Control": "no-store"},
-    )
-
-
-def _reported(request: Request) -> list[Any]:
-    content = request.data
-    found = content.get("credentials") if isinstance(content, dict) else None
-    if not isinstance(found, list) or not 1 <= len(found) <= MAX_REPORTED:
-        raise exceptions.ValidationError({"credentials": [f"Send a list of 1 to {MAX_REPORTED} credentials."]})
-    return found
+    return {"detail": "Thank you. What is real among these is being revoked, and its owner is told."}
 
 
 def _digests(reported: list[Any]) -> list[tuple[str, str]]:
@@ -122,3 +133,20 @@ def _actor(request: Request, token: DelegatedToken) -> Actor:
         agent=request.headers.get("User-Agent", "")[:300],
         request_id=request.META.get("nexus.request_id", ""),
     )
+
+
+urlpatterns = [
+    path(
+        "tokens/self",
+        resource(
+            authentication=[TokenItself],
+            permissions=[IsAuthenticated],
+            get=get_token_itself,
+            delete=revoke_token_itself,
+        ),
+    ),
+    path(
+        "credentials/revoke",
+        resource(authentication=[Anonymous], permissions=[AllowAny], post=report_leaked_credentials),
+    ),
+]

@@ -14,6 +14,7 @@ from tokens import expiry
 from tokens.forms_narrowing import NarrowingForm
 from tokens.models import DelegatedToken, Issued, Policy
 from tokens.models.delegated import refuse_bad_expiry
+from tokens.models.narrowing import refuse_offering_nothing
 from tokens.models.policies import MAX_LIFE
 from tokens.models.selecting import DelegatedTokenQuerySet
 
@@ -183,10 +184,10 @@ class InstallForm(NarrowingForm, ExpiryForm):
 
     def clean_toolkit(self) -> Toolkit:
         toolkit: Toolkit = self.cleaned_data["toolkit"]
-        if not toolkit.allowed_entries().exists():
-            raise ValidationError(
-                f"“{toolkit}” allows no tool, so every client would report an error. Allow at least one tool first."
-            )
+        try:
+            refuse_offering_nothing(toolkit)
+        except ValidationError as error:
+            raise ValidationError(error.messages) from None
         return toolkit
 
     def clean(self) -> dict[str, Any]:

@@ -5,8 +5,6 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from profiles.forms import PLAIN_LINE
-from profiles.models.servers import refuse_bad_address
-from profiles.upstream.errors import UpstreamError
 from tokens import webhooks
 from tokens.models import Webhook
 
@@ -32,15 +30,10 @@ class WebhookForm(forms.Form):
 
     def clean_url(self) -> str:
         """Refuse an address to which nothing would be sent."""
-        url: str = self.cleaned_data["url"].strip()
         try:
-            refuse_bad_address(url)
-            webhooks.look_at(url)
+            return webhooks.checked_address(self.cleaned_data["url"])
         except ValidationError as error:
             raise ValidationError(error.messages) from None
-        except UpstreamError as error:
-            raise ValidationError(str(error)) from None
-        return url
 
 
 class WebhookSettingsForm(WebhookForm):

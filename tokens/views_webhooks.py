@@ -13,13 +13,12 @@ from profiles import confirmation
 from profiles.access import managed_account, signed_in
 from profiles.events import Actor
 from profiles.forms import note_errors
-from profiles.models import Attempts
 from tokens.forms_webhooks import ReplaceSecretForm, WebhookForm, WebhookSettingsForm
 from tokens.models import Webhook, WebhookDelivery
 from tokens.pages import unkept
+from tokens.webhooks import may_send_by_hand
 
 PAGE_SIZE = 50
-SENT_BY_HAND = 30  # tests and replays of one person within ten minutes
 KEPT, KEPT_OVERLAP = "webhook", "webhook_overlap"
 KINDS = {Webhook.State.ON: "ok", Webhook.State.FAILING: "bad", Webhook.State.OFF: "quiet"}
 DELIVERY_KINDS = {"waiting": "info", "delivered": "ok", "given_up": "bad"}
@@ -145,7 +144,7 @@ def webhook_test(request: HttpRequest, pk: UUID) -> HttpResponse:
     found, now = _managed(request, pk), timezone.now()
     if not found.is_enabled:
         messages.error(request, "It is off. Switch it on first; nothing was sent.")
-    elif not _may_send(request):
+    elif not may_send_by_hand(signed_in(request), now=now):
         messages.error(request, "You have sent many by hand. Wait 10 minutes, then try again. Nothing was sent.")
     else:
         delivery = found.send_test(now=now)
@@ -169,14 +168,10 @@ def webhook_replay(request: HttpRequest, pk: UUID, delivery_pk: UUID) -> HttpRes
     delivery = get_object_or_404(WebhookDelivery.objects.filter(webhook=found), pk=delivery_pk)
     if not found.is_enabled:
         messages.error(request, "The webhook is off. Switch it on first; nothing was sent.")
-    elif not _may_send(request):
+    elif not may_send_by_hand(signed_in(request), now=now):
         messages.error(request, "You have sent many by hand. Wait 10 minutes, then try again. Nothing was sent.")
     elif delivery.replay(now=now):
         messages.success(request, "It is on its way again, under the same id. Reload this page to see the answer.")
     else:
         messages.info(request, "It is on its way already.")
     return redirect("webhook_delivery", found.pk, delivery.pk)
-
-
-def _may_send(request: HttpRequest) -> bool:
-    return Attempts.objects.take(f"webhook:{signed_in(request).pk}", SENT_BY_HAND, now=timezone.now())

@@ -13,14 +13,17 @@ import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from ipaddress import ip_address
 from urllib.parse import SplitResult
 from uuid import UUID
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 
 from profiles.encryption import Unreadable
+from profiles.models import Attempts, User
+from profiles.models.servers import refuse_bad_address
 from profiles.upstream import addresses, fetch
 from profiles.upstream.errors import AddressRefused, Unreachable, UpstreamError
 from profiles.visible import visible_lines
@@ -32,6 +35,8 @@ FAILING_AT_ONCE = 16  # of these, to webhooks that failed the last time
 MAX_ANSWER = 64 * 1024  # bytes that are read
 SHOWN = 2000  # characters of an answer that are kept
 LONGEST_RUN = 200.0  # seconds
+SENT_BY_HAND = 30  # tests and replays of one person in
+BY_HAND_IN = timedelta(minutes=10)
 LOOK_EVERY = 0.25  # seconds, for what has become due while something is under way
 
 _running = threading.Lock()
@@ -72,6 +77,22 @@ def look_at(url: str) -> None:
     parts = addresses.parse(url)
     refuse_plain(parts)
     asyncio.run(_resolve(addresses.host_of(parts), addresses.default_port(parts)))
+
+
+def may_send_by_hand(user: User, *, now: datetime) -> bool:
+    """Count a test or a replay; return False when there were too many."""
+    return Attempts.objects.take(f"webhook:{user.pk}", SENT_BY_HAND, now=now, window=BY_HAND_IN)
+
+
+def checked_address(url: str) -> str:
+    """Return the address without what surrounds it; raise ValidationError for one to which nothing would be sent."""
+    url = url.strip()
+    refuse_bad_address(url)
+    try:
+        look_at(url)
+    except UpstreamError as error:
+        raise ValidationError({"url": str(error)}) from None
+    return url
 
 
 async def _resolve(host: str, port: int) -> None:

@@ -3,6 +3,7 @@ from profiles.models.accounts import Account
 from profiles.models.attempts import Attempts
 from profiles.models.authorizations import Authorization, Grant
 from profiles.models.entries import ToolkitServer, ToolkitTool
+from profiles.models.idempotency import AnsweredRequest
 from profiles.models.invitations import Invitation
 from profiles.models.members import Member
 from profiles.models.notifications import Notifications, ReminderStage
@@ -15,6 +16,7 @@ from profiles.models.tools import Tool
 
 __all__ = [
     "Account",
+    "AnsweredRequest",
     "Attempts",
     "Authorization",
     "Event",

@@ -42,12 +42,15 @@ class AuthorizationQuerySet(models.QuerySet["Authorization"]):
     def living(self) -> Self:
         return self.filter(revoked_at=None, server__removed_at=None)
 
+    def visible_to(self, user: User) -> Self:
+        """Return those that the person may look at in any account: their own, or all."""
+        everything = Account.objects.where(user, Act.AUTHORIZE)
+        own = Account.objects.filter(members__user=user, members__role__in=roles_with(Act.AUTHORIZE, Reach.OWN))
+        return self.filter(Q(account__in=everything) | Q(account__in=own, owner=user))
+
     def seen_by(self, user: User, account: Account) -> Self:
-        """Return those that the person may look at in this account: their own, or all."""
-        role = account.role_of(user)
-        if role in roles_with(Act.AUTHORIZE):
-            return self.filter(account=account)
-        return self.filter(account=account, owner=user) if role in roles_with(Act.AUTHORIZE, Reach.OWN) else self.none()
+        """Return those that the person may look at in this account."""
+        return self.visible_to(user).filter(account=account)
 
     def may_connect(self, user: User, account: Account) -> bool:
         return account.role_of(user) in [*roles_with(Act.AUTHORIZE), *roles_with(Act.AUTHORIZE, Reach.OWN)]

@@ -2,7 +2,7 @@ import pytest
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from profiles import views_servers
+from profiles import listing
 from profiles.events import Action, Event
 from profiles.models import Attempts, Server
 from profiles.upstream import discovery
@@ -115,8 +115,8 @@ def test_private_and_metadata_addresses_are_refused(at_acme, url):
 
 
 def test_looking_at_addresses_is_limited(at_acme, alice):
-    for _ in range(views_servers.PROBES):
-        Attempts.objects.take(f"probe:{alice.pk}", views_servers.PROBES, now=timezone.now())
+    for _ in range(listing.PROBES):
+        Attempts.objects.take(f"probe:{alice.pk}", listing.PROBES, now=timezone.now())
     answer = at_acme.post("/servers/add/", {"url": DOWN, "name": "Scan"})
     assert "Wait 10 minutes" in answer.content.decode()
 

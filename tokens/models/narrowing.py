@@ -91,6 +91,17 @@ class Narrowing:
 NOT_NARROWED = Narrowing()
 
 
+def refuse_offering_nothing(toolkit: Toolkit) -> None:
+    """Raise ValidationError where a token would be of no use: clients report an error for a list without tools."""
+    if not toolkit.allowed_entries().exists():
+        raise ValidationError(
+            {
+                "toolkit": f"“{toolkit}” allows no tool, so every client would report an error. "
+                "Allow at least one tool first."
+            }
+        )
+
+
 class Caps(models.Manager[Any]):
     """Counts calls against the cap of a token. The generations of a family share what is left."""
 

@@ -1,0 +1,161 @@
+"""REST for what happened: calls through the hub, and events. Both only grow; nobody changes them here."""
+
+from typing import Any
+
+from django.db.models import Q, QuerySet
+from django.shortcuts import get_object_or_404
+from django.urls import path
+from django_filters import CharFilter, ChoiceFilter, FilterSet, IsoDateTimeFilter, UUIDFilter
+from drf_spectacular.utils import OpenApiParameter
+from rest_framework import serializers
+from rest_framework.exceptions import ValidationError
+
+from activity.forms import NOT_OK, RANGES, ActivityForm
+from activity.models import Call, Page
+from profiles.events import Action, Event
+from profiles.models import Account
+from profiles.permissions import Act
+from profiles.rest.acts import Moment, lists, reads
+from profiles.rest.asking import Asked
+from profiles.rest.endpoints import resource
+from profiles.rest.filtering import errors_of
+from profiles.rest.paging import BAD_CURSOR, MAX_LIMIT, limit_asked, next_page
+
+
+class CallOutput(serializers.Serializer[Call]):
+    id = serializers.UUIDField()
+    at = Moment()
+    account = serializers.UUIDField(source="account_id")
+    owner = serializers.CharField(source="owner_email")
+    profile = serializers.CharField(source="toolkit_alias")
+    profile_id = serializers.UUIDField(source="toolkit_id")
+    token = serializers.CharField(source="token_public_id")
+    token_name = serializers.CharField()
+    actors = serializers.CharField()
+    client_name = serializers.CharField()
+    client_version = serializers.CharField()
+    address = serializers.CharField()
+    method = serializers.CharField()
+    server = serializers.CharField()
+    tool = serializers.CharField()
+    outcome = serializers.ChoiceField(choices=Call.Outcome.choices)
+    reason = serializers.CharField()
+    hub_ms = serializers.FloatField()
+    upstream_ms = serializers.FloatField()
+    bytes_in = serializers.IntegerField()
+    bytes_out = serializers.IntegerField()
+    request_id = serializers.CharField()
+
+
+class CallsOutput(serializers.Serializer[Any]):
+    next = serializers.URLField(allow_null=True, help_text="The address of the next page.")
+    results = CallOutput(many=True)
+    searched_to = Moment(allow_null=True, help_text="Where a search stopped that no index helps; go on with `next`.")
+
+
+class EventOutput(serializers.Serializer[Event]):
+    id = serializers.UUIDField()
+    at = Moment()
+    action = serializers.CharField()
+    account = serializers.UUIDField(source="account_id", allow_null=True)
+    actor_kind = serializers.CharField()
+    actor_id = serializers.CharField()
+    actor = serializers.CharField(source="actor_label")
+    subject_kind = serializers.CharField()
+    subject_id = serializers.CharField()
+    subject = serializers.CharField(source="subject_label")
+    reason = serializers.CharField()
+    before = serializers.DictField()
+    after = serializers.DictField()
+    address = serializers.CharField()
+    request_id = serializers.CharField()
+
+
+class EventFilters(FilterSet):
+    account = UUIDFilter(field_name="account_id")
+    action = ChoiceFilter(choices=Action.choices)
+    subject_kind = CharFilter(max_length=40)
+    subject_id = CharFilter(max_length=64)
+    since = IsoDateTimeFilter(field_name="at", lookup_expr="gte")
+    until = IsoDateTimeFilter(field_name="at", lookup_expr="lt")
+
+
+ACCOUNT = OpenApiParameter("account", {"type": "string", "format": "uuid"}, description="Else the current one.")
+CALL_PARAMETERS = (
+    ACCOUNT,
+    OpenApiParameter("cursor", str, description="Where the page begins, as `next` of the page before says."),
+    OpenApiParameter("limit", {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": 50}),
+    OpenApiParameter("outcome", {"type": "string", "enum": [NOT_OK, *Call.Outcome.values]}),
+    OpenApiParameter("profile", str, description="Alias of a toolkit."),
+    OpenApiParameter("range", {"type": "string", "enum": list(RANGES)}),
+    OpenApiParameter("text", {"type": "string", "maxLength": 100}, description="In tool, client, address, request id."),
+    OpenApiParameter("token", {"type": "string", "maxLength": 80}, description="Name or public id of a token."),
+)
+
+
+@reads("activity:read", CallsOutput, parameters=CALL_PARAMETERS)
+def list_calls(asked: Asked) -> dict[str, Any]:
+    """List calls, the newest first: your own, or all of an account where you may see them."""
+    query = asked.request.query_params
+    account = asked.account(_account_id(query.get("account")))
+    calls = Call.objects.of_account(account, asked.user)
+    said = {name: query.get(name, "") for name in ("range", "token", "outcome", "text")}
+    form = ActivityForm({**said, "toolkit": query.get("profile", "")}, account=account, user=asked.user)
+    if not form.is_valid():
+        raise ValidationError(errors_of(form))
+    narrowed, wanted = form.narrow(calls, asked.now)
+    before = _place(calls, query.get("cursor"))
+    page: Page = narrowed.search_page(wanted, before, limit_asked(asked.request))
+    cursor = str(page.older) if page.older else None
+    return {"next": next_page(asked.request, cursor), "results": page.calls, "searched_to": page.searched_to}
+
+
+def _account_id(text: str | None) -> Any:
+    if text is None:
+        return None
+    try:
+        return serializers.UUIDField().to_internal_value(text)
+    except ValidationError as error:
+        raise ValidationError({"account": error.detail}) from error
+
+
+def _place(calls: QuerySet[Call], cursor: str | None) -> Call | None:
+    """Return the call below which the page begins."""
+    if cursor is None:
+        return None
+    try:
+        found = calls.filter(pk=serializers.UUIDField().to_internal_value(cursor)).first()
+    except ValidationError:
+        found = None
+    if found is None:
+        raise ValidationError({"cursor": [BAD_CURSOR]})
+    return found
+
+
+def _seen(asked: Asked) -> QuerySet[Event]:
+    """Return the events of accounts whose activity the person sees, and what they did themselves."""
+    if asked.key:
+        everything = asked.key.account.lets(asked.user, Act.SEE_ACTIVITY)
+        of_account = Event.objects.filter(account_id=asked.key.account.pk)
+        return of_account if everything else of_account.filter(actor_kind="user", actor_id=str(asked.user.pk))
+    accounts = list(Account.objects.where(asked.user, Act.SEE_ACTIVITY).values_list("pk", flat=True))
+    own = Q(actor_kind="user", actor_id=str(asked.user.pk))
+    return Event.objects.filter(Q(account_id__in=accounts) | own)
+
+
+@lists("activity:read", EventOutput, filters=EventFilters, orderings=("-at", "at"))
+def list_events(asked: Asked) -> QuerySet[Event]:
+    """List security-relevant acts: those of accounts whose activity you see, and your own."""
+    return _seen(asked)
+
+
+@reads("activity:read", EventOutput)
+def get_event(asked: Asked, pk: Any) -> Event:
+    return get_object_or_404(_seen(asked), pk=pk)
+
+
+urlpatterns = [
+    path("activity/calls", resource(get=list_calls)),
+    path("activity/events", resource(get=list_events)),
+    path("activity/events/<uuid:pk>", resource(get=get_event)),
+]
