@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +41,17 @@ ACCESS = (
 )
 APPLICATIONS = ("Applications", "/applications/", "apps")  # for who manages them; for others there is no such page
 REST = (("Guide", "/guide/", "book"), ("Settings", "/settings/", "settings"))
+# The pages of settings: of the person, and of the account, for who manages it.
+OWN = (
+    ("Profile", "/settings/", "user"),
+    ("Security", "/settings/security/", "shield-check"),
+    ("Notifications", "/settings/notifications/", "mail"),
+    ("Calendar", "/settings/calendar/", "calendar"),
+)
+MANAGED = (
+    ("Policies", "/settings/policies/", "clock"),
+    ("Webhooks", "/settings/webhooks/", "bolt"),
+)
 STAFF = (("Admin", "/admin/", "shield-check"), ("Mail", "/settings/mail/", "mail"))
 
 
@@ -50,6 +62,8 @@ def portal(request: HttpRequest) -> dict[str, Any]:
     if request.user.is_authenticated:
         account = shown["account"] = _account(request)
         manages = account is not None and account.own_role in roles_with(Act.MANAGE_TOOLKITS)
+        if request.path.startswith("/settings/"):
+            shown["settings_pages"] = settings_pages(request.path, account.name if account and manages else "")
         shown["navigation"] = navigation(request.path, is_staff=request.user.is_staff, manages=manages)
     return shown
 
@@ -66,6 +80,16 @@ def navigation(here: str, *, is_staff: bool, manages: bool = False) -> list[Sect
     parts = [("", MAIN), ("Tools", TOOLS), ("Access", access), ("Nexus", REST)]
     if is_staff:
         parts.append(("Staff", STAFF))
+    return _sections(here, parts)
+
+
+def settings_pages(here: str, managed: str) -> list[Section]:
+    """Return the pages of settings; those of an account only where its name is given."""
+    return _sections(here, [("You", OWN), *([(managed, MANAGED)] if managed else [])])
+
+
+def _sections(here: str, parts: Sequence[tuple[str, Sequence[tuple[str, str, str]]]]) -> list[Section]:
+    """Return what is shown; the longest address that the page lies under is where one is."""
     longest = max((path for _, items in parts for _, path, _ in items if here.startswith(path)), key=len, default="")
     return [
         Section(title, [Item(label, path, icon, path == longest, path == here) for label, path, icon in items])

@@ -16,3 +16,6 @@ access_ended = Signal()
 
 # Events were written together. Arguments: events.
 events_recorded = Signal()
+
+# A person no longer trusts anything that can act for them: their tokens and applications end. Arguments: user, by, now.
+everything_distrusted = Signal()

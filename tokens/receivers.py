@@ -11,8 +11,8 @@ from django.utils import timezone
 
 from profiles.events import Actor
 from profiles.models import Account, Member, Toolkit, User
-from profiles.signals import access_ended, authority_changed, toolkit_deleted
-from tokens.models import Application, Authority, AuthorityChange, Connection, DelegatedToken, Policy
+from profiles.signals import access_ended, authority_changed, everything_distrusted, toolkit_deleted
+from tokens.models import Application, Authority, AuthorityChange, Connection, Credentials, DelegatedToken, Policy
 from tokens.models.registering import note_registered
 
 
@@ -58,6 +58,12 @@ def revoke_what_the_person_has(user: User, account: Account | None, by: Actor, n
     connections = Connection.objects.filter(owner=user).living().select_related("account", "toolkit")
     for connected in connections.filter(account=account) if account else connections:
         connected.revoke(by=by, reason="access ended", now=now)
+
+
+@receiver(everything_distrusted)
+def revoke_everything(user: User, by: Actor, now: datetime, **kwargs: Any) -> None:
+    note = "revoked with everything else of theirs"
+    Credentials.of_owner(user).revoke(by=by, reason=DelegatedToken.Reason.LEAKED, note=note, now=now)
 
 
 @receiver(pre_delete, sender=User)
