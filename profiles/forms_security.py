@@ -20,6 +20,7 @@ from profiles.models import Attempts, User
 from profiles.models.people import MACHINE_DOMAIN
 from profiles.signals import everything_distrusted
 
+LARGEST = 20_000  # characters of what a browser says of a passkey
 CODES = 5  # wrong ones in 10 minutes, per person
 TOO_MANY = "That was wrong too often. Wait 10 minutes, then try again."
 WRONG_CODE = "This code is wrong, or was used already. Wait for the next one of your app, or use a recovery code."
@@ -38,10 +39,12 @@ class CredentialField(forms.JSONField):
     widget = forms.HiddenInput
 
     def __init__(self, *, parse: Any, refusal: str) -> None:
-        super().__init__(error_messages={"required": refusal, "invalid": refusal}, max_length=20_000)
+        super().__init__(error_messages={"required": refusal, "invalid": refusal})
         self.parse, self.refusal = parse, refusal
 
     def clean(self, value: Any) -> Any:
+        if len(str(value)) > LARGEST:
+            raise ValidationError(self.refusal)
         credential = super().clean(value)
         try:
             self.parse(credential)

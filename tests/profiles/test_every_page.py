@@ -14,6 +14,7 @@ OAUTH_AT_THE_ROOT = ("authorize", "token", "register")
 PAGES = [
     "/", "/toolkits/", "/toolkits/new/", "/servers/", "/servers/add/", "/authorizations/", "/settings/", "/guide/",
     "/guide/design/", "/guide/webhooks/", "/settings/webhooks/", "/settings/webhooks/new/", "/settings/calendar/",
+    "/settings/security/", "/settings/security/everything/",
 ]  # fmt: skip
 
 

@@ -68,6 +68,12 @@ EXCEPTIONS = {
     "accounts/confirm/": Door.SIGNED_IN,
     "accounts/reauthenticate/": Door.SIGNED_IN,
     "accounts/email/": Door.SIGNED_IN,
+    "accounts/2fa/": Door.SIGNED_IN,
+    "accounts/2fa/authenticate/": Door.OPEN,  # the second step of signing in
+    "accounts/2fa/webauthn/login/": Door.OPEN,
+    "accounts/sessions/": Door.SIGNED_IN,
+    "settings/security/passkeys/<": Door.OWN,
+    "settings/security/sessions/<": Door.OWN,
     "accounts/password/change/": Door.SIGNED_IN,
     "accounts/password/set/": Door.SIGNED_IN,
     "settings/mail/": Door.STAFF,
