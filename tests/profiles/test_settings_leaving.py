@@ -17,7 +17,7 @@ def test_the_page_says_what_goes(bob, acme, work):
     cast.make_token(bob, work)
     cast.make_toolkit(bob.personal_account, "own")
     page = browser(bob).get(PAGE).content.decode()
-    for words in ("1 token", "1 toolkit", "You leave Acme", "Type bob@example.com"):
+    for words in ("1 token", "2 toolkits", "You leave Acme", "Type bob@example.com"):
         assert words in page
 
 

@@ -290,3 +290,13 @@ def test_keys_rotate_under_second_factors_too(alice, settings):
     now = timezone.now()
     assert factors.use_code(alice, shown_by(secret, now), by=None, now=now)
     assert factors.of(alice).codes_left == len(codes)
+
+
+def test_an_operator_lets_somebody_in_who_has_lost_everything(client, at_home, alice):
+    with_app(alice)
+    out, told = StringIO(), StringIO()
+    call_command("sign_in_link", alice.email, "--without-factors", stdout=out, stderr=told)
+    assert "1 second factor" in told.getvalue()
+    client.post("/" + out.getvalue().strip().split("/", 3)[3])
+    assert client.session["_auth_user_id"] == str(alice.pk)
+    assert Event.objects.get(action=Action.FACTOR_REMOVED).actor_kind == "operator"
