@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from allauth.usersessions.models import UserSession
+from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
@@ -62,7 +63,8 @@ def seen(get_response: Handler) -> Handler:
     """Note at most every 5 minutes where a session is used from; and its new key as soon as it has one."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        if mark := request.session.get(KEY):
+        # Who brings no session is not asked for one: the answer would vary with a cookie then.
+        if settings.SESSION_COOKIE_NAME in request.COOKIES and (mark := request.session.get(KEY)):
             _note(request, *mark, now=timezone.now())
         return get_response(request)
 
