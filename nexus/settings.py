@@ -139,6 +139,8 @@ INSTALLED_APPS = [
     "django.forms",
     "allauth",
     "allauth.account",
+    "allauth.mfa",
+    "allauth.usersessions",
     "oauth2_provider",
     "rest_framework",
     "drf_spectacular",
@@ -160,6 +162,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "profiles.sessions.seen",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",  # a public view says so with login_not_required
     "nexus.middleware.time_zone",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -288,7 +291,10 @@ PASSWORD_HASHERS = [
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/"
 ACCOUNT_ADAPTER = "profiles.adapter.AccountAdapter"
-ACCOUNT_FORMS = {"signup": "profiles.forms.SignUpForm"}
+ACCOUNT_FORMS = {
+    "signup": "profiles.forms.SignUpForm",
+    "reset_password_from_key": "profiles.forms_security.NewPasswordForm",
+}
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
@@ -301,6 +307,17 @@ ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_PREVENT_ENUMERATION = True
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = _base.scheme
+MFA_ADAPTER = "profiles.adapter.FactorsAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_FORMS = {
+    "authenticate": "profiles.forms_security.SecondFactorForm",
+    "authenticate_webauthn": "profiles.forms_security.SecondPasskeyForm",
+    "login_webauthn": "profiles.forms_security.PasskeySignInForm",
+}
+MFA_TOTP_ISSUER = "Nexus"
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_WEBAUTHN_USER_VERIFICATION = "required"  # a passkey alone signs in, so it must know its owner
+MFA_RECOVERY_CODE_DIGITS = 10
 ALLAUTH_TRUSTED_PROXY_COUNT = NEXUS_TRUSTED_PROXIES
 
 # Cookies and headers

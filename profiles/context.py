@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +42,18 @@ ACCESS = (
 APPLICATIONS = ("Applications", "/applications/", "apps")  # for who manages them; for others there is no such page
 MEMBERS = ("Members", "/members/", "users")  # for who manages those of an organization
 REST = (("Guide", "/guide/", "book"), ("Settings", "/settings/", "settings"))
+# The pages of settings: of the person, and of the account, for who manages it.
+OWN = (
+    ("Profile", "/settings/", "user"),
+    ("Security", "/settings/security/", "shield-check"),
+    ("Notifications", "/settings/notifications/", "mail"),
+    ("Calendar", "/settings/calendar/", "calendar"),
+    ("Management keys", "/settings/keys/", "key"),
+)
+MANAGED = (
+    ("Policies", "/settings/policies/", "clock"),
+    ("Webhooks", "/settings/webhooks/", "bolt"),
+)
 STAFF = (("Admin", "/admin/", "shield-check"), ("Mail", "/settings/mail/", "mail"))
 
 
@@ -54,6 +67,8 @@ def portal(request: HttpRequest) -> dict[str, Any]:
         shown["accounts"] = own_accounts(request)
         leads = account is not None and account.is_organization and account.own_role in roles_with(Act.MANAGE_MEMBERS)
         shown["navigation"] = navigation(request.path, is_staff=request.user.is_staff, manages=manages, leads=leads)
+        if request.path.startswith("/settings/"):
+            shown["settings_pages"] = settings_pages(request.path, account.name if account and manages else "")
     return shown
 
 
@@ -70,6 +85,16 @@ def navigation(here: str, *, is_staff: bool, manages: bool = False, leads: bool 
     parts = [("", MAIN), ("Tools", TOOLS), ("Access", access), ("Nexus", REST)]
     if is_staff:
         parts.append(("Staff", STAFF))
+    return _sections(here, parts)
+
+
+def settings_pages(here: str, managed: str) -> list[Section]:
+    """Return the pages of settings; those of an account only where its name is given."""
+    return _sections(here, [("You", OWN), *([(managed, MANAGED)] if managed else [])])
+
+
+def _sections(here: str, parts: Sequence[tuple[str, Sequence[tuple[str, str, str]]]]) -> list[Section]:
+    """Return what is shown; the longest address that the page lies under is where one is."""
     paths = [path for _, items in parts for _, path, _ in items]
     above = [path for path in paths if here == path or (path != "/" and here.startswith(path))]
     longest = max(above, key=len, default="")

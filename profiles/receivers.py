@@ -4,11 +4,14 @@ from datetime import datetime
 from typing import Any
 
 from allauth.account.authentication import get_authentication_records
-from allauth.account.signals import user_logged_in
+from allauth.account.signals import password_changed, password_set, user_logged_in
+from allauth.usersessions.models import UserSession
+from django.contrib.auth.signals import user_logged_out
 from django.dispatch import receiver
 from django.http import HttpRequest
 from django.utils import timezone
 
+from profiles import notices, sessions
 from profiles.events import Action, Actor, Event
 from profiles.models import Account, Authorization, Invitation, Member, Server, Toolkit, User
 from profiles.permissions import Role, roles_given_by
@@ -18,9 +21,29 @@ from profiles.signals import access_ended, account_deleted, role_changed
 @receiver(user_logged_in)
 def note_signing_in(request: HttpRequest, user: User, **kwargs: Any) -> None:
     records = get_authentication_records(request, user)
-    method = records[-1]["method"] if records else ""
-    by = Actor.from_request(request)
-    Event.record(Action.SIGNED_IN, by=by, now=timezone.now(), subject=user, after={"method": method})
+    method = (records[-1].get("type") or records[-1]["method"]) if records else ""
+    by, now = Actor.from_request(request), timezone.now()
+    sessions.begin(request, now=now)
+    Event.record(Action.SIGNED_IN, by=by, now=now, subject=user, after={"method": method})
+
+
+@receiver(user_logged_out)
+def note_signing_out(request: HttpRequest, user: User | None, **kwargs: Any) -> None:
+    if user is None:
+        return
+    UserSession.objects.filter(session_key=request.session.session_key or "").delete()
+    Event.record(Action.SIGNED_OUT, by=Actor.from_request(request), now=timezone.now(), subject=user)
+
+
+@receiver(password_changed)
+@receiver(password_set)
+def end_other_sessions(request: HttpRequest, user: User, **kwargs: Any) -> None:
+    """Note the new password in the transaction of the view; Django ends the sessions that began with the old one."""
+    by, now = Actor.from_request(request), timezone.now()
+    sessions.begin(request, now=now)
+    sessions.end_others(user, request.session.session_key, by=by, now=now)
+    Event.record(Action.PASSWORD_CHANGED, by=by, now=now, subject=user, after={"method": "settings"})
+    notices.notice_later(user, "The password of your account was changed", by=by, now=now)
 
 
 @receiver(access_ended)

@@ -29,3 +29,5 @@ events_recorded = Signal()
 
 # What goes with a person, if they are disabled? Arguments: user, now. A receiver returns list[str], a sentence each.
 impact_wanted = Signal()
+# A person no longer trusts anything that can act for them: their tokens and applications end. Arguments: user, by, now.
+everything_distrusted = Signal()

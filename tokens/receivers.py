@@ -11,7 +11,14 @@ from django.utils import timezone
 
 from profiles.events import Actor
 from profiles.models import Account, Member, Toolkit, User
-from profiles.signals import access_ended, account_deleted, authority_changed, impact_wanted, toolkit_deleted
+from profiles.signals import (
+    access_ended,
+    account_deleted,
+    authority_changed,
+    everything_distrusted,
+    impact_wanted,
+    toolkit_deleted,
+)
 from tokens.models import (
     Application,
     Authority,
@@ -83,6 +90,12 @@ def end_what_the_account_runs(account: Account, by: Actor, now: datetime, **kwar
         application.remove(by=by, now=now)
     for webhook in Webhook.objects.filter(account=account):
         webhook.remove(by=by, now=now)
+
+
+@receiver(everything_distrusted)
+def revoke_everything(user: User, by: Actor, now: datetime, **kwargs: Any) -> None:
+    note = "revoked with everything else of theirs"
+    Credentials.of_owner(user).revoke(by=by, reason=DelegatedToken.Reason.LEAKED, note=note, now=now)
 
 
 @receiver(pre_delete, sender=User)

@@ -5,3 +5,5 @@ import "./menu.js";
 import "./filter.js";
 import "./slug.js";
 import "./refresh.js";
+import "./passkey.js";
+import "./zone.js";

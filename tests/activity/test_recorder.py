@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 import threading
+import uuid
 
 import pytest
 from django.conf import settings

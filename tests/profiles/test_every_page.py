@@ -15,6 +15,7 @@ PAGES = [
     "/", "/toolkits/", "/toolkits/new/", "/servers/", "/servers/add/", "/authorizations/", "/settings/", "/guide/",
     "/guide/design/", "/guide/webhooks/", "/settings/webhooks/", "/settings/webhooks/new/", "/settings/calendar/",
     "/organizations/", "/organizations/new/",
+    "/settings/security/", "/settings/security/everything/",
 ]  # fmt: skip
 
 

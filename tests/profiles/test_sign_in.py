@@ -169,7 +169,7 @@ def test_every_page_about_oneself_has_our_look(as_alice, page):
 
 def test_a_password_is_changed_only_by_who_has_confirmed(as_alice, alice):
     answer = as_alice.get("/accounts/password/change/")
-    assert answer.url == "/accounts/confirm/?next=%2Faccounts%2Fpassword%2Fchange%2F"
+    assert answer.url == "/accounts/confirm/?next=%2Faccounts%2Fpassword%2Fchange%2F&full=1"
     as_alice.post("/accounts/confirm/", {"password": PASSWORD})
     assert "Change your password" in as_alice.get("/accounts/password/change/").content.decode()
     new = "another long pass phrase"

@@ -2,7 +2,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from profiles import encryption, operator
+from profiles import encryption, factors, operator
 
 
 class Command(BaseCommand):
@@ -10,7 +10,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         with operator.one_line_refusals():
-            rewritten, unreadable = encryption.rewrite_with_newest_key()
+            both = encryption.rewrite_with_newest_key(), factors.rewrite_with_newest_key()
+        rewritten, unreadable = (sum(each) for each in zip(*both, strict=True))
         self.stdout.write(f"{rewritten} stored secret(s) are now encrypted with the newest key.")
         if unreadable:
             raise CommandError(

@@ -1,0 +1,49 @@
+"""Mails about what became of somebody's own account."""
+
+import logging
+from datetime import datetime
+from functools import partial
+from smtplib import SMTPException
+
+from django.conf import settings
+from django.core.mail import send_mail
+from django.db import transaction
+from django.template.loader import render_to_string
+from django.urls import reverse
+
+from profiles.events import Actor
+from profiles.models.people import MACHINE_DOMAIN, User
+
+logger = logging.getLogger("nexus.mail")
+
+
+def new_address_code(address: str, code: str) -> None:
+    """Mail the code with which a person shows that a new address is theirs."""
+    text = render_to_string("profiles/mail/new_address_code.txt", {"code": code, "site": settings.NEXUS_BASE_URL})
+    send_mail(f"{code} confirms your new address", text, None, [address])
+
+
+def address_taken(address: str) -> None:
+    """Tell who has an account under this address that somebody wanted it for theirs."""
+    text = render_to_string("profiles/mail/address_taken.txt", {"site": settings.NEXUS_BASE_URL})
+    send_mail("Somebody wanted to use your address for Nexus", text, None, [address])
+
+
+def notice_later(user: User, what: str, *, by: Actor, now: datetime, to: str = "") -> None:
+    """Mail the person, once the act is committed, what became of their account; a lost mail undoes nothing."""
+    address = to or user.email
+    if address.endswith(f"@{MACHINE_DOMAIN}"):
+        return
+    context = {
+        "what": what, "now": now, "zone": user.zone, "by": by, "site": settings.NEXUS_BASE_URL,
+        "way_out": settings.NEXUS_BASE_URL + reverse("settings_security"),
+    }  # fmt: skip
+    text = render_to_string("profiles/mail/notice.txt", context)
+    transaction.on_commit(partial(_send, what, text, address), robust=True)
+
+
+def _send(subject: str, text: str, address: str) -> None:
+    try:
+        send_mail(subject, text, None, [address])
+    except (SMTPException, OSError):
+        logger.exception("a notice was not mailed")
