@@ -21,7 +21,7 @@ from tokens.models.issued import Issued
 from tokens.models.narrowing import NOT_NARROWED, Narrowing
 from tokens.models.policies import MAX_LIFE, Policy
 from tokens.models.replacing import Generations
-from tokens.models.selecting import ENDING_SOON, DelegatedTokenQuerySet
+from tokens.models.selecting import ENDING_SOON, ENDS_AT, DelegatedTokenQuerySet
 
 PRINTABLE = RegexValidator(
     r"^[^\x00-\x1f\x7f\u202a-\u202e\u2066-\u2069]+$", "Write the name on one line, in plain characters."
@@ -248,7 +248,7 @@ class DelegatedToken(models.Model):
             ),
         ]
         indexes = [
-            models.Index(fields=["expires_at"], condition=~Q(stage="ended"), name="delegated_token_to_end"),
+            models.Index(ENDS_AT, condition=~Q(stage="ended"), name="delegated_token_ends"),
             models.Index(
                 fields=["next_look_at"], condition=Q(next_look_at__isnull=False), name="delegated_token_to_look_at"
             ),

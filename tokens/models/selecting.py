@@ -7,7 +7,9 @@ from operator import or_
 from typing import Self
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, Value
+from django.db.models.functions import Coalesce
+from django.db.models.lookups import LessThanOrEqual
 
 from profiles.events import Action, Actor, ActorKind, Event
 from profiles.models import Account, User
@@ -17,6 +19,7 @@ from tokens.models.pausing import PausingQuerySet
 
 ENDING_SOON = timedelta(days=3)
 SWEEP_BATCH = 500
+ENDS_AT = Coalesce("retires_at", "expires_at")  # a token never retires after it would have expired
 
 
 class DelegatedTokenQuerySet(PausingQuerySet):
@@ -32,7 +35,7 @@ class DelegatedTokenQuerySet(PausingQuerySet):
 
     def over(self, now: datetime) -> Self:
         """Return the tokens whose time has come, and of which nobody has said so yet."""
-        return self.exclude(stage=self.model.Stage.ENDED).filter(Q(expires_at__lte=now) | Q(retires_at__lte=now))
+        return self.exclude(stage=self.model.Stage.ENDED).filter(LessThanOrEqual(ENDS_AT, Value(now)))
 
     def ending_soon(self, now: datetime) -> Self:
         return self.living(now).filter(expires_at__lte=now + ENDING_SOON).order_by("expires_at")
@@ -111,13 +114,15 @@ class DelegatedTokenQuerySet(PausingQuerySet):
 
     def _sweep_batch(self, now: datetime) -> int:
         with transaction.atomic():
-            over = list(
-                self.over(now).select_for_update(skip_locked=True, of=("self",)).select_related("account")[:SWEEP_BATCH]
-            )
+            due = self.over(now).order_by(ENDS_AT).select_for_update(skip_locked=True, of=("self",))
+            over = list(due.select_related("account")[:SWEEP_BATCH])
             ended = self.model.objects.filter(pk__in=[token.pk for token in over])
             ended.update(stage=self.model.Stage.ENDED)
-            for token in over:
-                Event.record(
-                    Action.TOKEN_EXPIRED, by=Actor.system("sweep"), now=now, account=token.account, subject=token
-                )
+            by = Actor.system("sweep")
+            Event.record_all(
+                [
+                    Event.unwritten(Action.TOKEN_EXPIRED, by=by, now=now, account=token.account, subject=token)
+                    for token in over
+                ]
+            )
         return len(over)
