@@ -60,8 +60,8 @@ class Shown:
 @require_safe
 def tokens(request: HttpRequest) -> HttpResponse:
     user, account, now = signed_in(request), current_account(request), timezone.now()
-    visible = DelegatedToken.objects.visible_to(user).filter(account=account)
-    toolkits = Toolkit.objects.filter(account=account, tokens__in=visible).distinct()
+    visible = DelegatedToken.objects.of_account(account, user)
+    toolkits = Toolkit.objects.usable_by(user).filter(account=account)  # which of them have tokens, all would tell
     form = TokenFilterForm(request.GET, tokens=visible, toolkits=toolkits)
     filters = {key: value for key, value in request.GET.items() if value and key in form.fields and key != "before"}
     if not form.is_valid():

@@ -14,14 +14,14 @@ from collections.abc import Iterator
 
 import psycopg
 
-from tests.bench import calls, listing, noisy, pages, slow, two
+from tests.bench import calls, listing, noisy, pages, slow, tokens, two
 from tests.bench.driving import CPUS, running_upstream, set_stage
 from tests.bench.installation import Installation
 from tests.bench.report import Gates, say
 
 ON_ONE_INSTALLATION = {"calls": calls, "slow": slow, "list": listing}
 installations = itertools.count(1)
-SCENARIOS = [*ON_ONE_INSTALLATION, "pages", "noisy", "two"]
+SCENARIOS = [*ON_ONE_INSTALLATION, "pages", "noisy", "two", "tokens"]
 
 
 def stores_of(name: str) -> dict[str, str]:
@@ -85,12 +85,15 @@ def main() -> int:
     introduce(options)
     gates = Gates()
     with running_upstream() as upstream:
-        if options.only not in ("noisy", "two"):
+        if options.only not in ("noisy", "two", "tokens"):
             on_one_installation(options, upstream, gates)
         if options.only in (None, "noisy"):
             on_its_own(noisy, stores_of(options.store), options, upstream, gates)
         if options.only in (None, "two"):
             on_its_own(two, stores_of("postgres"), options, upstream, gates)
+        if options.only == "tokens":  # takes minutes
+            with running(stores_of("postgres")) as installation:
+                tokens.measure(installation, options, gates)
     say("\nEvery gate holds." if gates.hold else "\nA gate does not hold.")
     return 0 if gates.hold else 1
 

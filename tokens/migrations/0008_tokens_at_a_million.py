@@ -17,4 +17,16 @@ class Migration(migrations.Migration):
             model_name='delegatedtoken',
             name='delegated_token_to_end',
         ),
+        migrations.AddIndex(
+            model_name='delegatedtoken',
+            index=models.Index(condition=models.Q(('exchanges', 0)), fields=['account', '-issued_at', '-id'], name='delegated_token_of_people'),
+        ),
+        migrations.AddIndex(
+            model_name='delegatedtoken',
+            index=models.Index(condition=models.Q(('exchanges__gt', 0)), fields=['account', 'owner', '-issued_at', '-id'], name='delegated_token_exchanged'),
+        ),
+        migrations.AddIndex(
+            model_name='delegatedtoken',
+            index=models.Index(condition=models.Q(('paused_at__isnull', False)), fields=['account', '-issued_at', '-id'], name='delegated_token_paused'),
+        ),
     ]

@@ -259,6 +259,19 @@ class DelegatedToken(models.Model):
             ),
             models.Index(fields=["owner", "-issued_at", "-id"], name="delegated_token_of_owner"),
             models.Index(fields=["account", "-issued_at", "-id"], name="delegated_token_of_account"),
+            models.Index(
+                fields=["account", "-issued_at", "-id"], condition=Q(exchanges=0), name="delegated_token_of_people"
+            ),
+            models.Index(
+                fields=["account", "owner", "-issued_at", "-id"],
+                condition=Q(exchanges__gt=0),
+                name="delegated_token_exchanged",
+            ),
+            models.Index(
+                fields=["account", "-issued_at", "-id"],
+                condition=Q(paused_at__isnull=False),
+                name="delegated_token_paused",
+            ),
         ]
 
     def __str__(self) -> str:
