@@ -11,3 +11,6 @@ clients_wanted = Signal()
 
 # What calls did tokens make? Arguments: asked (of tokens.uses.Asked). A receiver returns dict[public id, Use].
 uses_wanted = Signal()
+
+# From where did calls of tokens come? Arguments: public_ids. A receiver returns list[address] of calls let through.
+addresses_wanted = Signal()

@@ -41,6 +41,7 @@ TABLE = {
     "applications/<": Door.OWN,
     "tokens/feed/<": Door.OPEN,  # calendar programs show the secret in the address
     "settings/webhooks/<": Door.OWN,
+    "settings/notifications/<": Door.OWN,
     "settings/policies/<": Door.OWN,
     "activity/": Door.SIGNED_IN,
     "settings/": Door.SIGNED_IN,
@@ -101,7 +102,7 @@ def addresses(acme, alice, work):
     }  # fmt: skip
     found = []
     keys = {"servers/": server.pk, "authorizations/connect/": server.pk, "authorizations/<": authorization.pk,
-            "settings/webhooks/<": hook.pk}  # fmt: skip
+            "settings/webhooks/<": hook.pk, "settings/notifications/<": acme.pk}  # fmt: skip
     for path, _ in routes():
         own = [{"pk": pk} for prefix, pk in keys.items() if path.startswith(prefix)]
         found.append((filled_in(path, names | (own[0] if own else {})), door_of(path)))

@@ -29,4 +29,9 @@ class Migration(migrations.Migration):
             model_name='delegatedtoken',
             index=models.Index(condition=models.Q(('paused_at__isnull', False)), fields=['account', '-issued_at', '-id'], name='delegated_token_paused'),
         ),
+        migrations.AddField(
+            model_name='webhook',
+            name='stages',
+            field=models.JSONField(blank=True, db_default=models.Value([], models.JSONField()), default=list, help_text='Of a token that is about to expire, when it is told; each time, where it says nothing.'),
+        ),
     ]

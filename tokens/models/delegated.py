@@ -324,6 +324,10 @@ class DelegatedToken(models.Model):
     def resume(self, *, by: Actor, now: datetime) -> bool:
         return DelegatedToken.objects.resume_family(self.family, by=by, now=now)
 
+    def keep_to(self, networks: list[str], *, by: Actor, now: datetime) -> bool:
+        """Refuse its calls, and those of its other generations, from elsewhere (see PausingQuerySet)."""
+        return DelegatedToken.objects.keep_family_to(self.family, networks, by=by, now=now)
+
     def revoke(self, *, by: Actor, reason: str, note: str = "", now: datetime) -> bool:
         """End the token and every generation of it for good, everywhere, before this returns.
 
