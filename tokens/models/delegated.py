@@ -57,8 +57,7 @@ class DelegatedTokenManager(Issuing.from_queryset(DelegatedTokenQuerySet)):  # t
         refuse_bad_expiry(expires_at, now, Policy.objects.rules_for(toolkit).max_life)
         if not Toolkit.objects.usable_by(owner).filter(pk=toolkit.pk).exists():
             raise ValidationError({"toolkit": f"{owner} may not use the toolkit “{toolkit}”."})
-        narrowing = narrowing.checked(toolkit)
-        key = keys.make(keys.Kind.DELEGATED)
+        narrowing, key = narrowing.checked(toolkit), keys.make(keys.Kind.DELEGATED)
         token = DelegatedToken(
             public_id=key.public_id, digest=key.digest, last_four=key.last_four, owner=owner,
             account=toolkit.account, toolkit=toolkit, name=" ".join(name.split()), issued_at=now, expires_at=expires_at,
@@ -68,14 +67,17 @@ class DelegatedTokenManager(Issuing.from_queryset(DelegatedTokenQuerySet)):  # t
         with transaction.atomic():
             Policy.objects.concerning(toolkit).refuse_too_many(self.current(now), owner)
             self._insert(token, now)
-            Event.record(
-                Action.TOKEN_ISSUED, by=by, now=now, account=token.account, subject=token,
-                after={
-                    "toolkit": toolkit.alias, "expires_at": expires_at.isoformat(), "owner": str(owner),
-                    **narrowing.as_recorded(),
-                },
-            )  # fmt: skip
+            self._record_issue(token, narrowing, by, now)
         return Issued(token, key)
+
+    def _record_issue(self, token: "DelegatedToken", narrowing: Narrowing, by: Actor, now: datetime) -> None:
+        said = {
+            "toolkit": token.toolkit.alias, "expires_at": token.expires_at.isoformat(), "owner": str(token.owner)
+        }  # fmt: skip
+        Event.record(
+            Action.TOKEN_ISSUED, by=by, now=now, account=token.account, subject=token,
+            after=said | narrowing.as_recorded(),
+        )  # fmt: skip
 
     def _insert(self, token: "DelegatedToken", now: datetime) -> None:
         """Write the row; a token of the same name whose time has come gives way first."""
