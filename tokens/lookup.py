@@ -163,7 +163,12 @@ class PreparedCursor(psycopg.Cursor[Any]):
     """Has PostgreSQL plan a query once on each connection: planning seven joins takes ten times as long as they do."""
 
     def execute(self, query: Any, params: Any = None, **options: Any) -> Self:
-        return super().execute(query, params, prepare=True, **options)
+        before = self.connection.prepare_threshold  # Django sets None: never
+        self.connection.prepare_threshold = 0
+        try:
+            return super().execute(query, params, prepare=True, **options)
+        finally:
+            self.connection.prepare_threshold = before
 
 
 def _cursor() -> Any:
