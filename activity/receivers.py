@@ -7,7 +7,7 @@ from django.db.models import Max
 from django.dispatch import receiver
 
 from activity.models import Call
-from tokens.signals import callers_wanted, clients_wanted, uses_wanted
+from tokens.signals import addresses_wanted, callers_wanted, clients_wanted, uses_wanted
 from tokens.uses import Asked, Callers, Use
 
 COUNTED = 10_000  # calls of one token, at most
@@ -30,6 +30,14 @@ def clients_last_seen(public_ids: Collection[str], **kwargs: Any) -> dict[str, s
 @receiver(uses_wanted)
 def uses_of_tokens(asked: Sequence[Asked], **kwargs: Any) -> dict[str, Use]:
     return {each.public_id: _use(each) for each in asked}
+
+
+@receiver(addresses_wanted)
+def addresses_seen(public_ids: Collection[str], **kwargs: Any) -> list[str]:
+    """Return from where the last accepted calls of these tokens came."""
+    newest = Call.objects.filter(token_public_id__in=public_ids).order_by("-at", "-id")[:COUNTED]
+    rows = newest.values_list("address", "outcome")
+    return sorted({address for address, outcome in rows if outcome != Call.Outcome.REFUSED and address})
 
 
 def _use(asked: Asked) -> Use:

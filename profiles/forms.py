@@ -242,9 +242,16 @@ class NotificationsForm(forms.Form):
         error_messages={"invalid_choice": "Choose from the list."},
     )  # fmt: skip
 
+    portal_stages = forms.MultipleChoiceField(
+        label="Show above every page a token", required=False, widget=forms.CheckboxSelectMultiple,
+        choices=[choice for choice in ReminderStage.choices if choice[0] != ReminderStage.UNUSED],
+        help_text="Until it is dismissed. The token's own page shows everything.",
+        error_messages={"invalid_choice": "Choose from the list."},
+    )  # fmt: skip
+
     @classmethod
     def showing(cls, chosen: Notifications) -> "NotificationsForm":
-        return cls(initial={"sends_mail": chosen.sends_mail, "mail_stages": chosen.mail_stages})
+        return cls(initial=chosen.choice)
 
 
 class ThemeForm(forms.Form):

@@ -1,8 +1,9 @@
 from datetime import timedelta
+from uuid import UUID
 
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -63,7 +64,39 @@ def notifications(request: HttpRequest) -> HttpResponse:
         changed = chosen.change(**form.cleaned_data, by=Actor.from_request(request), now=timezone.now())
         messages.success(request, "Saved." if changed else "Nothing was changed.")
         return redirect("notifications")
-    return render(request, "profiles/notifications.html", {"form": form}, status=422 if form.errors else 200)
+    accounts = Account.objects.of(signed_in(request)).order_by("created_at")
+    own = set(Notifications.objects.filter(user=chosen.user).values_list("account", flat=True))
+    context = {"form": form, "accounts": [(account, account.pk in own) for account in accounts]}
+    return render(request, "profiles/notifications.html", context, status=422 if form.errors else 200)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def notifications_of_account(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Choose for the tokens of one account alone."""
+    chosen = _notifications_in(request, pk)
+    form = NotificationsForm(request.POST) if request.method == "POST" else NotificationsForm.showing(chosen)
+    if request.method == "POST" and form.is_valid():
+        changed = chosen.change(**form.cleaned_data, by=Actor.from_request(request), now=timezone.now())
+        messages.success(request, "Saved." if changed else "Nothing was changed.")
+        return redirect("notifications")
+    context = {"form": form, "account": chosen.account, "is_own": bool(chosen.pk)}
+    return render(request, "profiles/notifications_account.html", context, status=422 if form.errors else 200)
+
+
+@require_POST
+def notifications_follow(request: HttpRequest, pk: UUID) -> HttpResponse:
+    chosen = _notifications_in(request, pk)
+    if chosen.follow(by=Actor.from_request(request), now=timezone.now()):
+        messages.success(request, f"What you are told of “{chosen.account}” is what holds everywhere again.")
+    else:
+        messages.info(request, "Nothing was changed.")
+    return redirect("notifications")
+
+
+def _notifications_in(request: HttpRequest, pk: UUID) -> Notifications:
+    user = signed_in(request)
+    chosen: Notifications = Notifications.objects.of(user, get_object_or_404(Account.objects.of(user), pk=pk))
+    return chosen
 
 
 def staff_only(request: HttpRequest) -> None:

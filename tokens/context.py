@@ -8,13 +8,12 @@ from typing import Any
 from django.http import HttpRequest
 from django.utils import timezone
 
-from profiles.models import ReminderStage, User
+from profiles.models import Notifications, ReminderStage, User
 from tokens import expiry
 from tokens.models import DelegatedToken, Dismissal, Reminder, stages
 
 SHOWN = 3  # the others are on the Tokens page
 AHEAD = stages.BEFORE_THE_END[ReminderStage.WEEK]
-QUIET = {ReminderStage.WEEK}  # said by mail, not above every page
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +54,11 @@ def endings(user: User, now: datetime) -> Endings:
     ids = [token.pk for token, _ in due]
     dismissed = set(Dismissal.objects.filter(token__in=ids).values_list("token_id", "stage"))
     unknown = set(Reminder.objects.filter(token__in=ids, state=Reminder.State.UNKNOWN).values_list("token_id", "stage"))
+    chosen = Notifications.objects.choices_of([user.pk])
     found = [
         Ending(token, stage, expiry.words(token.expires_at, now), token.expires_at <= now, (token.pk, stage) in unknown)
         for token, stage in due
-        if (token.pk, stage) not in dismissed and (stage not in QUIET or (token.pk, stage) in unknown)
+        if (token.pk, stage) not in dismissed
+        and (chosen.of(user.pk, token.account_id).shows(stage) or (token.pk, stage) in unknown)
     ]
     return Endings(found[:SHOWN], max(0, len(found) - SHOWN), any(each.is_over for each in found[:SHOWN]))

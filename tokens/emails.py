@@ -126,6 +126,15 @@ def _of_revoked_together(
     return _message("revoked_together", owner, context)
 
 
+def paused(tokens: Sequence[DelegatedToken]) -> None:
+    """Tell their owner, in one mail, that these tokens are paused because nothing used them."""
+    if tokens:
+        more = len(tokens) - len(tokens[:TOKENS_SHOWN])
+        lines = [{"token": token, "link": links.to_token(token)} for token in tokens[:TOKENS_SHOWN]]
+        context = {"owner": tokens[0].owner, "lines": lines, "more": more, "tokens_link": links.to_tokens()}
+        _message("paused", tokens[0].owner, context | {"choices_link": links.to_notifications()}).send()
+
+
 def session_leaked(connection: Connection) -> None:
     """Tell the owner that a token of an application was reported as leaked, and its session has ended."""
     context = {"connection": connection, "owner": connection.owner, "link": links.to_connection(connection)}

@@ -232,7 +232,7 @@ class InstallForm(NarrowingForm, ExpiryForm):
 
 
 class ToolkitFilterField(forms.ModelChoiceField):  # type: ignore[type-arg]
-    """One of the toolkits that have tokens; the message about any other names those."""
+    """One of the toolkits; the message about any other names those."""
 
     def to_python(self, value: Any) -> Toolkit | None:
         try:
@@ -242,7 +242,7 @@ class ToolkitFilterField(forms.ModelChoiceField):  # type: ignore[type-arg]
             there = [str(toolkit) for toolkit in self.queryset[: TOOLKITS_NAMED + 1]]
             more = ["or another of the list"] if len(there) > TOOLKITS_NAMED else []
             named = ", ".join([*there[:TOOLKITS_NAMED], *more])
-            text = f"Choose one of: {named}." if there else "No toolkit of this account has a token yet."
+            text = f"Choose one of: {named}." if there else "This account has no toolkit yet."
             raise ValidationError(text, code="invalid_choice") from error
         return toolkit
 

@@ -179,6 +179,8 @@ class PeopleEditForm(PeopleForm):
         super().__init__(*args, **kwargs)
         self.initial = initial
         self.application = application
+        if uris:
+            self.fields["signs_in"].help_text += " Unticked, whoever is signed in with it is signed out."
 
     @property
     def is_widening(self) -> bool:

@@ -5,11 +5,13 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from profiles.forms import PLAIN_LINE
+from profiles.models import ReminderStage
 from tokens import webhooks
 from tokens.models import Webhook
 
 OVERLAPS = [("0", "Ends at once"), ("1", "Signs for 1 hour more"), ("24", "Signs for 24 hours more"),
             ("168", "Signs for 7 days more")]  # fmt: skip
+LAST_STAGES = (ReminderStage.EXPIRED, ReminderStage.UNUSED)  # things of their own among the kinds
 
 
 class WebhookForm(forms.Form):
@@ -26,6 +28,12 @@ class WebhookForm(forms.Form):
     kinds = forms.MultipleChoiceField(
         label="Tell it when", choices=Webhook.Kind.choices, widget=forms.CheckboxSelectMultiple,
         error_messages={"required": "Choose at least one thing that it is told of."},
+    )  # fmt: skip
+
+    stages = forms.MultipleChoiceField(
+        label="Of one that is about to expire", required=False, widget=forms.CheckboxSelectMultiple,
+        choices=[choice for choice in ReminderStage.choices if choice[0] not in LAST_STAGES],
+        help_text="None chosen: at each of these times.",
     )  # fmt: skip
 
     def clean_url(self) -> str:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from profiles.models import Attempts
 from tokens import reminding
 from tokens.models import (
     AccessToken,
@@ -35,9 +36,10 @@ class SweptOAuth:
 
 
 def sweep(now: datetime) -> Swept:
-    """End what is over, pause what nothing uses, and forget changes that every hub has heard of."""
+    """End what is over, pause what nothing uses; forget changes that every hub has heard of, and old attempts."""
     Authority.objects.forget_old_changes(now)
     ManagementKey.objects.all().sweep(now)
+    Attempts.objects.sweep(now)
     return Swept(ended=DelegatedToken.objects.all().sweep(now), paused=unused.pause_unused(now))
 
 

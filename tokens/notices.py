@@ -23,7 +23,12 @@ from tokens.signals import notices_given
 Kind = Webhook.Kind
 # Each of these is an event of the same name. The rest is told of by the signal alone.
 EVENTS = {Kind.EXPIRED, Kind.REVOKED, Kind.REPLACED, Kind.REUSED, Kind.PAUSED, Kind.AUTHORIZATION_DIED}
-REPEATED = {Kind.REUSED, Kind.PAUSED, Kind.AUTHORIZATION_DIED}  # what can happen to one thing more than once
+REPEATED = {
+    Kind.REUSED,
+    Kind.PAUSED,
+    Kind.UNUSED,
+    Kind.AUTHORIZATION_DIED,
+}  # what can happen to one thing more than once
 
 
 @receiver(post_save, sender=Event)
@@ -54,7 +59,7 @@ def tell_of_notices(notices: Sequence[Notice], now: datetime, **kwargs: Any) -> 
     listening = Webhook.objects.listening_in({notice.token.account_id for notice in notices})
     for notice in notices:
         kind, token, stage = notice.kind.value, notice.token, notice.stage.value
-        if webhooks := [webhook for webhook in listening.get(token.account_id, []) if kind in webhook.kinds]:
+        if webhooks := [each for each in listening.get(token.account_id, []) if each.wants(kind, stage)]:
             occasion = _occasion(kind, str(token.pk), stage=stage, at=now)
             WebhookDelivery.objects.put_out(webhooks, kind, occasion, token_data(token) | {"stage": stage}, now=now)
 

@@ -79,12 +79,11 @@ def tell_all(notices: Sequence[Notice], *, now: datetime) -> int:
 def _digests(notices: Sequence[Notice], now: datetime) -> dict[int, Digest]:
     """Return the mail that each notice goes into, by the notice's id(); of those that the owner wants mailed."""
     owners = {each.token.owner_id for each in notices}
-    chosen = {choice.user_id: choice for choice in Notifications.objects.filter(user__in=owners)}
-    nothing_chosen = Notifications()
+    chosen = Notifications.objects.choices_of(owners)
     mailed = [
         each
         for each in notices
-        if _can_get_mail(each.token.owner) and chosen.get(each.token.owner_id, nothing_chosen).mails(each.stage)
+        if _can_get_mail(each.token.owner) and chosen.of(each.token.owner_id, each.token.account_id).mails(each.stage)
     ]
     people = {each.token.owner_id: each.token.owner for each in mailed}
     rows = {pk: Digest(owner=person, made_at=now, next_try_at=now) for pk, person in people.items()}
@@ -94,3 +93,9 @@ def _digests(notices: Sequence[Notice], now: datetime) -> dict[int, Digest]:
 
 def _can_get_mail(person: User) -> bool:
     return person.is_active and not person.is_machine and bool(person.email)
+
+
+def is_mailed(token: DelegatedToken) -> bool:
+    """Return True if the owner wants mail about what happens to this token when nothing uses it."""
+    chosen = Notifications.objects.choices_of([token.owner_id]).of(token.owner_id, token.account_id)
+    return _can_get_mail(token.owner) and chosen.mails(ReminderStage.UNUSED)

@@ -14,3 +14,5 @@ uses_wanted = Signal()
 
 # Who made the latest calls? Arguments: address, client; one of them, or none. A receiver returns tokens.uses.Callers.
 callers_wanted = Signal()
+# From where did calls of tokens come? Arguments: public_ids. A receiver returns list[address] of calls let through.
+addresses_wanted = Signal()

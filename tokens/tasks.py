@@ -3,7 +3,7 @@ from django.utils import timezone
 
 from profiles.events import Action, Event
 from profiles.models import User
-from tokens import emails, emails_webhooks, jobs, leaks, webhooks
+from tokens import emails, emails_webhooks, jobs, leaks, notifying, webhooks
 from tokens.models import Connection, Counted, DelegatedToken, JobRun, Webhook, WebhookDelivery
 
 
@@ -54,6 +54,12 @@ def mail_reused(token_id: int) -> None:
     used = Event.objects.filter(action=Action.TOKEN_REUSED, subject_kind="delegatedtoken", subject_id=str(token_id))
     if token and (latest := used.first()):
         emails.reused(token, latest)
+
+
+@shared_task(autoretry_for=(OSError,), retry_backoff=30, max_retries=8)
+def mail_paused(token_ids: list[int]) -> None:
+    paused = DelegatedToken.objects.filter(pk__in=token_ids, owner__is_active=True).exclude(paused_at=None)
+    emails.paused([token for token in paused.select_related("owner", "toolkit") if notifying.is_mailed(token)])
 
 
 @shared_task

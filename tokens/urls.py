@@ -67,6 +67,7 @@ urlpatterns = [
     path("tokens/<slug:public_id>/", views.token, name="token"),
     path("tokens/<slug:public_id>/generations/", views.generations, name="token_generations"),
     path("tokens/<slug:public_id>/pause/", views_ending.pause, name="token_pause"),
+    path("tokens/<slug:public_id>/lock/", views_ending.lock, name="token_lock"),
     path("tokens/<slug:public_id>/resume/", views_ending.resume, name="token_resume"),
     path("tokens/<slug:public_id>/dismiss/", views.dismiss, name="token_dismiss"),
     path("tokens/<slug:public_id>/revoke/", views.revoke, name="token_revoke"),

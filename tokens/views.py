@@ -14,7 +14,7 @@ from profiles.access import current_account, signed_in
 from profiles.events import Actor, Event
 from profiles.models import ReminderStage, Toolkit
 from profiles.permissions import Act
-from tokens import expiry, uses
+from tokens import expiry, locking, uses
 from tokens.forms import RevokeForm, TokenFilterForm
 from tokens.models import Connection, DelegatedToken, Dismissal
 
@@ -60,8 +60,8 @@ class Shown:
 @require_safe
 def tokens(request: HttpRequest) -> HttpResponse:
     user, account, now = signed_in(request), current_account(request), timezone.now()
-    visible = DelegatedToken.objects.visible_to(user).filter(account=account)
-    toolkits = Toolkit.objects.filter(account=account, tokens__in=visible).distinct()
+    visible = DelegatedToken.objects.of_account(account, user)
+    toolkits = Toolkit.objects.usable_by(user).filter(account=account)  # which of them have tokens, all would tell
     form = TokenFilterForm(request.GET, tokens=visible, toolkits=toolkits)
     filters = {key: value for key, value in request.GET.items() if value and key in form.fields and key != "before"}
     if not form.is_valid():
@@ -95,10 +95,11 @@ def token(request: HttpRequest, public_id: str) -> HttpResponse:
     found, now = _visible(request, public_id), timezone.now()
     events = Event.objects.filter(subject_kind="delegatedtoken", subject_id=str(found.pk))[:EVENTS_SHOWN]
     zone = signed_in(request).zone
-    generations = _generations(found, now)
+    generations, shown = _generations(found, now), Shown.at(found, now)
     context = {
-        "shown": Shown.at(found, now),
+        "shown": shown,
         "token": found,
+        "seen": None if shown.is_over or found.exchanges else locking.Seen.of(found),
         "ends": expiry.describe(found.revoked_at or found.ends_at, zone, now),
         "events": events,
         "narrowed": [Shown.at(token, now) for token in found.narrowed.all()[:NARROWED_SHOWN]],

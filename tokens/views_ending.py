@@ -12,8 +12,10 @@ from profiles.access import current_account, signed_in
 from profiles.events import Actor
 from profiles.models import Toolkit, User
 from profiles.permissions import Act
+from tokens import locking
 from tokens.forms import RevokeForm
 from tokens.models import Credentials, DelegatedToken
+from tokens.models.narrowing import MAX_NETWORKS
 
 READ_AND_WRITE = ["GET", "HEAD", "POST"]
 
@@ -30,6 +32,20 @@ def pause(request: HttpRequest, public_id: str) -> HttpResponse:
         messages.success(request, f"“{found.name}” is paused: every call from now on is refused until it is resumed.")
     else:
         messages.info(request, f"“{found.name}” was paused already, or has ended. Nothing was changed.")
+    return redirect("token", found.public_id)
+
+
+@require_POST
+def lock(request: HttpRequest, public_id: str) -> HttpResponse:
+    """Keep a token to those of the addresses it was used from that the person saw on its page."""
+    found = _visible(request, public_id)
+    shown = set(request.POST.getlist("networks"))
+    wanted = [each for each in locking.Seen.of(found).networks if each in shown][:MAX_NETWORKS]
+    if found.keep_to(wanted, by=Actor.from_request(request), now=timezone.now()):
+        where = ", ".join(wanted)
+        messages.success(request, f"“{found.name}” is kept to {where}: a call from elsewhere gets a 403 from now on.")
+    else:
+        messages.info(request, "Nothing was changed: it has ended, or no call of it came from there.")
     return redirect("token", found.public_id)
 
 

@@ -20,6 +20,7 @@ from nexus.hub.deeds import Deeds, Minute
 from nexus.hub.door import Door
 from nexus.hub.downstream import Downstream, rfc3339
 from nexus.hub.exchange import Exchange
+from nexus.hub.guesses import TooManyGuesses
 from nexus.hub.limits import CALLS, STREAMS, Limits
 from nexus.hub.methods import Methods
 from nexus.hub.protocol import Call
@@ -109,6 +110,8 @@ class Hub:
             reply = refusals.nothing_is_known()
             if exchange.opened_at:
                 await self._accounting.record_failure(exchange, reply)
+        except TooManyGuesses:
+            reply, exchange.is_only_counted = replies.too_many_guesses(), True  # a flood fills no log
         except NotRecorded as problem:
             reply = refusals.not_recorded(may_have_run=exchange.context is not None)
             logger.error("a call could not be recorded: %s", problem)
@@ -161,7 +164,7 @@ class Hub:
     async def _decide(self, exchange: Exchange, accounts: list[str], profiles: list[str]) -> Reply:
         """Decide on what is true now, and do it; raise Changed if that changes before the call begins."""
         request = exchange.request
-        authority = await self._cache.token(exchange.secret)
+        authority = await self._cache.token(exchange.secret, request.address)
         if authority is None:
             return replies.invalid_token(request.resource)
         exchange.authority = authority

@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeVar
 
 from django.db import close_old_connections
 
+from nexus.hub.guesses import Guesses
 from profiles import resolver
 from profiles.resolver import ToolkitView
 from tokens import keys, lookup
@@ -72,6 +73,7 @@ class AuthorityCache:
         self._watch = watch
         self._tokens: dict[str, TokenAuthority] = {}
         self._toolkits: dict[uuid.UUID, ToolkitView] = {}
+        self._guesses = Guesses()
         self._of_servers: list[Callable[[uuid.UUID | None], None]] = []
 
     def on_server(self, heard: Callable[[uuid.UUID | None], None]) -> None:
@@ -89,10 +91,11 @@ class AuthorityCache:
         """Bring this process up to the newest epoch; raise Unavailable."""
         self._watch.current()
 
-    async def token(self, secret: str) -> TokenAuthority | None:
+    async def token(self, secret: str, address: str | None = None) -> TokenAuthority | None:
         """Return the token with this secret; None is never remembered, so that a new token works at once.
 
-        What is not a secret of ours by its form and checksum is not asked for.
+        What is not a secret of ours by its form and checksum is not asked for. Raise TooManyGuesses where too much
+        else that is not there was asked for from the address.
         """
         digest = keys.digest(secret)
         self.current()
@@ -101,6 +104,11 @@ class AuthorityCache:
         kind = keys.kind_of(secret)
         if kind not in lookup.QUERIES:
             return None
+        if address is None:
+            return await self._look_up(digest, kind)
+        return await self._guesses.look(address, lambda: self._look_up(digest, kind))
+
+    async def _look_up(self, digest: str, kind: keys.Kind) -> TokenAuthority | None:
         while True:
             epoch, found = await self._ask(lookup.token_with, digest, kind)
             self.current()

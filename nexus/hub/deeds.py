@@ -60,7 +60,7 @@ class Deeds:
     async def token_in_url(self, request: HubRequest, text: str) -> TokenAuthority | None:
         """Return the real token that was sent in the address, and tell its owner; a guess leaves no trace."""
         match = keys.ANYWHERE.search(text)
-        found = await self._cache.token(match[0]) if match else None
+        found = await self._cache.token(match[0], request.address) if match else None
         if match and found and self._minute.has_room(f"url {found.public_id}", 1):
             await self._database.run(_note_in_url, keys.digest(match[0]), _actor(request))
         return found

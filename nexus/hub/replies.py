@@ -105,6 +105,13 @@ def too_many(wait: Wait) -> Reply:
     return error(429, TOO_MANY, message, data=data, headers=[retry], refusal="too_many")
 
 
+def too_many_guesses() -> Reply:
+    """For whoever asks for many secrets that are not there; a real one that nobody has used yet may meet it too."""
+    message = "Too many tokens that are not known here come from this address. Try again in 1 s."
+    data = {"reason": "too_many_guesses", "retry_after": 1}
+    return error(429, TOO_MANY, message, data=data, headers=[(b"retry-after", b"1")], refusal="too_many_guesses")
+
+
 def only_post() -> Reply:
     """Older clients ask for a stream and end their session in this way, and go on without: no fault of theirs."""
     reply = error(405, INVALID_REQUEST, "Use POST.", headers=[(b"allow", b"POST")])

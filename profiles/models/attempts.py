@@ -5,6 +5,7 @@ from django.db import models
 from django.db.models import Case, F, Q, Value, When
 
 WINDOW = timedelta(minutes=10)
+KEPT = timedelta(days=1)  # after the window: nobody who is counting now is in the way
 
 
 class AttemptsManager(models.Manager["Attempts"]):
@@ -17,6 +18,10 @@ class AttemptsManager(models.Manager["Attempts"]):
             until=Case(When(is_over, then=Value(now + window)), default=F("until")),
         )
         return bool(taken)
+
+    def sweep(self, now: datetime) -> int:
+        """Delete what has long counted for nothing; keys of visitors are many, and most never come again."""
+        return self.filter(until__lt=now - KEPT).delete()[0]
 
     def forget(self, key: str) -> None:
         self.filter(key=key).update(number=0)

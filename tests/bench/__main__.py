@@ -16,14 +16,14 @@ from collections.abc import Iterator
 import psycopg
 import redis
 
-from tests.bench import calls, exchanges, listing, noisy, pages, slow, two
+from tests.bench import calls, exchanges, listing, noisy, pages, slow, tokens, two
 from tests.bench.driving import CPUS, running_upstream, set_stage
 from tests.bench.installation import ROOT, Installation
 from tests.bench.report import Gates, say
 
 ON_ONE_INSTALLATION = {"calls": calls, "slow": slow, "list": listing, "exchange": exchanges}
 installations = itertools.count(1)
-SCENARIOS = [*ON_ONE_INSTALLATION, "pages", "noisy", "two", "activity"]
+SCENARIOS = [*ON_ONE_INSTALLATION, "pages", "noisy", "two", "activity", "tokens"]
 
 
 def stores_of(name: str) -> dict[str, str]:
@@ -89,7 +89,7 @@ def main() -> int:
     introduce(options)
     gates = Gates()
     with running_upstream() as upstream:
-        if options.only not in ("noisy", "two", "activity"):
+        if options.only not in ("noisy", "two", "activity", "tokens"):
             on_one_installation(options, upstream, gates)
         if options.only in (None, "noisy"):
             on_its_own(noisy, stores_of(options.store), options, upstream, gates)
@@ -100,6 +100,9 @@ def main() -> int:
                 [sys.executable, "-m", "tests.bench.activity", "measure", options.store], cwd=ROOT
             )
             gates.hold &= measured.returncode == 0
+        if options.only == "tokens":  # takes minutes
+            with running(stores_of("postgres")) as installation:
+                tokens.measure(installation, options, gates)
     say("\nEvery gate holds." if gates.hold else "\nA gate does not hold.")
     return 0 if gates.hold else 1
 

@@ -111,9 +111,14 @@ class Installation:
     def manage(self, *arguments: str) -> str:
         return self.run("manage.py", *arguments)
 
-    def run(self, *arguments: str) -> str:
+    def run(self, *arguments: str, patience: float = 180) -> str:
         done = subprocess.run(
-            [sys.executable, *arguments], cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=180
+            [sys.executable, *arguments],
+            cwd=ROOT,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=patience,
         )
         if done.returncode:
             raise SystemExit(f"{' '.join(arguments)} failed:\n{done.stderr[-3000:]}")

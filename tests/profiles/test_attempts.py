@@ -41,3 +41,11 @@ def test_what_succeeded_is_forgotten_and_others_do_not_count():
     assert Attempts.objects.take("y", 1, now=now)
     Attempts.objects.forget("x")
     assert Attempts.objects.take("x", 1, now=now)
+
+
+def test_what_has_long_counted_for_nothing_is_swept(db):
+    now = timezone.now()
+    Attempts.objects.take("old", 3, now=now - timedelta(days=2))
+    Attempts.objects.take("recent", 3, now=now - timedelta(hours=2))
+    assert Attempts.objects.sweep(now) == 1
+    assert Attempts.objects.get().key == "recent"

@@ -1,6 +1,7 @@
 """Row 6: an open stream is cut within five seconds of the end of its rights, and its last event says why."""
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 from django.utils import timezone
@@ -63,3 +64,25 @@ async def test_the_stream_ends_and_names_the_reason(hub_client, in_thread, act):
             assert words in last["error"]["message"]
             await asyncio.wait_for(stream.task, 5)
             assert await in_thread(Server.objects.count) == 1
+
+
+def end_in_two_seconds():
+    ends = timezone.now().replace(microsecond=0) + timedelta(seconds=2)
+    DelegatedToken.objects.update(expires_at=ends, issued_at=ends - timedelta(days=7))
+
+
+async def test_a_stream_that_nobody_ends_ends_with_its_token(hub_client, in_thread):  # noqa: F811
+    """The clock alone: nothing is written, nobody is told, and no sweep runs."""
+    async with speaking(False) as server:
+        secret = await in_thread(_prepare, server)
+        async with hub_client() as client:
+            session = await initialized(client, secret)
+            await in_thread(end_in_two_seconds)
+        async with hub_client() as client:  # of another process, which reads the token anew
+            session = await initialized(client, secret)
+            stream = client.begin(secret, method="GET", mcp_session_id=session)
+            await stream.began()
+            last = await asyncio.wait_for(stream.event(), 7)
+            assert "expired on" in last["error"]["message"]
+            await asyncio.wait_for(stream.task, 5)
+            assert (await client.post(secret)).status == 401

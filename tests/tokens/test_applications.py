@@ -333,6 +333,16 @@ def test_without_exchange_what_it_exchanged_ends(as_alice, alice, work, desk, re
     assert (bool(token.revoked_at), bool(other.revoked_at)) == (True, False)
 
 
+def test_without_signing_people_in_the_sessions_of_those_it_signed_in_end(as_alice, alice, work, desk, acme):
+    _, secret = cast.make_access_token(alice, work, desk)
+    _, elsewhere = cast.make_access_token(alice, work, cast.make_application(acme, "Other"))
+    page = text(as_alice.get(f"/applications/{desk.client_id}/edit/"))
+    assert "Unticked, whoever is signed in with it is signed out" in page
+    as_alice.post(f"/applications/{desk.client_id}/edit/", {"name": desk.name, "exchanges": "on"})
+    assert (refused(secret), refused(elsewhere)) == (lookup.Refusal.REVOKED, None)
+    assert "application.disconnected" in actions(acme)
+
+
 def test_a_machine_s_role_and_toolkits_are_changed_and_felt_at_once(as_alice, stale_alice, acme, work, report):
     sales = cast.make_toolkit(acme, "sales")
     path = f"/applications/{report.client_id}/edit/"

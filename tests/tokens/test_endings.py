@@ -105,16 +105,16 @@ def test_a_mail_of_which_nobody_knows_is_said_above_the_page_and_on_the_tokens_o
 def test_the_pages_ask_as_often_for_many_as_for_one(as_alice, alice, work, django_assert_num_queries):
     ending_in(2 * HOUR, alice, work)
     page(as_alice, "/settings/")
-    with django_assert_num_queries(8):
+    with django_assert_num_queries(9):
         page(as_alice, "/settings/")
     for number in range(9):
         ending_in((number + 2) * HOUR, alice, work, f"service {number}")
-    with django_assert_num_queries(8):
+    with django_assert_num_queries(9):
         page(as_alice, "/settings/")
 
 
 def test_what_is_mailed_is_chosen_on_a_page_and_written_down(as_alice, alice):
-    assert page(as_alice, "/settings/notifications/").count("checked") == 5
+    assert page(as_alice, "/settings/notifications/").count("checked") == 9
     answer = as_alice.post("/settings/notifications/", {"sends_mail": "on", "mail_stages": ["3d", "expired"]})
     assert answer.url == "/settings/notifications/"
     chosen = Notifications.objects.of(alice)

@@ -85,8 +85,8 @@ def test_the_list_is_filtered_by_state_and_toolkit(as_alice, alice, acme, token)
     ("query", "says"),
     [
         ("state=nonsense", "Choose one of: active, ending,"),
-        ("toolkit=zzz", "Choose one of: Work."),
-        ("toolkit=00000000-0000-0000-0000-000000000000", "Choose one of: Work."),
+        ("toolkit=zzz", "Work."),
+        ("toolkit=00000000-0000-0000-0000-000000000000", "Work."),
         ("before=nobody", "the id of a token in it"),
     ],
 )

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from profiles.events import Action, Actor, Event
 from tests import cast
-from tokens import jobs, reminding
+from tokens import jobs, reminding, tasks
 from tokens.models import Authority, DelegatedToken, Policy, Reminder
 
 pytestmark = [pytest.mark.django_db(databases="__all__"), pytest.mark.sqlite]
@@ -51,6 +51,19 @@ def test_an_unused_token_is_paused_48_hours_after_its_owner_was_told(token, two_
     assert (event.actor_label, event.reason, event.subject_id) == ("sweep", "Unused", str(token.pk))
     days(token, 15)
     assert Event.objects.filter(action=Action.TOKEN_PAUSED).count() == len(mail.outbox) == 1
+
+
+def test_the_owner_is_told_at_the_moment_of_the_pause_too(
+    token, two_weeks, django_capture_on_commit_callbacks, monkeypatch
+):
+    sent = []
+    monkeypatch.setattr("celery.current_app.send_task", lambda name, args: sent.append((name, args)))
+    days(token, 12)
+    with django_capture_on_commit_callbacks(execute=True):
+        days(token, 14.1)
+    assert sent == [("tokens.tasks.mail_paused", [[token.pk]])]
+    tasks.mail_paused([token.pk])
+    assert [message.subject for message in mail.outbox[1:]] == ["The token “n8n” is paused: nothing used it"]
 
 
 def test_a_call_between_the_reminder_and_the_pause_keeps_it_running(token, two_weeks):

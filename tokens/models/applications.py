@@ -215,7 +215,8 @@ class Application(AbstractApplication):
     def change(self, *, by: Actor, now: datetime, **changes: Any) -> bool:
         """Change name, redirect addresses (one a line) or token exchange; return False if nothing was different.
 
-        Without token exchange, what it exchanged before ends.
+        Without token exchange, what it exchanged before ends; without an address to send people back to, so do the
+        sessions of those whom it signed in.
         """
         assert set(changes) <= set(CHANGEABLE)
         with transaction.atomic():
@@ -229,6 +230,8 @@ class Application(AbstractApplication):
                 setattr(self, name, value)
             if self.machine and "name" in after:
                 self.machine.change(by=by, now=now, name=after["name"])
+            if before.get("redirect_uris") and not after["redirect_uris"]:
+                self._end_connections("its application no longer signs people in", by, now)
             if before.get("may_exchange"):
                 self._end_exchanged("its application no longer exchanges", by, now)
             self._note(Action.APPLICATION_CHANGED, by, now, before=before, after=after)
@@ -288,8 +291,7 @@ class Application(AbstractApplication):
         with transaction.atomic():
             if not Application.objects.select_for_update().filter(pk=self.pk).exists():
                 return False
-            for connected in self.connections.living().select_related("account", "toolkit", "application"):
-                connected.revoke(by=by, reason="application removed", now=now)
+            self._end_connections("application removed", by, now)
             self._end_exchanged("its application was removed", by, now)
             if self.machine:
                 if member := self.member:
@@ -310,6 +312,10 @@ class Application(AbstractApplication):
         before, after = {"disabled": not was_enabled}, {"disabled": was_enabled}
         self._note(Action.APPLICATION_CHANGED, by, now, before=before, after=after)
         return True
+
+    def _end_connections(self, why: str, by: Actor, now: datetime) -> None:
+        for connected in self.connections.living().select_related("account", "toolkit", "application"):
+            connected.revoke(by=by, reason=why, now=now)
 
     def _end_exchanged(self, why: str, by: Actor, now: datetime) -> None:
         for token in DelegatedToken.objects.living(now).exchanged_by(self.client_id).select_related("account"):

@@ -21,7 +21,7 @@ from tokens.models.issued import Issued
 from tokens.models.narrowing import NOT_NARROWED, Narrowing
 from tokens.models.policies import MAX_LIFE, Policy
 from tokens.models.replacing import Generations
-from tokens.models.selecting import ENDING_SOON, DelegatedTokenQuerySet
+from tokens.models.selecting import ENDING_SOON, ENDS_AT, DelegatedTokenQuerySet
 
 if TYPE_CHECKING:
     from tokens.models.management_keys import ManagementKey
@@ -61,8 +61,7 @@ class DelegatedTokenManager(Issuing.from_queryset(DelegatedTokenQuerySet)):  # t
         refuse_bad_expiry(expires_at, now, Policy.objects.rules_for(toolkit).max_life)
         if not Toolkit.objects.usable_by(owner).filter(pk=toolkit.pk).exists():
             raise ValidationError({"toolkit": f"{owner} may not use the toolkit “{toolkit}”."})
-        narrowing = narrowing.checked(toolkit)
-        key = keys.make(keys.Kind.DELEGATED)
+        narrowing, key = narrowing.checked(toolkit), keys.make(keys.Kind.DELEGATED)
         token = DelegatedToken(
             public_id=key.public_id, digest=key.digest, last_four=key.last_four, owner=owner,
             account=toolkit.account, toolkit=toolkit, name=" ".join(name.split()), issued_at=now, expires_at=expires_at,
@@ -74,14 +73,17 @@ class DelegatedTokenManager(Issuing.from_queryset(DelegatedTokenQuerySet)):  # t
                 issued_by_key.lend(to=owner, account=token.account, expires_at=expires_at, now=now)
             Policy.objects.concerning(toolkit).refuse_too_many(self.current(now), owner)
             self._insert(token, now)
-            Event.record(
-                Action.TOKEN_ISSUED, by=by, now=now, account=token.account, subject=token,
-                after={
-                    "toolkit": toolkit.alias, "expires_at": expires_at.isoformat(), "owner": str(owner),
-                    **narrowing.as_recorded(),
-                },
-            )  # fmt: skip
+            self._record_issue(token, narrowing, by, now)
         return Issued(token, key)
+
+    def _record_issue(self, token: "DelegatedToken", narrowing: Narrowing, by: Actor, now: datetime) -> None:
+        said = {
+            "toolkit": token.toolkit.alias, "expires_at": token.expires_at.isoformat(), "owner": str(token.owner)
+        }  # fmt: skip
+        Event.record(
+            Action.TOKEN_ISSUED, by=by, now=now, account=token.account, subject=token,
+            after=said | narrowing.as_recorded(),
+        )  # fmt: skip
 
     def _insert(self, token: "DelegatedToken", now: datetime) -> None:
         """Write the row; a token of the same name whose time has come gives way first."""
@@ -258,7 +260,7 @@ class DelegatedToken(models.Model):
             ),
         ]
         indexes = [
-            models.Index(fields=["expires_at"], condition=~Q(stage="ended"), name="delegated_token_to_end"),
+            models.Index(ENDS_AT, condition=~Q(stage="ended"), name="delegated_token_ends"),
             models.Index(
                 fields=["next_look_at"], condition=Q(next_look_at__isnull=False), name="delegated_token_to_look_at"
             ),
@@ -271,6 +273,19 @@ class DelegatedToken(models.Model):
             models.Index(fields=["account", "-issued_at", "-id"], name="delegated_token_of_account"),
             models.Index(
                 fields=["issued_by_key"], condition=Q(issued_by_key__isnull=False), name="delegated_token_of_key"
+            ),
+            models.Index(
+                fields=["account", "-issued_at", "-id"], condition=Q(exchanges=0), name="delegated_token_of_people"
+            ),
+            models.Index(
+                fields=["account", "owner", "-issued_at", "-id"],
+                condition=Q(exchanges__gt=0),
+                name="delegated_token_exchanged",
+            ),
+            models.Index(
+                fields=["account", "-issued_at", "-id"],
+                condition=Q(paused_at__isnull=False),
+                name="delegated_token_paused",
             ),
         ]
 
@@ -323,6 +338,10 @@ class DelegatedToken(models.Model):
 
     def resume(self, *, by: Actor, now: datetime) -> bool:
         return DelegatedToken.objects.resume_family(self.family, by=by, now=now)
+
+    def keep_to(self, networks: list[str], *, by: Actor, now: datetime) -> bool:
+        """Refuse its calls, and those of its other generations, from elsewhere (see PausingQuerySet)."""
+        return DelegatedToken.objects.keep_family_to(self.family, networks, by=by, now=now)
 
     def revoke(self, *, by: Actor, reason: str, note: str = "", now: datetime, is_told: bool = True) -> bool:
         """End the token and every generation of it for good, everywhere, before this returns.

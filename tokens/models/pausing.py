@@ -43,6 +43,26 @@ class PausingQuerySet(ExchangedQuerySet):
             self._note(paused, Action.TOKEN_RESUMED, by, now)
         return True
 
+    def keep_family_to(self, family: uuid.UUID, networks: list[str], *, by: Actor, now: datetime) -> bool:
+        """Refuse the calls of the family from elsewhere, before this returns; return False if nothing would change.
+
+        The ranges lie within those it was kept to before, if it was: calls were let through from them. Nothing widens.
+        """
+        with transaction.atomic():
+            wider = [token for token in self._locked(self.filter(family=family)) if token.networks != networks]
+            if not wider or not networks:
+                return False
+            self.model.objects.filter(pk__in=[token.pk for token in wider]).update(networks=networks)
+            Event.record_all(
+                [
+                    Event.unwritten(Action.TOKEN_NARROWED, by=by, now=now, account=token.account, subject=token,
+                                    before={"networks": token.networks}, after={"networks": networks})
+                    for token in wider
+                ]
+            )  # fmt: skip
+            Authority.objects.advance(AuthorityChange.Scope.TOKEN, [token.pk for token in wider])
+        return True
+
     def _came_of(self, family: uuid.UUID) -> "models.QuerySet[DelegatedToken]":
         return self.model.objects.filter(Q(parent__family=family) | Q(parent__parent__family=family))
 

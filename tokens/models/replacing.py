@@ -110,7 +110,8 @@ class Generations(Caps):
         """
         with transaction.atomic():
             token = self.select_related("account", "toolkit", "owner").select_for_update(of=("self",)).get(pk=pk)
-            told = Event.objects.filter(action=Action.TOKEN_REUSED, subject_id=str(pk), at__gt=now - TOLD_EVERY)
+            of_token = Event.objects.filter(subject_kind=self.model._meta.model_name, subject_id=str(pk))
+            told = of_token.filter(action=Action.TOKEN_REUSED, at__gt=now - TOLD_EVERY)
             if told.exists() or not self._is_superseded(token, now):
                 return False
             Event.record(Action.TOKEN_REUSED, by=by, now=now, account=token.account, subject=token)

@@ -3,9 +3,12 @@
 Policies of the account and of the toolkit and the token itself may each say after how long; the shortest holds.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from functools import partial
 
+from celery import current_app
 from django.db import transaction
 from django.db.models import Max
 
@@ -71,7 +74,17 @@ def _pause(told: list[Reminder], now: datetime) -> int:
                 for token in paused
             )  # fmt: skip
             Authority.objects.advance(AuthorityChange.Scope.TOKEN, [token.pk for token in paused])
+            _tell_owners(paused)
     return len(paused)
+
+
+def _tell_owners(paused: list[DelegatedToken]) -> None:
+    of_owner: dict[int, list[int]] = defaultdict(list)
+    for token in paused:
+        of_owner[token.owner_id].append(token.pk)
+    for tokens in of_owner.values():
+        send = partial(current_app.send_task, "tokens.tasks.mail_paused", args=[tokens])
+        transaction.on_commit(send, robust=True)
 
 
 def _can_be_paused(token: DelegatedToken) -> bool:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from celery import current_app
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, models, transaction
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import Exists, F, OuterRef, Q, Value
 
 from profiles.encryption import Secret
 from profiles.events import Action, Actor, Event
@@ -80,12 +80,13 @@ class WebhookQuerySet(models.QuerySet["Webhook"]):
 
 class WebhookManager(models.Manager.from_queryset(WebhookQuerySet)):  # type: ignore[misc]
     def add(
-        self, account: Account, *, url: str, description: str, kinds: list[str], by: Actor, now: datetime
-    ) -> tuple["Webhook", str]:
+        self, account: Account, *, url: str, description: str, kinds: list[str], by: Actor, now: datetime,
+        stages: Collection[str] = (),
+    ) -> tuple["Webhook", str]:  # fmt: skip
         """Make a webhook and return it with its secret; raise ValidationError for a second one at the same address."""
         secret = new_secret()
         webhook = Webhook(account=account, url=url, description=description, kinds=kinds, created_at=now)
-        webhook.secret = secret
+        webhook.secret, webhook.stages = secret, list(stages)
         try:
             with transaction.atomic():
                 Account.objects.select_for_update().get(pk=account.pk)
@@ -107,6 +108,7 @@ class Webhook(models.Model):
     class Kind(models.TextChoices):
         EXPIRING = "token.expiring", "A token is about to expire"
         EXPIRED = "token.expired", "A token has expired"
+        UNUSED = "token.unused", "A token will be paused, because nothing uses it"
         REVOKED = "token.revoked", "A token was revoked"
         REPLACED = "token.replaced", "A token was replaced"
         REUSED = "token.reused", "A token that had ended was used"
@@ -123,6 +125,10 @@ class Webhook(models.Model):
     url = models.CharField(max_length=500)
     description = models.CharField(max_length=200, blank=True)
     kinds = models.JSONField(default=list)
+    stages = models.JSONField(
+        default=list, db_default=Value([], models.JSONField()), blank=True,
+        help_text="Of a token that is about to expire, when it is told; each time, where it says nothing.",
+    )  # fmt: skip
     is_enabled = models.BooleanField(default=True)
     encrypted_secret = models.TextField(editable=False)
     encrypted_former_secret = models.TextField(blank=True, editable=False)
@@ -155,6 +161,10 @@ class Webhook(models.Model):
         if set(self.kinds) >= set(Webhook.Kind.values):
             return ["Whatever happens"]
         return [Webhook.Kind(kind).label for kind in self.kinds if kind in Webhook.Kind]
+
+    def wants(self, kind: str, stage: str) -> bool:
+        """Return True if it is to be told of this stage of a token's life."""
+        return kind in self.kinds and (kind != self.Kind.EXPIRING or not self.stages or stage in self.stages)
 
     def secrets(self, now: datetime) -> list[str]:
         """Return what signs a message now, the newest first; raise Unreadable."""

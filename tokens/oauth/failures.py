@@ -42,6 +42,7 @@ class Limit:
 # Not for a client alone: anybody could then lock it out.
 OF_CLIENT_AT_ADDRESS = Limit(most=10, every=6)
 OF_ADDRESS = Limit(most=60, every=1)
+OF_APPLICATION = Limit(most=60, every=1)  # tokens that it asks for on its own, and that nothing refuses
 
 
 def wait(address: str, client_id: str, now: datetime) -> float:
@@ -58,6 +59,7 @@ def note(address: str, client_id: str, now: datetime) -> None:
 def forget() -> None:
     OF_CLIENT_AT_ADDRESS.forget()
     OF_ADDRESS.forget()
+    OF_APPLICATION.forget()
 
 
 def _network(address: str) -> str:

@@ -1,6 +1,7 @@
 """The grants that begin or carry on a session: authorization code, refresh token, client credentials (RFC 6749)."""
 
 import json
+import math
 import uuid
 from functools import reduce
 from typing import Any, TypeAlias
@@ -14,6 +15,7 @@ from profiles.models import Toolkit, User
 from tokens import keys
 from tokens.models import AccessToken, Application, Connection, Grant, RefreshToken
 from tokens.models.connections import ACCESS_LIFE, Refused
+from tokens.oauth import failures
 from tokens.oauth.clients import Caller
 from tokens.oauth.endpoint import plain
 from tokens.oauth.resources import SCOPE, InvalidTarget, Target, audience, target_of
@@ -97,7 +99,7 @@ class RefreshGrant(SessionGrant):
         found = RefreshToken.objects.find(request.refresh_token, request.client, by=self.caller.actor, now=now)
         if isinstance(found, Refused):
             return _refused(found)
-        if strange := _other_target(request, found.session.connection.toolkit):
+        if strange := _other_target(request, found.session.connection.toolkit, code="invalid_grant"):
             return strange
         scopes = (request.scope or "").split() or found.scopes
         if not scopes or not set(scopes) <= set(found.scopes):
@@ -106,6 +108,19 @@ class RefreshGrant(SessionGrant):
         scope = " ".join(scopes)
         token, key = AccessToken.objects.issue(found.session, scope=scope, resource=[audience()], now=now)
         return _issued(token, key, refresh, self.caller)
+
+
+class TooManyTokens(errors.CustomOAuth2Error):
+    """An access token lives an hour: who asks for one at each call is told to keep it (RFC 6585 section 4)."""
+
+    def __init__(self, seconds: int) -> None:
+        text = f"Too many tokens for one application. Keep each for its hour; ask again in {seconds} s."
+        super().__init__(error="invalid_request", description=text, status_code=429)
+        self.seconds = seconds
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return super().headers | {"Retry-After": str(self.seconds)}
 
 
 class ClientCredentialsGrant(SessionGrant):
@@ -120,6 +135,9 @@ class ClientCredentialsGrant(SessionGrant):
             return _error("unauthorized_client", "This application has no machine user that may act.")
         if not set((request.scope or SCOPE).split()) <= {SCOPE}:
             return _error("invalid_scope", f"The scope is: {SCOPE}.")
+        if seconds := failures.OF_APPLICATION.wait(application.client_id, self.caller.now):
+            return TooManyTokens(math.ceil(seconds))
+        failures.OF_APPLICATION.note(application.client_id, self.caller.now)
         toolkit = _toolkit(_asked(request).merged(_named_in_form(request)), machine)
         with transaction.atomic():
             return self._issue(application, machine, toolkit)
@@ -169,8 +187,12 @@ def _toolkit(target: Target, machine: User) -> Toolkit:
     )
 
 
-def _other_target(request: Request, toolkit: Toolkit) -> errors.OAuth2Error | None:
-    """Return the error of a request that asks for another account or toolkit than the session's."""
+def _other_target(request: Request, toolkit: Toolkit, code: str = "invalid_target") -> errors.OAuth2Error | None:
+    """Return the error of a request that asks for another account or toolkit than the session's.
+
+    Where the toolkit is one of ours, a refresh token is not valid for it: "invalid_grant" (RFC 6749 section 5.2), at
+    which clients sign in anew. RFC 8707 section 2 asks for invalid_target only where the resource is not acceptable.
+    """
     try:
         asked = _asked(request)
         is_other = bool(asked.account) and _account_id(asked.account) != toolkit.account_id
@@ -179,7 +201,7 @@ def _other_target(request: Request, toolkit: Toolkit) -> errors.OAuth2Error | No
     if asked.profile and not is_other:
         is_other = not Toolkit.objects.filter(pk=toolkit.pk).named(asked.profile).exists()
     text = f"This session is for the toolkit {toolkit.alias}. Sign in again to use another."
-    return _error("invalid_target", text) if is_other else None
+    return _error(code, text) if is_other else None
 
 
 def _account_id(text: str) -> uuid.UUID:

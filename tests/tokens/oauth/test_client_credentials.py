@@ -9,6 +9,7 @@ from tests.tokens.oauth.flow import Program, error_of, make_confidential, make_m
 from tokens import keys
 from tokens.lookup import token_with
 from tokens.models import AccessToken, Connection, OAuthSession, RefreshToken
+from tokens.oauth import failures
 
 pytestmark = [pytest.mark.django_db(databases="__all__"), pytest.mark.sqlite]
 
@@ -116,3 +117,14 @@ def test_a_token_costs_few_queries(acme, work, django_assert_max_num_queries):
     program.credentials()
     with django_assert_max_num_queries(17):  # savepoints included
         program.credentials()
+
+
+def test_an_application_that_asks_at_each_call_is_told_to_keep_its_token(acme, work, monkeypatch):
+    monkeypatch.setattr(failures, "OF_APPLICATION", failures.Limit(most=3, every=60))
+    busy, other = Program(make_machine(acme, work)), Program(make_machine(acme, work, name="Other"))
+    assert [busy.credentials().status_code for _ in range(3)] == [200, 200, 200]
+    answer = busy.credentials()
+    assert error_of(answer) == (429, "invalid_request")
+    assert int(answer["Retry-After"]) >= 1
+    assert "Keep each for its hour" in answer.json()["error_description"]
+    assert other.credentials().status_code == 200

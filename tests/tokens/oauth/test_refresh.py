@@ -102,7 +102,9 @@ def test_scope_may_be_narrowed_and_later_asked_for_again_but_never_widened(alice
 def test_the_resource_may_be_repeated_and_no_other_named(acme, program, signed_in, settings):
     cast.make_toolkit(acme, "sales")
     hub = f"{settings.NEXUS_BASE_URL}/hub/mcp"
-    for resource in (f"{hub}?profile=sales", "https://elsewhere.example.com/", [hub, "x"]):
+    another_toolkit = program.refresh(signed_in["refresh_token"], resource=f"{hub}?profile=sales")
+    assert error_of(another_toolkit) == (400, "invalid_grant")  # at which clients sign in anew, for that toolkit
+    for resource in ("https://elsewhere.example.com/", [hub, "x"]):
         assert error_of(program.refresh(signed_in["refresh_token"], resource=resource)) == (400, "invalid_target")
     token = signed_in["refresh_token"]
     for resource in (hub, f"{hub}?profile=work"):
