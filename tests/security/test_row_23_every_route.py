@@ -43,6 +43,7 @@ TABLE = {
     "settings/webhooks/<": Door.OWN,
     "settings/policies/<": Door.OWN,
     "activity/": Door.SIGNED_IN,
+    "activity/calls/<": Door.OWN,
     "settings/": Door.SIGNED_IN,
     "guide/": Door.SIGNED_IN,
     "accounts/": Door.OPEN,
