@@ -42,9 +42,12 @@ class MomentInput(forms.DateTimeInput):
 
     def format_value(self, value: Any) -> str | None:
         moment = _parsed(value) if isinstance(value, str) else value
-        if isinstance(moment, datetime):
+        if not isinstance(moment, datetime):
+            return None
+        try:
             return f"{timezone.localtime(moment) if timezone.is_aware(moment) else moment:%Y-%m-%dT%H:%M}"
-        return None
+        except OverflowError:  # beyond the ends of the calendar
+            return None
 
 
 def _parsed(text: str) -> datetime | None:

@@ -13,12 +13,14 @@ function merge(rows) {
   let fresh = 0, above = null;
   for (const row of rows) {
     const shown = document.getElementById(row.id);
-    if (shown && shown.className !== row.className && !shown.contains(document.activeElement)) shown.replaceWith(row);
-    if (shown) continue;
-    row.dataset.fresh = "";
-    above ? above.after(row) : body().prepend(row);
-    above = row;
-    fresh += 1;
+    if (!shown) {
+      row.dataset.fresh = "";
+      above ? above.after(row) : body().prepend(row);
+      fresh += 1;
+    } else if (shown.className !== row.className && !shown.contains(document.activeElement)) {
+      shown.replaceWith(row);
+    }
+    above = document.getElementById(row.id);
   }
   while (body().rows.length > MOST) body().lastElementChild.remove();
   if (fresh === rows.length && fresh) above.insertAdjacentHTML("afterend", '<tr class="gap"><td colspan="6">More calls came in than are shown here. Reload to see them.</td></tr>');

@@ -200,6 +200,15 @@ def test_calls_of_one_outcome(at_acme, token, outcome):
     assert (outcome in went_wrong) is (outcome not in ("ok", "open"))
 
 
+@pytest.mark.parametrize("zone", ["America/New_York", "Asia/Kolkata"])
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00Z", "0001-01-01T00:00", "9999-12-31T23:59Z", "9999-12-31T23:59"])
+def test_the_ends_of_the_calendar_are_no_range(at_acme, alice, zone, moment):
+    alice.time_zone = zone
+    alice.save()
+    for query in (f"?since={moment}", f"?since={moment}&until={moment}", f"?since=2026-11-01T00:00&until={moment}"):
+        assert at_acme.get(f"/activity/{query}").status_code == 422
+
+
 @pytest.mark.parametrize(
     "query",
     ["client=CURSOR", "server=jira", "tool=jira__issue", "address=10.9.8.7", "address=10.9.0.0/16", "address=10.9.8.7/24",
