@@ -210,9 +210,8 @@ def chart_of(form: CallsForm) -> Chart:
     """Return the chart of what the form asks for, from the shortest table that knows of it."""
     span = form.cleaned_data["span"]
     totals, rollups = BY_UNIT[span.unit]
-    if form.sees_all and not form.is_filtered:
-        return counted(totals.objects.filter(account_id=form.account.pk), span)
-    rows = form.counted(rollups.objects.of_account(form.account, form.user))
+    source = totals if form.is_of_totals else rollups
+    rows = form.counted(source.objects.of_account(form.account, form.user))
     return counted(rows, span) if rows is not None else looked_through(form.listing, span)
 
 

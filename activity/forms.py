@@ -158,6 +158,11 @@ class CallsForm(SpanForm):
         found: Listing[Call] = Listing([self.visible.filter(self._found, at__gte=span.start, at__lt=span.end)])
         return found.where(self._wanted & self._uncounted, self.cleaned_data["address"])
 
+    @property
+    def is_of_totals(self) -> bool:
+        """Return whether the totals of the account know all that is asked for: the outcome, and nothing else."""
+        return self.sees_all and {name for name, _, _ in self.chips()} <= {"outcome"}
+
     def counted(self, rollups: RollupQuerySet) -> RollupQuerySet | None:
         """Return the same calls among those that are counted; None where what is asked for is not counted."""
         if self._uncounted or self.cleaned_data["address"] is not None:
