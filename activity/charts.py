@@ -1,20 +1,41 @@
-"""Calls per hour as bars of an SVG, in units of which an hour is 40 wide and the chart 100 high."""
+"""Calls and how long they took, as SVG: as wide as WIDTH, the calls HEIGHT high, the times LOW high."""
 
-from collections import Counter
+from bisect import bisect_right
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from itertools import count
 
 from django.utils import timezone
 
-from activity.models import Call, CallQuerySet
+from activity.forms import CallsForm
+from activity.keyset import Listing
+from activity.models import (
+    Call,
+    HourRollup,
+    HourTotal,
+    MinuteRollup,
+    MinuteTotal,
+    Rollup,
+    RollupQuerySet,
+    Slot,
+)
+from activity.models.latency import UNTIMED, bucket_of
+from activity.models.rollups import Counted
+from activity.spans import DAY, HOUR, MINUTE, Span
 
-HOURS = 24
-HEIGHT = 100.0
-WIDTH = 40
-GAP = 4  # on both sides of a bar
-LEAST = 3.0  # a single refused call among thousands is seen too
-HOUR = timedelta(hours=1)
+WIDTH, HEIGHT, LOW = 960.0, 100.0, 60.0
+GAP = 0.1  # of a bar's width, on both sides
+MOST_RIGHT = 90  # percent: a name that begins further right would leave the chart
+LEAST = 2.0  # a single refused call among thousands is seen too
+COLUMNS = ("at", "outcome", "method", "hub_ms", "upstream_ms")
+STREAMS = ("subscriptions/listen", "GET ")  # they last, they do not take long
+TYPICAL, SLOW = 0.5, 0.95
+BY_UNIT: dict[timedelta, tuple[type[Counted], type[Rollup]]] = {
+    MINUTE: (MinuteTotal, MinuteRollup),
+    HOUR: (HourTotal, HourRollup),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,31 +43,50 @@ class Part:
     """A piece of a bar: `kind` is its class in CSS."""
 
     kind: str
-    x: int
     y: float
     height: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Bar:
-    """What happened in the hour that begins at `at`."""
+    """What happened from `at` up to, and without, `end`."""
 
     at: datetime
-    ok: int
-    refused: int
-    errors: int
+    end: datetime
+    slot: Slot
+
+    @property
+    def ok(self) -> int:
+        return self.slot.outcomes[Call.Outcome.OK] + self.slot.outcomes[Call.Outcome.OPEN]
+
+    @property
+    def refused(self) -> int:
+        return self.slot.outcomes[Call.Outcome.REFUSED]
+
+    @property
+    def errors(self) -> int:
+        return self.total - self.ok - self.refused
 
     @property
     def total(self) -> int:
-        return self.ok + self.refused + self.errors
+        return self.slot.calls
 
-    @property
-    def begins(self) -> str:
-        return f"{timezone.localtime(self.at):%H:%M}"
+    @cached_property
+    def p50(self) -> float | None:
+        return self.slot.percentile(TYPICAL)
 
-    @property
+    @cached_property
+    def p95(self) -> float | None:
+        return self.slot.percentile(SLOW)
+
+    @cached_property
     def name(self) -> str:
-        return f"{self.begins} to {timezone.localtime(self.at + HOUR):%H:%M}"
+        at, end = timezone.localtime(self.at), timezone.localtime(self.end)
+        if at.hour == end.hour == at.minute == end.minute == 0:
+            last = timezone.localtime(self.end - timedelta(minutes=1))
+            return f"{at:%-d %b}" if last.date() == at.date() else f"{at:%-d %b} to {last:%-d %b}"
+        day = "" if at.date() == end.date() else f"{end:%-d %b}, "
+        return f"{at:%-d %b}, {at:%H:%M} to {day}{end:%H:%M}"
 
     @property
     def iso(self) -> str:
@@ -54,13 +94,20 @@ class Bar:
 
     @property
     def in_utc(self) -> str:
-        return f"{self.at.astimezone(UTC):%d %b %Y, %H:%M} UTC"
+        return f"{self.at.astimezone(UTC):%-d %b %Y, %H:%M} UTC"
+
+    @property
+    def query(self) -> str:
+        """Return what an address says to be about this bar alone."""
+        since, until = (f"{moment.astimezone(UTC):%Y-%m-%dT%H:%MZ}" for moment in (self.at, self.end))
+        return f"&since={since}&until={until}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Chart:
+    span: Span
     bars: list[Bar]
-    top: int
+    searched_to: datetime | None = None
 
     @property
     def ok(self) -> int:
@@ -74,56 +121,139 @@ class Chart:
     def errors(self) -> int:
         return sum(bar.errors for bar in self.bars)
 
-    @property
+    @cached_property
     def total(self) -> int:
         return sum(bar.total for bar in self.bars)
+
+    @property
+    def share(self) -> str:
+        """Return which share of the calls ended with an error or a refusal."""
+        part = 100 * (self.errors + self.refused) / (self.total or 1)
+        return "less than 0.1 %" if 0 < part < 0.1 else f"{part:.1f} %".replace(".0 %", " %")
+
+    @cached_property
+    def whole(self) -> Bar:
+        """Return all bars as one."""
+        slot = Slot(self.span.start)
+        for bar in self.bars:
+            slot.outcomes.update(bar.slot.outcomes)
+            slot.latencies.update(bar.slot.latencies)
+        return Bar(self.span.start, self.span.end, slot)
 
     @property
     def busiest(self) -> Bar:
         return max(self.bars, key=lambda bar: bar.total)
 
+    @cached_property
+    def top(self) -> int:
+        return _round_up(max(bar.total for bar in self.bars))
+
+    @cached_property
+    def slowest(self) -> int:
+        return _round_up(max((bar.p95 or 0 for bar in self.bars), default=0))
+
     @property
-    def labelled(self) -> list[Bar]:
-        """Return the hours that are named below the chart."""
-        return self.bars[::6]
+    def width(self) -> float:
+        return WIDTH / len(self.bars)
 
-    def drawn(self) -> list[tuple[Bar, int, list[Part]]]:
-        """Return each bar, its place from the left, and its parts from the bottom up."""
-        return [(bar, place * WIDTH, self._parts(bar, place * WIDTH)) for place, bar in enumerate(self.bars)]
+    @property
+    def labels(self) -> list[tuple[str, float]]:
+        """Return about six names below the chart, and how far from the left they stand, in percent."""
+        every = -(-len(self.bars) // 6)
+        written = "%-d %b" if self.span.end - self.span.start > 2 * DAY else "%H:%M"
+        named = [(bar.at, place) for place, bar in enumerate(self.bars) if place % every == 0]
+        places = [(at, 100 * place / len(self.bars)) for at, place in named]
+        return [(f"{timezone.localtime(at):{written}}", round(place, 2)) for at, place in places if place < MOST_RIGHT]
 
-    def _parts(self, bar: Bar, left: int) -> list[Part]:
+    def drawn(self) -> list[tuple[Bar, float, float, list[Part]]]:
+        """Return each bar, its place from the left, where its ink begins, and its parts from the bottom up."""
+        places = ((bar, place * self.width) for place, bar in enumerate(self.bars))
+        return [(bar, round(left, 2), round(left + GAP * self.width, 2), self._parts(bar)) for bar, left in places]
+
+    @property
+    def ink(self) -> float:
+        return round(self.width * (1 - 2 * GAP), 2)
+
+    def _parts(self, bar: Bar) -> list[Part]:
         numbers = {"ok": bar.ok, "refused": bar.refused, "errors": bar.errors}
         heights = {kind: max(LEAST, number / self.top * HEIGHT) for kind, number in numbers.items() if number}
         too_high = max(1.0, sum(heights.values()) / HEIGHT)
         parts, y = [], HEIGHT
         for kind, height in heights.items():
             y -= height / too_high
-            parts.append(Part(kind, left + GAP, round(y, 2), round(height / too_high, 2)))
+            parts.append(Part(kind, round(y, 2), round(height / too_high, 2)))
         return parts
 
+    @property
+    def typical_line(self) -> str:
+        return self._line(lambda bar: bar.p50)
 
-def first_hour(now: datetime) -> datetime:
-    return now.replace(minute=0, second=0, microsecond=0) - HOUR * (HOURS - 1)
+    @property
+    def slow_line(self) -> str:
+        return self._line(lambda bar: bar.p95)
+
+    def _line(self, value_of: Callable[[Bar], float | None]) -> str:
+        """Return a path with a step per bar, broken where no call was timed."""
+        commands, is_drawing = [], False
+        for place, bar in enumerate(self.bars):
+            value = value_of(bar)
+            if value is not None:
+                y = round(LOW - value / self.slowest * LOW, 2)
+                commands.append(
+                    f"{'L' if is_drawing else 'M'}{place * self.width:.1f} {y}H{(place + 1) * self.width:.1f}"
+                )
+            is_drawing = value is not None
+        return "".join(commands)
 
 
-def calls_per_hour(calls: CallQuerySet, now: datetime) -> Chart:
-    first = first_hour(now)
-    numbers = Counter({(hour, outcome): number for hour, outcome, number in calls.per_hour(first, HOURS)})
-    bars = [_bar(hour, first + HOUR * hour, numbers) for hour in range(HOURS)]
-    return Chart(bars, _round_up(max(bar.total for bar in bars)))
+def chart_of(form: CallsForm) -> Chart:
+    """Return the chart of what the form asks for, from the shortest table that knows of it."""
+    span = form.cleaned_data["span"]
+    totals, rollups = BY_UNIT[span.unit]
+    source = totals if form.is_of_totals else rollups
+    rows = form.counted(source.objects.of_account(form.account, form.user))
+    return counted(rows, span) if rows is not None else looked_through(form.listing, span)
 
 
-def _bar(hour: int, at: datetime, numbers: Counter[tuple[int, str]]) -> Bar:
-    errors = (Call.Outcome.TOOL_ERROR, Call.Outcome.UPSTREAM_ERROR, Call.Outcome.FAILED)
-    return Bar(
-        at=at,
-        ok=numbers[hour, Call.Outcome.OK] + numbers[hour, Call.Outcome.OPEN],
-        refused=numbers[hour, Call.Outcome.REFUSED],
-        errors=sum(numbers[hour, outcome] for outcome in errors),
-    )
+def counted(rows: RollupQuerySet, span: Span) -> Chart:
+    """Return the chart of calls that were counted as they came in."""
+    found = rows.between(span.start, span.end)
+    return _chart(span, (slot for run in span.runs() for slot in found.per_interval(*run)))
 
 
-def _round_up(number: int) -> int:
+def looked_through(listing: Listing[Call], span: Span) -> Chart:
+    """Return the chart of calls that have to be looked at one by one, the newest of them only."""
+    calls, end = listing.newest()
+    slots = [Slot(at) for at, _ in span.bars()]
+    begins = [slot.at for slot in slots]
+    finished = calls.exclude(outcome=Call.Outcome.OPEN)  # as in what is counted
+    for at, outcome, method, hub_ms, upstream_ms in finished.values_list(*COLUMNS):
+        slots[bisect_right(begins, at) - 1].add(outcome, _bucket(method, hub_ms + upstream_ms), 1)
+    return _chart(span, slots, end.at if end else None)
+
+
+def _bucket(method: str, milliseconds: float) -> int:
+    return UNTIMED if method.startswith(STREAMS) else bucket_of(milliseconds)
+
+
+def _chart(span: Span, slots: Iterable[Slot], searched_to: datetime | None = None) -> Chart:
+    bars = [
+        Bar(max(at, span.start), min(end, span.end), slot) for (at, end), slot in zip(span.bars(), slots, strict=True)
+    ]
+    return Chart(span, bars, searched_to)
+
+
+def duration(milliseconds: float | None) -> str:
+    if milliseconds is None:
+        return "–"
+    if milliseconds < 1:
+        return "under 1 ms"
+    if milliseconds < 999.5:
+        return f"{milliseconds:.3g} ms"
+    return f"{milliseconds / 1000:.1f} s"
+
+
+def _round_up(number: float) -> int:
     """Return the least of 5, 10, 20, 50, 100, 200, … that is not below the number."""
     steps = (step * 10**power for power in count() for step in (5, 10, 20))
     return next(step for step in steps if step >= number)

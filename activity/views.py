@@ -1,42 +1,91 @@
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+"""The page of calls, the part of it that is asked for again and again, and the page of one call."""
+
+import hashlib
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
+from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
+from django.utils.http import quote_etag
 from django.views.decorators.http import require_safe
 
-from activity import charts
-from activity.forms import ActivityForm
-from activity.models import Call, CallQuerySet
+from activity import charts, unexpected
+from activity.addresses import changed, chips_of, pages_of, ranges_of
+from activity.forms import CallsForm, SpanForm
+from activity.keyset import Listing, Page, R
+from activity.models import Call, Drop
 from profiles.access import current_account, signed_in
+from tokens.models import DelegatedToken
+from tokens.views import Shown
 
-CALLS_A_PAGE = 25
+CALLS_A_PAGE = 50
 
 
 @require_safe
 def activity(request: HttpRequest) -> HttpResponse:
     """Show the calls that the address describes; what it cannot mean is said, and nothing is shown instead."""
-    user, account, now = signed_in(request), current_account(request), timezone.now()
-    calls = Call.objects.of_account(account, user)
-    form = ActivityForm(request.GET, account=account, user=user)
-    before = _place(form, calls)
-    if form.errors:
-        return render(request, "activity/activity.html", {"form": form}, status=422)
-    narrowed, wanted = form.narrow(calls, now)
-    page = narrowed.search_page(wanted, before, CALLS_A_PAGE)
-    context = {
-        "form": form,
+    form = asked(request)
+    page = page_of(form, form.listing) if form.is_valid() else None
+    context = {"form": form, "ranges": ranges_of(request.GET, form), "chips": chips_of(request.GET, form)}
+    if page is None:
+        return render(request, "activity/activity.html", context, status=422)
+    is_newest = not (form.cleaned_data["before"] or form.cleaned_data["after"])
+    context |= {
         "page": page,
-        "before": before,
-        "is_unused": not (page.calls or page.older or before or form.is_filtered),
-        "chart": None if before or form.is_filtered else charts.calls_per_hour(calls, now),
+        "query": request.GET.urlencode(),
+        "pages": pages_of(request.GET, page),
+        "chart": charts.chart_of(form),
+        "base": changed(request.GET, range="", since="", until=""),
+        "missing": Drop.objects.warning(form.now),
+        "findings": unexpected.open_findings(form.account, form.user, now=form.now),
+        "is_newest": is_newest,
+        "is_unused": not (page.rows or page.older or form.is_filtered) and not form.visible.exists(),
+        "tail": request.GET.urlencode() if is_newest and form.cleaned_data["span"].is_live else None,
     }
     return render(request, "activity/activity.html", context)
 
 
-def _place(form: ActivityForm, calls: CallQuerySet) -> Call | None:
-    """Return the call below which the page begins."""
-    if not form.is_valid() or form.cleaned_data["before"] is None:
-        return None
-    call = calls.filter(pk=form.cleaned_data["before"]).first()
-    if call is None:
-        form.add_error("before", "The call at which this page began is no longer kept.")
-    return call
+@require_safe
+def tail(request: HttpRequest) -> HttpResponse:
+    """Return the newest rows of the same address, or 304 where they are those that the script has."""
+    form = asked(request)
+    if not form.is_valid():
+        return HttpResponse(status=422)
+    page = form.listing.page(CALLS_A_PAGE)
+    state = "".join(f"{call.pk}{call.outcome}" for call in page.rows)
+    etag = quote_etag(hashlib.sha256(state.encode()).hexdigest())
+    if request.headers.get("If-None-Match") == etag:
+        return HttpResponseNotModified()
+    response = render(request, "activity/_table.html", {"calls": page.rows})
+    response["ETag"], response["Cache-Control"] = etag, "private, no-cache"
+    return response
+
+
+@require_safe
+def call(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Show all that is kept of one call, and what can be done about its token."""
+    user, now = signed_in(request), timezone.now()
+    found = get_object_or_404(Call.objects.visible_to(user), pk=pk)
+    tokens = DelegatedToken.objects.visible_to(user).filter(public_id=found.token_public_id)
+    token = tokens.select_related("toolkit").first() if found.has_page else None
+    context = {
+        "call": found,
+        "shown": Shown.at(token, now) if token else None,
+        "may_replace": token is not None and token.owner_id == user.pk and token.may_be_replaced(now),
+    }
+    return render(request, "activity/call.html", context)
+
+
+def asked(request: HttpRequest) -> CallsForm:
+    """Return the form of the address."""
+    return CallsForm(request.GET, account=current_account(request), user=signed_in(request), now=timezone.now())
+
+
+def page_of(form: SpanForm, listing: Listing[R]) -> Page[R] | None:
+    """Return the page, or None if the row at which it should begin is not there; the form says so then."""
+    places = {name: listing.find(form.cleaned_data[name]) for name in ("before", "after")}
+    for name, row in places.items():
+        if form.cleaned_data[name] and row is None:
+            form.add_error(name, "The row at which this page began is no longer kept.")
+            return None
+    return listing.page(CALLS_A_PAGE, **places)

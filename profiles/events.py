@@ -93,6 +93,7 @@ class Action(models.TextChoices):
     SESSION_ENDED = "session.ended", "ended a session of an application"
     CODE_REUSED = "session.code_reused", "authorization code used twice"
     REFRESH_REUSED = "session.refresh_reused", "refresh token used twice"
+    ACTIVITY_EXPORTED = "activity.exported", "exported activity"
 
 
 class ActorKind(models.TextChoices):

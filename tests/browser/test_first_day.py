@@ -109,7 +109,8 @@ def test_from_the_sign_in_link_to_a_revoked_token(nexus, open_page, upstream):
     go_back(page)
     assert token not in content_of(page)
     page.goto("/activity/")
-    expect(page.get_by_text("first day").first).to_be_visible()
+    expect(page.locator("[data-rows]").get_by_text("first day").first).to_be_visible()
+    watch(page, lambda: shell(snippets["curl"], token))
     page.goto("/tokens/")
     page.get_by_role("link", name=re.compile("first day")).first.click()
     page.get_by_role("link", name=re.compile("Revoke")).first.click()
@@ -123,7 +124,7 @@ def test_from_the_sign_in_link_to_a_revoked_token(nexus, open_page, upstream):
     assert refused.startswith("HTTP/1.1 401")
     assert "was revoked on" in refused
     page.goto("/activity/")
-    expect(page.get_by_text("Refused").first).to_be_visible()
+    expect(page.locator("[data-rows]").get_by_text("Refused").first).to_be_visible()
     assert watched.complaints == []
 
 
@@ -143,9 +144,22 @@ def test_the_answer_to_install_cannot_be_had_again(nexus, open_page):
     assert watched.complaints == []
 
 
+def watch(page, call):
+    """Look on while a call comes in, and open it beside the list by keyboard."""
+    calls = page.locator("[data-rows] tr.call")
+    before = calls.count()
+    page.get_by_role("button", name="Show new calls").click()
+    call()
+    expect(calls).to_have_count(before + 1, timeout=15_000)
+    calls.first.locator("a[data-drawer]").press("Enter")
+    expect(page.get_by_role("dialog").get_by_text("Request id")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(calls.first.locator("a[data-drawer]")).to_be_focused()
+
+
 PAGES = {
     "dashboard": "/", "install": "/install/", "toolkits": "/toolkits/", "servers": "/servers/", "tokens": "/tokens/",
-    "activity": "/activity/", "settings": "/settings/", "guide": "/guide/", "server-add": "/servers/add/",
+    "activity": "/activity/", "events": "/activity/events/", "settings": "/settings/", "guide": "/guide/", "server-add": "/servers/add/",
 }  # fmt: skip
 
 

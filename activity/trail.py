@@ -1,0 +1,131 @@
+"""Who may see which events, and how one reads."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from django.db.models import CharField, Q
+from django.db.models.functions import Cast
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+
+from activity.keyset import Listing
+from profiles.events import Action, ActorKind, Event
+from profiles.models import Account, User
+from profiles.permissions import Act
+from tokens.models import Connection, DelegatedToken
+
+GROUPS = {
+    "token": "Tokens",
+    "session": "Sessions of applications",
+    "application": "Applications",
+    "toolkit": "Toolkits",
+    "server": "Servers",
+    "authorization": "Authorizations",
+    "member": "Members",
+    "account": "Account",
+    "policy": "Policies",
+    "key": "Management keys",
+    "webhook": "Webhooks",
+    "feed": "Calendar feeds",
+    "user": "People",
+    "activity": "Exports",
+}
+
+
+def actions_of(group: str) -> list[str]:
+    return [action for action in Action.values if action.startswith(f"{group}.")]
+
+
+def events_of(account: Account, user: User) -> Listing[Event]:
+    """Return what happened in the account as far as the person may know, and what is the person's own.
+
+    That belongs to no account: signing in, a calendar feed.
+    """
+    own = Event.objects.filter(account_id=None, subject_kind="user", subject_id=str(user.pk))
+    in_account = events_in(account, user)
+    return replace(in_account, sources=[*in_account.sources, own])
+
+
+def events_in(account: Account, user: User) -> Listing[Event]:
+    """Return all events of the account to who may see its activity, to others those that concern them."""
+    listing: Listing[Event] = Listing([Event.objects.filter(account_id=account.pk)])
+    return listing if account.lets(user, Act.SEE_ACTIVITY) else listing.where(concerning(user, account))
+
+
+def concerning(user: User, account: Account) -> Q:
+    """Match what the person did, and what was done to them, their tokens and their connections."""
+    theirs = Q(actor_kind=ActorKind.USER, actor_id=str(user.pk)) | Q(subject_kind="user", subject_id=str(user.pk))
+    for model in (DelegatedToken, Connection):
+        own = model._default_manager.filter(account=account, owner=user)
+        ids = own.annotate(written=Cast("pk", CharField())).values("written")
+        theirs |= Q(subject_kind=model._meta.model_name, subject_id__in=ids)
+    return theirs
+
+
+def public_ids(events: Iterable[Event]) -> dict[str, str]:
+    """Return the public ids of the tokens among the subjects, by their primary keys: their pages are named by them."""
+    pks = [event.subject_id for event in events if event.subject_kind == "delegatedtoken"]
+    found = DelegatedToken.objects.filter(pk__in=pks).values_list("pk", "public_id")
+    return {str(pk): public_id for pk, public_id in found}
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One value that an act changed; None on a side where there was none."""
+
+    name: str
+    before: str | None
+    after: str | None
+
+
+def changes(event: Event) -> Iterator[Change]:
+    """Return what the act changed, value by value, in words."""
+    for name in dict.fromkeys([*event.before, *event.after]):
+        before, after = (written(side[name]) if name in side else None for side in (event.before, event.after))
+        yield Change(name.replace("_", " "), before, after)
+
+
+def written(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, dict):
+        return "; ".join(f"{key}: {written(each)}" for key, each in value.items()) or "none"
+    if isinstance(value, list):
+        return ", ".join(map(written, value)) or "none"
+    return "none" if value in (None, "") else _moment(str(value))
+
+
+def _moment(text: str) -> str:
+    """Write what is a moment with a zone on the person's clock."""
+    try:
+        moment = parse_datetime(text)
+    except ValueError:
+        return text
+    return f"{timezone.localtime(moment):%-d %b %Y, %H:%M}" if moment and timezone.is_aware(moment) else text
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An event as the page tells it: where its subject is, and what changed."""
+
+    event: Event
+    path: str
+    changes: list[Change]
+
+    @property
+    def subject(self) -> str:
+        """Return what the address says to be about this subject alone."""
+        return f"{self.event.subject_kind}:{self.event.subject_id}" if self.event.subject_id else ""
+
+
+def told(events: list[Event]) -> list[Told]:
+    tokens = public_ids(events)
+    return [Told(event, _path(event, tokens), list(changes(event))) for event in events]
+
+
+def _path(event: Event, tokens: dict[str, str]) -> str:
+    """Return the page of the subject where its address follows from the event."""
+    if public_id := event.subject_kind == "delegatedtoken" and tokens.get(event.subject_id):
+        return f"/tokens/{public_id}/"
+    return ""
