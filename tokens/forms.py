@@ -164,6 +164,7 @@ class InstallForm(NarrowingForm, ExpiryForm):
         widget=forms.TextInput(attrs={"autocomplete": "off", "placeholder": "n8n, production"}),
         error_messages={"required": "Name the service that will use the token, as in “n8n, production”."},
     )  # fmt: skip
+    client = forms.CharField(required=False, widget=forms.HiddenInput, max_length=40)
     request_key = forms.UUIDField(widget=forms.HiddenInput)
 
     field_order = ["toolkit", "name", "life", "date", "time", "zone", "occurrence", *NarrowingForm.LIMITS]
@@ -180,6 +181,14 @@ class InstallForm(NarrowingForm, ExpiryForm):
         """Return those that the person may choose."""
         usable: ToolkitQuerySet = Toolkit.objects.usable_by(self.user)
         return usable.select_related("account")
+
+    @property
+    def said(self) -> dict[str, str]:
+        """Return what the form says of the client; a form that was sent is for a token."""
+        if self.is_bound:
+            return {"client": str(self.data.get("client", "")), "name": "sent"}
+        known = ("client", "auth", "of", "name", "life")
+        return {name: str(self.initial[name]) for name in known if self.initial.get(name)}
 
     def clean_toolkit(self) -> Toolkit:
         toolkit: Toolkit = self.cleaned_data["toolkit"]

@@ -160,8 +160,8 @@ def test_the_moment_is_said_in_words_in_its_zone_and_in_utc(alice, form):
     assert "in 9 days 15 hours" in text(answer)
 
 
-def test_without_a_script_the_form_is_shown_again_with_its_url_and_moment(as_alice, form, acme):
-    sales = cast.make_toolkit(acme, "sales")
+def test_without_a_script_the_form_is_shown_again_with_its_url_and_moment(as_alice, form, acme, work):
+    sales = cast.make_toolkit(acme, "sales", work.servers.get(), allowed=["add"])
     page = text(as_alice.post("/install/preview/", {**form, "toolkit": str(sales.pk), "life": "1"}))
     assert "profile=sales</code>" in page
     assert "in 1 day" in page
