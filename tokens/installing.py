@@ -96,10 +96,26 @@ class Card:
     is_out_of_reach: bool
 
 
-def cards(chosen: Client) -> list[tuple[str, list[Card]]]:
+@dataclass(frozen=True, slots=True)
+class Cards:
+    """The clients of one kind; unfolded where the chosen one is among them."""
+
+    title: str
+    cards: list[Card]
+
+    @property
+    def is_open(self) -> bool:
+        return any(card.is_chosen for card in self.cards)
+
+    @property
+    def names(self) -> str:
+        return ", ".join(card.client.label for card in self.cards)
+
+
+def cards(chosen: Client) -> list[Cards]:
     is_public = has_public_address()
     return [
-        (group.value, [_card(client, chosen, is_public=is_public) for client in members])
+        Cards(group.value, [_card(client, chosen, is_public=is_public) for client in members])
         for group, members in clients.grouped()
     ]
 

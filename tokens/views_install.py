@@ -11,7 +11,7 @@ from profiles import confirmation
 from profiles.access import current_account, signed_in
 from profiles.events import Actor
 from profiles.models import Toolkit
-from tokens import expiry
+from tokens import clients, expiry
 from tokens.clients.stores import secret_name, stores_for, url_line
 from tokens.forms import ExpiryForm, InstallForm
 from tokens.installing import Choice, Health, cards, chosen_among
@@ -121,7 +121,8 @@ def _form_page(request: HttpRequest, form: InstallForm, status: int = 200) -> Ht
         context |= {
             "choice": choice,
             "health": health,
-            "cards": cards(choice.client),
+            "groups": cards(choice.client),
+            "count": len(clients.every()),
             "tools": ticks(toolkit, form.chosen_tools) if choice.takes_token else [],
             "zones": expiry.zone_names(),
             "moment": form.described(),

@@ -17,6 +17,7 @@ function show(text) {
   const fresh = page.querySelector("[data-arrived]");
   if (!fresh) return;
   section.querySelector("[data-arrived]").replaceWith(document.importNode(fresh, true));
+  document.querySelector("[data-arrivals-line]").textContent = fresh.dataset.arrived || "Waiting for a first request …";
   if (fresh.dataset.arrived && fresh.dataset.arrived !== said) announce(fresh.dataset.arrived);
   said = fresh.dataset.arrived;
 }

@@ -85,6 +85,7 @@ class Client:
     rank: int = 50
     reads_environment: bool = False  # its set-up names the variable NEXUS_TOKEN
     note: str = ""
+    token_note: str = ""
     trial: str = ""  # how to see that it works
     words: str = ""  # found by the search too
     link: dict[str, str] = field(default_factory=dict)  # label, and an address that holds no secret

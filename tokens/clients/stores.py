@@ -33,7 +33,6 @@ def stores_for(token: DelegatedToken, facts: Facts) -> list[Store]:
     values = {
         "secret": secret_name(token, facts),
         "expires": f"{token.expires_at:%Y-%m-%dT%H:%M:%SZ}",
-        "url_line": url_line(facts),
     }
     return [
         Store(store.slug, store.label, *(fill(text, facts, values) for text in (store.save, store.use, store.replace)))
