@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Self
 
 from asgiref.sync import sync_to_async
+from django.core.exceptions import ValidationError
 from django.db import close_old_connections
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, render
@@ -48,11 +49,11 @@ class Watch:
         user, said = signed_in(request), request.GET
         try:
             usable = Toolkit.objects.usable_by(user).filter(pk=said.get("toolkit", ""))
-        except ValueError:
+        except ValidationError:
             raise Http404 from None
-        token = said.get("token", "")[:12]
-        since, address = _moment(said.get("since", "")), request.META["REMOTE_ADDR"]
-        return cls(user, get_object_or_404(usable), since, token, address, timezone.get_current_timezone())
+        since, token = _moment(said.get("since", "")), said.get("token", "")[:12]
+        toolkit, zone = get_object_or_404(usable), timezone.get_current_timezone()
+        return cls(user, toolkit, since, token, request.META["REMOTE_ADDR"], zone)
 
     def look(self) -> Arrived:
         since = max(self.since, timezone.now() - MISSES_FOR)

@@ -1,11 +1,14 @@
 import uuid
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from django import forms
 from django.core.exceptions import ValidationError
 from django.db.models import Q
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
 
 from profiles.events import Actor
 from profiles.models import Toolkit, User
@@ -20,6 +23,12 @@ from tokens.models.selecting import DelegatedTokenQuerySet
 TOOLKITS_NAMED = 8  # in the message about one that is not there
 LIMIT = "A token lives at most 30 days."
 LIVES = [(key, label) for key, (label, _) in expiry.PRESETS.items()] + [(expiry.CUSTOM, "Date and time of your own")]
+
+
+@cache
+def zone_options() -> SafeString:
+    """Return every time zone to choose from; made once, for a template takes ten milliseconds over 600 of them."""
+    return format_html_join("", '<option value="{}">', ((name,) for name in expiry.zone_names()))
 
 
 class LifeSelect(forms.RadioSelect):

@@ -1,6 +1,6 @@
 """What a person has chosen on Install, and what the page says of it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -10,7 +10,7 @@ from django.db.models import Sum
 from django.db.models.functions import Length
 from django.utils import timezone
 
-from profiles.models import Authorization, Server, Toolkit, User
+from profiles.models import Account, Authorization, Server, Toolkit, User
 from tokens import clients
 from tokens.clients import Auth, Client, SetUp
 from tokens.clients.filling import Facts
@@ -152,7 +152,9 @@ def context_tokens(toolkit: Toolkit) -> int:
     return -(-(size or 0) // PER_TOKEN)
 
 
-def chosen_among(toolkits: Iterable[Toolkit], wanted: str) -> Toolkit | None:
-    """Return the toolkit with this id; else the first."""
-    listed = list(toolkits)
-    return next((toolkit for toolkit in listed if str(toolkit.pk) == wanted), next(iter(listed), None))
+def chosen_among(toolkits: Sequence[Toolkit], wanted: str, account: Account) -> Toolkit | None:
+    """Return the toolkit with this id; else the first of the account that has tools, else the next best."""
+    named = [toolkit for toolkit in toolkits if str(toolkit.pk) == wanted]
+    here = [toolkit for toolkit in toolkits if toolkit.account_id == account.pk]
+    usable = [toolkit for toolkit in here if toolkit.allowed_count]
+    return next(iter([*named, *usable, *here, *toolkits]), None)

@@ -13,7 +13,7 @@ from profiles.events import Actor
 from profiles.models import Toolkit
 from tokens import clients, expiry
 from tokens.clients.stores import secret_name, stores_for, url_line
-from tokens.forms import ExpiryForm, InstallForm
+from tokens.forms import ExpiryForm, InstallForm, zone_options
 from tokens.installing import Choice, Health, cards, chosen_among
 from tokens.models import AlreadyIssued, DelegatedToken, Issued
 from tokens.narrowable import ticks
@@ -104,16 +104,15 @@ def _form_for_get(request: HttpRequest) -> InstallForm:
         initial["name"] = DelegatedToken.objects.all().free_name(user, account, wanted)
     if request.GET.get("days") in expiry.PRESETS:
         initial["life"] = request.GET["days"]
-    usable = Toolkit.objects.usable_by(user).filter(account=account)
-    chosen = usable.filter(alias=request.GET.get("profile", "")).first() or usable.first()
-    initial["toolkit"] = request.GET.get("toolkit") or (chosen and chosen.pk)
+    named = Toolkit.objects.usable_by(user).filter(account=account, alias=request.GET.get("profile", "")).first()
+    initial["toolkit"] = request.GET.get("toolkit") or (named and named.pk)
     return InstallForm(initial=initial, user=user, now=now)
 
 
 def _form_page(request: HttpRequest, form: InstallForm, status: int = 200) -> HttpResponse:
     user, now = signed_in(request), timezone.now()
     toolkits = list(form.toolkits().with_counts())
-    toolkit = chosen_among(toolkits, str(form["toolkit"].value() or ""))
+    toolkit = chosen_among(toolkits, str(form["toolkit"].value() or ""), current_account(request))
     context: dict[str, Any] = {"form": form, "toolkits": toolkits, "now": now}
     if toolkit:
         choice, health = Choice.read(form.said, toolkit, last=_last(request)), Health.of(toolkit, user, now=now)
@@ -124,7 +123,7 @@ def _form_page(request: HttpRequest, form: InstallForm, status: int = 200) -> Ht
             "groups": cards(choice.client),
             "count": len(clients.every()),
             "tools": ticks(toolkit, form.chosen_tools) if choice.takes_token else [],
-            "zones": expiry.zone_names(),
+            "zones": zone_options() if choice.takes_token else "",
             "moment": form.described(),
             "is_back": form.is_bound and request.method != "POST",
         }

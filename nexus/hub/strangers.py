@@ -21,6 +21,12 @@ class Strangers:
         if len(self._seen) > MOST:
             self._seen.popitem(last=False)
 
+    def __len__(self) -> int:
+        return len(self._seen)
+
+    def forget(self) -> None:
+        self._seen.clear()
+
     def at(self, address: str, since: datetime) -> list[tuple[str, datetime]]:
         """Return which refusals this address met since then, the newest first."""
         seen = list(self._seen.items())
