@@ -40,6 +40,10 @@ page?.addEventListener("click", (event) => {
     forget();
   }
 });
+page?.addEventListener("nexus:by-hand", ({ target }) => {
+  target.hidden = false;
+  page.querySelector("[data-reveal]").checked = true;
+});
 if (page) {
   forgetDraft();
   document.querySelector("[data-focus]")?.focus();
