@@ -10,8 +10,10 @@ from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
-from activity.forms import NOT_OK, RANGES, ActivityForm
-from activity.models import Call, Page
+from activity.forms import NOT_OK, CallsForm
+from activity.keyset import Listing
+from activity.models import Call
+from activity.spans import NAMED
 from profiles.events import Action, Event
 from profiles.models import Account
 from profiles.permissions import Act
@@ -81,15 +83,25 @@ class EventFilters(FilterSet):
 
 
 ACCOUNT = OpenApiParameter("account", {"type": "string", "format": "uuid"}, description="Else the current one.")
+FILTERS = ("range", "since", "until", "token", "outcome", "member", "client", "server", "tool", "address", "text")
 CALL_PARAMETERS = (
     ACCOUNT,
     OpenApiParameter("cursor", str, description="Where the page begins, as `next` of the page before says."),
     OpenApiParameter("limit", {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": 50}),
-    OpenApiParameter("outcome", {"type": "string", "enum": [NOT_OK, *Call.Outcome.values]}),
+    OpenApiParameter(
+        "range", {"type": "string", "enum": list(NAMED)}, description="Else 24h; 30d where a token is named."
+    ),
+    OpenApiParameter("since", {"type": "string", "format": "date-time"}, description="Instead of a range."),
+    OpenApiParameter("until", {"type": "string", "format": "date-time"}, description="Else now."),
     OpenApiParameter("profile", str, description="Alias of a toolkit."),
-    OpenApiParameter("range", {"type": "string", "enum": list(RANGES)}),
-    OpenApiParameter("text", {"type": "string", "maxLength": 100}, description="In tool, client, address, request id."),
     OpenApiParameter("token", {"type": "string", "maxLength": 80}, description="Name or public id of a token."),
+    OpenApiParameter("outcome", {"type": "string", "enum": [NOT_OK, *Call.Outcome.values]}),
+    OpenApiParameter("member", int, description="Number of a member."),
+    OpenApiParameter("client", {"type": "string", "maxLength": 100}, description="In what the client says it is."),
+    OpenApiParameter("server", {"type": "string", "maxLength": 16}, description="Short name of a server."),
+    OpenApiParameter("tool", {"type": "string", "maxLength": 200}, description="Whole name of a tool."),
+    OpenApiParameter("address", str, description="An address or a range, such as 192.0.2.0/24."),
+    OpenApiParameter("text", {"type": "string", "maxLength": 100}, description="In tool, client, address, request id."),
 )
 
 
@@ -98,16 +110,13 @@ def list_calls(asked: Asked) -> dict[str, Any]:
     """List calls, the newest first: your own, or all of an account where you may see them."""
     query = asked.request.query_params
     account = asked.account(_account_id(query.get("account")))
-    calls = Call.objects.of_account(account, asked.user)
-    said = {name: query.get(name, "") for name in ("range", "token", "outcome", "text")}
-    form = ActivityForm({**said, "toolkit": query.get("profile", "")}, account=account, user=asked.user)
+    said = {name: query.get(name, "") for name in FILTERS} | {"toolkit": query.get("profile", "")}
+    form = CallsForm(said, account=account, user=asked.user, now=asked.now)
     if not form.is_valid():
         raise ValidationError(errors_of(form))
-    narrowed, wanted = form.narrow(calls, asked.now)
-    before = _place(calls, query.get("cursor"))
-    page: Page = narrowed.search_page(wanted, before, limit_asked(asked.request))
+    page = form.listing.page(limit_asked(asked.request), before=_place(form.listing, query.get("cursor")))
     cursor = str(page.older) if page.older else None
-    return {"next": next_page(asked.request, cursor), "results": page.calls, "searched_to": page.searched_to}
+    return {"next": next_page(asked.request, cursor), "results": page.rows, "searched_to": page.searched_to}
 
 
 def _account_id(text: str | None) -> Any:
@@ -119,12 +128,12 @@ def _account_id(text: str | None) -> Any:
         raise ValidationError({"account": error.detail}) from error
 
 
-def _place(calls: QuerySet[Call], cursor: str | None) -> Call | None:
+def _place(listing: Listing[Call], cursor: str | None) -> Call | None:
     """Return the call below which the page begins."""
     if cursor is None:
         return None
     try:
-        found = calls.filter(pk=serializers.UUIDField().to_internal_value(cursor)).first()
+        found = listing.find(serializers.UUIDField().to_internal_value(cursor))
     except ValidationError:
         found = None
     if found is None:

@@ -2,10 +2,13 @@ from django.contrib import admin
 from django.urls import include, path
 
 from activity.home import home
+from nexus import views_live
 from nexus.api_docs import docs
 
 urlpatterns = [
     path("", home, name="home"),
+    path("install/live/", views_live.live, name="install_live"),
+    path("install/live/stream/", views_live.stream, name="install_live_stream"),
     path("", include("profiles.urls")),
     path("", include("tokens.urls")),
     path("", include("tokens.oauth.urls")),

@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from dataclasses import dataclass
 
 from django.conf import settings
 
@@ -9,7 +10,6 @@ from profiles.models import Toolkit
 from tokens.models import Application
 from tokens.oauth.exchange import TOKEN_EXCHANGE
 from tokens.oauth.resources import audience
-from tokens.snippets import Snippet
 
 ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105  (the name of a kind)
 
@@ -55,6 +55,13 @@ async def main():
 asyncio.run(main())
 PY
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Snippet:
+    key: str
+    label: str
+    text: str
 
 
 def endpoint(path: str) -> str:

@@ -18,7 +18,6 @@ urlpatterns = [
     path("install/", views_install.install, name="install"),
     path("install/preview/", views_install.preview, name="install_preview"),
     path("install/moment/", views_install.moment, name="install_moment"),
-    path("install/tools/", views_install.tools, name="install_tools"),
     path("tokens/", views.tokens, name="tokens"),
     path("tokens/applications/", views_connections.connections, name="connections"),
     path("tokens/applications/<slug:public_id>/", views_connections.connection, name="connection"),

@@ -1,8 +1,6 @@
-from dataclasses import dataclass
 from typing import Any
 
-from django.core.exceptions import ValidationError
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
@@ -12,40 +10,17 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from profiles import confirmation
 from profiles.access import current_account, signed_in
 from profiles.events import Actor
-from profiles.models import Authorization, Server, Toolkit
-from tokens import expiry, snippets
-from tokens.forms import ExpiryForm, InstallForm
-from tokens.models import AlreadyIssued, DelegatedToken, Issued, Policy, Rules
-from tokens.models.policies import MAX_LIFE
+from profiles.models import Toolkit
+from tokens import clients, expiry
+from tokens.clients.stores import secret_name, stores_for, url_line
+from tokens.forms import ExpiryForm, InstallForm, zone_options
+from tokens.installing import Choice, Health, cards, chosen_among
+from tokens.models import AlreadyIssued, DelegatedToken, Issued
+from tokens.narrowable import ticks
 from tokens.pages import unkept
 
 KEPT = "install"
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What the page says of a toolkit that may be chosen."""
-
-    toolkit: Toolkit
-    unconnected: list[Server]
-    rules: Rules
-
-    @property
-    def longest(self) -> int:
-        return int(self.rules.max_life.total_seconds())
-
-    @property
-    def is_shortened(self) -> bool:
-        return self.rules.max_life < MAX_LIFE
-
-
-@dataclass(frozen=True, slots=True)
-class Tick:
-    """A tool that a token may be kept to."""
-
-    name: str
-    is_read_only: bool
-    is_chosen: bool
+LAST_KEY = "last_client"
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -64,12 +39,15 @@ def install(request: HttpRequest) -> HttpResponse:
         issued = form.issue(by=Actor.from_request(request))
     except AlreadyIssued as repeated:
         return unkept(request, "tokens/already_issued.html", {"token": repeated.token}, status=409)
-    return _issued_page(request, form, issued) if issued else _form_page(request, form, status=422)
+    if issued is None:
+        return _form_page(request, form, status=422)
+    choice = Choice.read(form.said, issued.token.toolkit, last=_last(request))
+    return issued_page(request, issued, choice, expiry.describe(issued.token.expires_at, form.shown_zone, form.now))
 
 
 @require_POST
 def preview(request: HttpRequest) -> HttpResponse:
-    """Show the form again with the URL and the moment that it names now: for browsers without JavaScript."""
+    """Show the form again with the moment that it names now: for browsers without JavaScript."""
     return _form_page(request, InstallForm(request.POST, user=signed_in(request), now=timezone.now()))
 
 
@@ -81,15 +59,38 @@ def moment(request: HttpRequest) -> HttpResponse:
     return render(request, "tokens/_moment.html", {"form": form, "moment": form.described()})
 
 
-@require_safe
-def tools(request: HttpRequest) -> HttpResponse:
-    """Show the tools of a toolkit, to choose from."""
-    form = InstallForm(user=signed_in(request), now=timezone.now())
-    try:
-        toolkit: Toolkit = form.fields["toolkit"].clean(request.GET.get("toolkit"))
-    except ValidationError:
-        raise Http404 from None
-    return render(request, "tokens/_install_tools.html", {"tools": _tools(toolkit, form)})
+@sensitive_variables("issued", "context")
+def issued_page(
+    request: HttpRequest,
+    issued: Issued,
+    choice: Choice,
+    moment: expiry.Described,
+    replaced: DelegatedToken | None = None,
+) -> HttpResponse:
+    """Show a new token, once, with the set-up of the client that will use it."""
+    token, facts = issued.token, choice.facts
+    request.session[LAST_KEY] = choice.client.slug
+    context = {
+        "token": token,
+        "secret": issued.key.text,
+        "moment": moment,
+        "replaced": replaced,
+        "choice": choice,
+        "stores": stores_for(token, facts),
+        "file": f"{secret_name(token, facts)}.env",
+        "url_line": url_line(facts),
+        "now": timezone.now(),
+    }
+    return unkept(request, "tokens/issued.html", context, status=200)
+
+
+def last_choice(request: HttpRequest, toolkit: Toolkit) -> Choice:
+    """Return the choice of a page that asks for no client."""
+    return Choice.with_token(toolkit, last=_last(request))
+
+
+def _last(request: HttpRequest) -> str:
+    return str(request.session.get(LAST_KEY, ""))
 
 
 def _form_for_get(request: HttpRequest) -> InstallForm:
@@ -98,51 +99,32 @@ def _form_for_get(request: HttpRequest) -> InstallForm:
     if kept := confirmation.take_form(request, KEPT):
         return InstallForm(kept, user=user, now=now)
     account = current_account(request)
-    initial: dict[str, Any] = {}
+    initial: dict[str, Any] = {name: request.GET.get(name, "")[:40] for name in ("client", "auth", "of")}
     if wanted := request.GET.get("name", "")[:80]:
         initial["name"] = DelegatedToken.objects.all().free_name(user, account, wanted)
     if request.GET.get("days") in expiry.PRESETS:
         initial["life"] = request.GET["days"]
-    usable = Toolkit.objects.usable_by(user).filter(account=account)
-    chosen = usable.filter(alias=request.GET.get("profile", "")).first() or usable.first()
-    return InstallForm(initial={**initial, "toolkit": chosen and chosen.pk}, user=user, now=now)
+    named = Toolkit.objects.usable_by(user).filter(account=account, alias=request.GET.get("profile", "")).first()
+    initial["toolkit"] = request.GET.get("toolkit") or (named and named.pk)
+    return InstallForm(initial=initial, user=user, now=now)
 
 
 def _form_page(request: HttpRequest, form: InstallForm, status: int = 200) -> HttpResponse:
+    user, now = signed_in(request), timezone.now()
     toolkits = list(form.toolkits().with_counts())
-    shown = str(form["toolkit"].value() or "")
-    chosen = next((toolkit for toolkit in toolkits if str(toolkit.pk) == shown), next(iter(toolkits), None))
-    rules = Policy.objects.rules_of(toolkits)
-    if chosen:
-        form.allow_lives(rules[chosen.pk].max_life)
-    missing = Authorization.objects.missing_for(signed_in(request), toolkits, now=timezone.now())
-    context = {
-        "form": form,
-        "toolkits": toolkits,
-        "facts": [Facts(toolkit, missing.get(toolkit.pk, []), rules[toolkit.pk]) for toolkit in toolkits],
-        "chosen": chosen,
-        "tools": _tools(chosen, form) if chosen else [],
-        "zones": expiry.zone_names(),
-        "moment": form.described(),
-        "presets": form.described_presets(),
-        "is_back": form.is_bound and request.method != "POST",
-    }
+    toolkit = chosen_among(toolkits, str(form["toolkit"].value() or ""), current_account(request))
+    context: dict[str, Any] = {"form": form, "toolkits": toolkits, "now": now}
+    if toolkit:
+        choice, health = Choice.read(form.said, toolkit, last=_last(request)), Health.of(toolkit, user, now=now)
+        form.allow_lives(health.rules.max_life)
+        context |= {
+            "choice": choice,
+            "health": health,
+            "groups": cards(choice.client),
+            "count": len(clients.every()),
+            "tools": ticks(toolkit, form.chosen_tools) if choice.takes_token else [],
+            "zones": zone_options() if choice.takes_token else "",
+            "moment": form.described(),
+            "is_back": form.is_bound and request.method != "POST",
+        }
     return unkept(request, "tokens/install.html", context, status=status)
-
-
-def _tools(toolkit: Toolkit, form: InstallForm) -> list[Tick]:
-    entries = toolkit.allowed_entries().order_by("exposed_name").values_list("exposed_name", "is_marked_read_only")
-    return [Tick(name, bool(is_read_only), name in form.chosen_tools) for name, is_read_only in entries]
-
-
-@sensitive_variables("issued", "context")
-def _issued_page(request: HttpRequest, form: InstallForm, issued: Issued) -> HttpResponse:
-    token = issued.token
-    context = {
-        "token": token,
-        "secret": issued.key.text,
-        "moment": expiry.describe(token.expires_at, form.shown_zone, form.now),
-        "snippets": snippets.of(token.toolkit),
-        "env": snippets.env_lines(token.toolkit),
-    }
-    return unkept(request, "tokens/issued.html", context, status=200)

@@ -8,11 +8,12 @@ from django.views.decorators.http import require_http_methods
 from profiles import confirmation
 from profiles.access import signed_in
 from profiles.events import Actor
-from tokens import expiry, snippets
+from tokens import expiry
 from tokens.forms_replace import ReplaceForm
-from tokens.models import AlreadyIssued, DelegatedToken, Issued
+from tokens.models import AlreadyIssued, DelegatedToken
 from tokens.pages import unkept
 from tokens.views import Shown
+from tokens.views_install import issued_page, last_choice
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -31,7 +32,10 @@ def replace(request: HttpRequest, public_id: str) -> HttpResponse:
         issued = form.replace(by=Actor.from_request(request))
     except AlreadyIssued as repeated:
         return unkept(request, "tokens/already_issued.html", {"token": repeated.token}, status=409)
-    return _issued_page(request, issued, token) if issued else _form_page(request, form, status=422)
+    if issued is None:
+        return _form_page(request, form, status=422)
+    moment = expiry.describe(issued.token.expires_at, signed_in(request).zone, timezone.now())
+    return issued_page(request, issued, last_choice(request, issued.token.toolkit), moment, replaced=token)
 
 
 def _own(request: HttpRequest, public_id: str) -> DelegatedToken:
@@ -55,17 +59,3 @@ def _form_page(request: HttpRequest, form: ReplaceForm, status: int) -> HttpResp
         "is_back": form.is_bound and request.method != "POST",
     }
     return unkept(request, "tokens/replace.html", context, status=status)
-
-
-@sensitive_variables("issued", "context")
-def _issued_page(request: HttpRequest, issued: Issued, old: DelegatedToken) -> HttpResponse:
-    token, now = issued.token, timezone.now()
-    context = {
-        "token": token,
-        "replaced": old,
-        "secret": issued.key.text,
-        "moment": expiry.describe(token.expires_at, signed_in(request).zone, now),
-        "snippets": snippets.of(token.toolkit),
-        "env": snippets.env_lines(token.toolkit),
-    }
-    return unkept(request, "tokens/issued.html", context, status=200)

@@ -29,6 +29,7 @@ from nexus.hub.request import BadRequest, HubRequest, Receive, Scope, Send, Toke
 from nexus.hub.rights import Rights
 from nexus.hub.running import Running
 from nexus.hub.sessions import ClientSessions
+from nexus.hub.strangers import strangers
 from nexus.hub.streams import Streams
 from nexus.hub.upstreams import Upstreams
 from profiles.resolver import ToolkitView
@@ -129,6 +130,8 @@ class Hub:
         counters.answered(reply.status, reply.outcome, time.perf_counter() - request.begun)
         if reply.refusal:
             counters.refusals[reply.refusal] += 1
+        if reply.refusal and not exchange.authority:
+            strangers.note(request.address, reply.refusal)
         if reply.refusal and not exchange.is_only_counted:
             logger.info(
                 "refused",

@@ -10,7 +10,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('profiles', '0008_notifications'),
+        ('profiles', '0009_what_is_kept'),
     ]
 
     operations = [

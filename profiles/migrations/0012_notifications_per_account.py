@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('profiles', '0008_notifications'),
+        ('profiles', '0011_idempotency'),
     ]
 
     operations = [

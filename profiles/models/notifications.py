@@ -9,7 +9,8 @@ from django.db import models, transaction
 from django.db.models import Q, Value
 
 from profiles.events import Action, Actor, Event
-from profiles.models.people import Account, User
+from profiles.models.accounts import Account
+from profiles.models.people import User
 
 
 class ReminderStage(models.TextChoices):

@@ -4,6 +4,7 @@ import { announce } from "./announce.js";
 const textOf = (source) => ("value" in source ? source.value : source.textContent).replace(/\n$/, "");
 
 function select(source) {
+  source.dispatchEvent(new CustomEvent("nexus:by-hand", { bubbles: true })); // what is masked would be copied masked
   if (source.select) return source.select();
   const range = document.createRange();
   range.selectNodeContents(source);

@@ -1,38 +1,48 @@
-// Install: the chosen toolkit changes the URL at once; the server says in words which moment the fields name.
+// Install: each choice shows its address, its client and its set-up at once; what was typed stays.
+import "./moment.js";
+import "./tabs.js";
+import "./download.js";
+import "./try.js";
+import "./arrivals.js";
+import "./unfold.js";
 import { announce } from "./announce.js";
+import { keep, restore } from "./draft.js";
 
-const form = document.querySelector("[data-install]");
-const select = form?.querySelector("[data-toolkits]");
-const said = form?.querySelector("[data-moment]");
+const form = document.querySelector("[data-choose]");
 let asked = 0;
 
-function showToolkit() {
-  const { url, facts } = select.selectedOptions[0].dataset;
-  document.querySelector("#mcp-url code").textContent = url;
-  for (const row of form.querySelectorAll("[data-facts-of]")) row.hidden = row.id !== facts;
-  announce(`MCP URL updated for ${select.selectedOptions[0].label}`);
+function swap(page) {
+  const focused = document.activeElement?.id;
+  keep();
+  for (const old of document.querySelectorAll("[data-swap]")) {
+    const fresh = page.getElementById(old.id);
+    if (!fresh) continue;
+    if (old.contains(document.activeElement) && old.id === "try") continue; // somebody is pasting a token
+    old.replaceWith(document.importNode(fresh, true));
+  }
+  restore();
+  if (focused && document.activeElement?.id !== focused) document.getElementById(focused)?.focus();
 }
 
-async function showMoment() {
+async function choose(event) {
+  if (!event.target.name) return; // the search
   const question = ++asked;
-  const fields = new FormData(form);
-  const query = new URLSearchParams();
-  for (const name of ["life", "date", "time", "zone", "occurrence"]) query.set(name, fields.get(name) ?? "");
-  const answer = await fetch(`${said.dataset.moment}?${query}`, { headers: { Accept: "text/html" } }).catch(() => null);
-  if (!answer?.ok || question !== asked) return;
-  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-  said.replaceChildren(...page.body.childNodes);
+  const address = `${form.action.split("?")[0]}?${new URLSearchParams(new FormData(form))}`;
+  document.querySelector("[data-create]")?.setAttribute("disabled", ""); // its toolkit is no longer the chosen one
+  const answer = await fetch(address, { headers: { Accept: "text/html" }, redirect: "error" }).catch(() => null);
+  if (question !== asked) return;
+  if (!answer?.ok) return location.assign(address); // signed out, or offline: the browser says so
+  swap(new DOMParser().parseFromString(await answer.text(), "text/html"));
+  history.replaceState(null, "", address);
+  document.dispatchEvent(new CustomEvent("nexus:chosen", { detail: form.elements.toolkit.value }));
+  const { name, selectedOptions, value } = event.target;
+  announce(name === "toolkit" ? `MCP URL updated for ${selectedOptions[0].label}` : `Set-up updated: ${value}`);
 }
 
-select?.addEventListener("change", showToolkit);
-form?.addEventListener("change", (event) => {
-  if (event.target !== select && event.target.name !== "name") showMoment();
+form?.addEventListener("change", choose);
+form?.addEventListener("submit", (event) => event.preventDefault());
+document.addEventListener("submit", (event) => {
+  if (!event.target.matches("[data-issue]")) return;
+  setTimeout(() => event.target.querySelector("[data-create]").setAttribute("disabled", ""));
 });
-form?.addEventListener("submit", () => {
-  const button = form.querySelector("button.primary");
-  setTimeout(() => (button.disabled = true));
-});
-addEventListener("pageshow", () => {
-  const button = form?.querySelector("button.primary");
-  if (button) button.disabled = false;
-});
+addEventListener("pageshow", () => document.querySelector("[data-create]")?.removeAttribute("disabled"));

@@ -1,48 +1,53 @@
-// The page that shows a new token: tabs, the .env file, and forgetting the secret when the person leaves.
+// The page that shows a new token: it asks before an unkept one is left behind, and forgets the secret on leaving.
+import "./tabs.js";
+import "./download.js";
+import "./try.js";
+import "./arrivals.js";
+import { forget as forgetDraft } from "./draft.js";
+
 const page = document.querySelector("[data-issued]");
+let isKept = false;
 
 function forget() {
   for (const place of page.querySelectorAll("[data-secret]")) {
     place.textContent = place.dataset.masked;
     place.classList.remove("secret");
   }
-  for (const button of page.querySelectorAll("[data-copy], [data-download], [data-reveal]")) button.disabled = true;
-}
-
-function download(button) {
-  const text = document.getElementById(button.dataset.download).textContent;
-  const address = URL.createObjectURL(new Blob([text], { type: "application/octet-stream" }));
-  const link = Object.assign(document.createElement("a"), { href: address, download: button.dataset.file });
-  link.click();
-  URL.revokeObjectURL(address);
-}
-
-function choose(tab, tabs) {
-  for (const each of tabs) {
-    const chosen = each === tab;
-    each.setAttribute("aria-selected", chosen);
-    each.tabIndex = chosen ? 0 : -1;
-    document.getElementById(each.getAttribute("aria-controls")).hidden = !chosen;
+  for (const place of page.querySelectorAll("[data-slot]")) place.textContent = "YOUR_TOKEN";
+  for (const control of page.querySelectorAll("[data-copy], [data-download], [data-reveal], [data-slots], [data-try] button")) {
+    control.disabled = true;
   }
 }
 
-for (const list of page?.querySelectorAll("[data-tabs]") ?? []) {
-  const tabs = [...list.querySelectorAll("[role=tab]")];
-  choose(tabs[0], tabs);
-  list.addEventListener("click", (event) => tabs.includes(event.target) && choose(event.target, tabs));
-  list.addEventListener("keydown", (event) => {
-    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-    if (!step) return;
-    const next = tabs.at((tabs.indexOf(document.activeElement) + step) % tabs.length);
-    choose(next, tabs);
-    next.focus();
-  });
+function fillSlots(isWanted) {
+  for (const slot of page.querySelectorAll("[data-slot]")) {
+    slot.textContent = isWanted ? page.querySelector("#token [data-secret]").textContent : "YOUR_TOKEN";
+    slot.classList.toggle("secret", isWanted);
+  }
 }
 
-page?.addEventListener("click", (event) => {
-  const button = event.target.closest("[data-download]");
-  if (button) download(button);
-  if (event.target.closest("[data-done]")) forget();
+page?.addEventListener("change", (event) => {
+  if (event.target.matches("[data-reveal]")) isKept = true;
+  if (event.target.matches("[data-slots]")) fillSlots(event.target.checked);
+  if (event.target.matches("[data-stores]")) {
+    for (const store of page.querySelectorAll(".store")) store.classList.toggle("later", store.id !== event.target.value);
+  }
 });
-addEventListener("pagehide", forget);
-addEventListener("pageshow", (event) => event.persisted && forget());
+page?.addEventListener("click", (event) => {
+  if (event.target.closest("[data-copy=token], [data-copy=header], [data-copy=env], [data-download=env]")) isKept = true;
+  if (event.target.closest("[data-done]")) {
+    isKept = true;
+    forget();
+  }
+});
+page?.addEventListener("nexus:by-hand", ({ target }) => {
+  target.hidden = false;
+  page.querySelector("[data-reveal]").checked = true;
+});
+if (page) {
+  forgetDraft();
+  document.querySelector("[data-focus]")?.focus();
+  addEventListener("beforeunload", (event) => !isKept && event.preventDefault());
+  addEventListener("pagehide", forget);
+  addEventListener("pageshow", (event) => event.persisted && forget());
+}

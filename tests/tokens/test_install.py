@@ -1,11 +1,14 @@
+import gzip
 import html
 import re
 import subprocess
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
 import time_machine
+from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.test import Client
 from django.utils import timezone
@@ -14,7 +17,8 @@ from profiles.events import Action, Event
 from tests import cast
 from tests.cast import PASSWORD
 from tests.tokens.conftest import browser_of
-from tokens import keys
+from tokens import clients, keys
+from tokens.clients.reach import has_public_address
 from tokens.models import DelegatedToken
 
 SECRET = re.compile(r"\bnxs_[0-9A-Za-z]{12}_[0-9A-Za-z]{49}\b")
@@ -160,8 +164,8 @@ def test_the_moment_is_said_in_words_in_its_zone_and_in_utc(alice, form):
     assert "in 9 days 15 hours" in text(answer)
 
 
-def test_without_a_script_the_form_is_shown_again_with_its_url_and_moment(as_alice, form, acme):
-    sales = cast.make_toolkit(acme, "sales")
+def test_without_a_script_the_form_is_shown_again_with_its_url_and_moment(as_alice, form, acme, work):
+    sales = cast.make_toolkit(acme, "sales", work.servers.get(), allowed=["add"])
     page = text(as_alice.post("/install/preview/", {**form, "toolkit": str(sales.pk), "life": "1"}))
     assert "profile=sales</code>" in page
     assert "in 1 day" in page
@@ -252,3 +256,152 @@ def test_a_link_that_names_a_living_token_fills_in_the_next_free_name(client, al
     cast.make_token(alice, work, "N8N 2")
     assert 'value="n8n 3"' in client.get("/install/?profile=work&name=n8n").content.decode()
     assert 'value="ci"' in client.get("/install/?profile=work&name=ci").content.decode()
+
+
+def test_every_client_has_a_card_with_how_it_signs_in(as_alice, work):
+    page = text(as_alice.get("/install/"))
+    cards = re.findall(r'name="client" id="client-[\w-]+" value="([\w-]+)"', page)
+    assert sorted(cards) == sorted(clients.every())
+    assert page.count('name="client"') == len(cards)
+    assert re.search(r"Cursor</span>.{0,200}Browser or token", page, re.S)
+    assert "Needs a public address" in page
+
+
+@pytest.mark.parametrize(
+    ("client", "auth", "is_closed"),
+    [("claude-code", "browser", False), ("n8n", "token", False), ("curl", "token", True), ("chatgpt", "browser", True)],
+)
+def test_the_client_decides_how_it_signs_in_first(as_alice, work, client, auth, is_closed):
+    page = text(as_alice.get(f"/install/?client={client}"))
+    assert re.search(rf'id="auth-{auth}" value="{auth}" checked', page)
+    assert ("disabled" in page and "sub reason" in page) == is_closed
+    assert ("Create token" in page) == (auth == "token")
+
+
+def test_a_way_chosen_for_one_client_is_not_carried_to_the_next(as_alice, work):
+    page = text(as_alice.get("/install/?client=claude-code&auth=token&of=claude-code"))
+    assert "Create token" in page
+    assert "Create token" not in text(as_alice.get("/install/?client=cursor&auth=token&of=claude-code"))
+
+
+@pytest.mark.parametrize(
+    "query", ["client=nothing", "auth=nothing", "toolkit=nothing", "days=31", "of=%00x", "client=" + "x" * 500]
+)
+def test_an_address_that_means_nothing_shows_the_page(as_alice, work, query):
+    assert as_alice.get(f"/install/?{query}").status_code in (200, 400)
+
+
+def test_the_url_of_another_toolkit_comes_by_a_get(as_alice, acme, work):
+    sales = cast.make_toolkit(acme, "sales", work.servers.get(), allowed=["add"])
+    page = text(as_alice.get(f"/install/?toolkit={sales.pk}&client=cursor"))
+    assert "profile=sales</code>" in page
+    assert "profile%3Dsales" not in page  # in the link it is base64
+    assert 'href="cursor://anysphere.cursor-deeplink/mcp/install?name=nexus-sales&amp;config=' in page
+
+
+def test_the_page_says_what_the_tools_cost_and_that_it_is_an_estimate(as_alice, work):
+    page = text(as_alice.get("/install/?profile=work"))
+    size = sum(len(entry.tool.definition) for entry in work.allowed_entries())
+    assert (
+        f"about {-(-size // 4)} tokens of a model&#x27;s context" in page or f"about {-(-size // 4)} tokens of" in page
+    )
+    assert "(an estimate)" in page
+
+
+def test_a_server_that_fails_is_named_with_its_last_error(as_alice, work):
+    work.servers.get().remember_failure("no route to host", now=timezone.now())
+    page = text(as_alice.get("/install/?profile=work"))
+    assert "has not answered since" in page
+    assert "no route to host" in page
+
+
+def test_a_toolkit_without_tools_says_so_before_anything_is_made(as_alice, acme):
+    empty = cast.make_toolkit(acme, "empty")
+    page = text(as_alice.get(f"/install/?toolkit={empty.pk}&client=n8n"))
+    assert "This toolkit allows no tool" in page
+    assert f"/toolkits/{empty.pk}/" in page
+    assert "Create token" not in page
+
+
+def test_clients_in_a_cloud_are_told_when_they_cannot_reach_it(as_alice, work, settings):
+    assert "It cannot reach this Nexus" in text(as_alice.get("/install/?client=chatgpt"))
+    settings.NEXUS_BASE_URL = "https://nexus.acme.com"
+    page = text(as_alice.get("/install/?client=chatgpt"))
+    assert "It cannot reach this Nexus" not in page
+    assert "Needs a public address" not in page
+    assert "https://nexus.acme.com/hub/mcp?" in page
+
+
+@pytest.mark.parametrize(
+    ("base", "is_public"),
+    [("https://nexus.acme.com", True), ("http://nexus.acme.com", False), ("https://localhost", False),
+     ("https://10.0.0.1", False), ("https://nexus.lan", False), ("https://8.8.8.8", True), ("https://nexus", False),
+     ("https://[fd00::1]", False)],
+)  # fmt: skip
+def test_which_addresses_are_public(settings, base, is_public):
+    settings.NEXUS_BASE_URL = base
+    assert has_public_address() is is_public
+
+
+@pytest.mark.parametrize(("day", "says"), [(29, "ends on 30 November 2026"), (30, "ended on 30 November 2026")])
+def test_agent_builder_says_when_it_ends_and_what_comes_after_it(alice, work, day, says):
+    with time_machine.travel(datetime(2026, 11, day, 12, 0, tzinfo=UTC), tick=False):
+        page = text(browser_of(alice).get(f"/install/?client=openai-agent-builder&toolkit={work.pk}"))
+    assert says in " ".join(page.split())
+    assert "announced on 3 June 2026" in page
+    assert all(f"client={slug}" in page for slug in ("openai-responses", "openai-agents", "chatgpt"))
+    assert "Access token" in page
+
+
+def test_the_shown_token_comes_with_the_set_up_of_its_client(as_alice, form, work):
+    page = text(as_alice.post("/install/", {**form, "client": "codex"}))
+    secret = SECRET.search(page)[0]
+    assert "bearer_token_env_var = &quot;NEXUS_TOKEN&quot;" in page
+    assert "read -rs NEXUS_TOKEN" in page
+    assert not any(
+        secret in address for address in re.findall(r'(?:href|action|formaction|data-[\w-]+)="([^"]*)"', page)
+    )
+    assert page.count(secret) == 3  # the token, its header, the .env file
+    assert re.search(r"BEGIN:VEVENT", text(as_alice.get(re.search(r'href="(/tokens/\w+/calendar\.ics)"', page)[1])))
+
+
+def test_a_client_that_cannot_read_the_environment_gets_a_place_for_the_token(as_alice, form):
+    page = text(as_alice.post("/install/", {**form, "client": "lm-studio"}))
+    assert "Bearer <span data-slot>YOUR_TOKEN</span>" in page
+    assert "data-slots" in page
+    assert "lmstudio://" not in page or SECRET.search(page)[0] not in re.search(r'href="(lmstudio:[^"]*)"', page)[1]
+
+
+def test_the_last_client_is_remembered(as_alice, form):
+    as_alice.post("/install/", {**form, "client": "n8n"})
+    assert re.search(r'value="n8n" checked', text(as_alice.get("/install/")))
+
+
+@pytest.mark.parametrize("client", ["../../etc", "<script>alert(1)</script>", "chatgpt", ""])
+def test_a_client_that_takes_no_token_does_not_lose_one(as_alice, form, client):
+    page = text(as_alice.post("/install/", {**form, "client": client}))
+    assert SECRET.search(page)
+    assert "<script>alert" not in page
+
+
+def test_hostile_names_stay_text_in_every_set_up(as_alice, alice, acme, work, form):
+    work.change(name="<img src=x>\"'`$(id)\u202e", by=cast.OPERATOR, now=timezone.now())
+    for client in ("goose", "chatgpt", "n8n"):
+        assert "<img src=x" not in text(as_alice.get(f"/install/?client={client}&toolkit={work.pk}"))
+
+
+def test_a_stranger_finds_no_set_up_of_the_toolkit(as_charlie, work):
+    page = text(as_charlie.get(f"/install/?toolkit={work.pk}&client=cursor"))
+    assert str(work.pk) not in page
+    assert str(work.account_id) not in page
+
+
+@pytest.mark.parametrize("client", ["cursor", "n8n"])
+def test_the_page_stays_light(as_alice, work, client):
+    page = text(as_alice.get(f"/install/?client={client}&toolkit={work.pk}"))
+    assert len(gzip.compress(page.encode())) < 20_000
+    static = Path(settings.BASE_DIR) / "static"
+    styles = b"".join((static / name).read_bytes() for name in set(re.findall(r"/static/(css/\w+\.css)", page)))
+    scripts = b"".join(path.read_bytes() for path in (static / "js").glob("*.js"))
+    assert len(gzip.compress(styles)) < 40 * 1024
+    assert len(gzip.compress(scripts)) < 35 * 1024

@@ -105,7 +105,7 @@ def test_nothing_of_it_is_lost_by_a_confirmation(stale_alice, form):
 
 
 def test_the_tools_are_those_of_the_chosen_toolkit_without_a_script_after_a_look(as_alice, form, acme):
-    page = text(as_alice.get("/install/?profile=work"))
+    page = text(as_alice.get("/install/?profile=work&client=curl"))
     assert 'name="tools" value="echo__echo">' in page
     assert "echo__add" not in page
     assert not re.search(r"<details class=\"narrow\"[^>]* open", page)
@@ -113,17 +113,6 @@ def test_the_tools_are_those_of_the_chosen_toolkit_without_a_script_after_a_look
     page = text(as_alice.post("/install/preview/", {**form, "toolkit": str(sales.pk)}))
     assert 'name="tools" value="sums__add">' in page
     assert "echo__echo" not in page
-
-
-def test_the_tools_of_another_toolkit_come_by_themselves_with_a_script(as_alice, as_charlie, acme):
-    sales = cast.make_toolkit(acme, "sales", cast.make_server("sums"), allowed=["add"])
-    part = text(as_alice.get(f"/install/tools/?toolkit={sales.pk}"))
-    assert 'value="sums__add"' in part
-    assert "<html" not in part
-    assert as_charlie.get(f"/install/tools/?toolkit={sales.pk}").status_code == 404
-    for wrong in ("", "?toolkit=", "?toolkit=x", f"?toolkit={uuid4()}"):
-        assert as_alice.get(f"/install/tools/{wrong}").status_code == 404
-    assert as_alice.post("/install/tools/").status_code == 405
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('profiles', '0008_notifications'),
+        ('profiles', '0012_notifications_per_account'),
         ('tokens', '0006_reminders_digests_jobs'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]

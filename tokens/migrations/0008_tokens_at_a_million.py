@@ -5,7 +5,7 @@ from django.db.models.functions import Coalesce
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('tokens', '0006_reminders_digests_jobs'),
+        ('tokens', '0007_management_keys'),
     ]
 
     operations = [
