@@ -43,7 +43,8 @@ class Nexus:
         self.manage("add_toolkit", "work")
         self.manage("add_server", "echo", upstream, "--toolkit", "work")
         self.secret = self.manage("issue_token", "admin@example.com", "work", "--name=n8n", "--days=1")
-        first.end()
+        first.process.terminate()
+        first.process.wait(30)
 
     def manage(self, *arguments):
         done = manage(self.folder / "var", *arguments, **self.stores)
