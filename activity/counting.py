@@ -5,6 +5,10 @@ from dataclasses import dataclass
 from activity.models.latency import BOUNDS, UNTIMED
 from activity.models.rollups import DIMENSIONS, TOTAL_DIMENSIONS
 
+READ = (
+    "account_id, owner_id, toolkit_id, toolkit_alias, token_kind, token_public_id, token_name, server, tool, outcome, "
+    "method, hub_ms, upstream_ms, at"
+)
 FINISHED = "outcome <> 'open'"
 ACCEPTED = "outcome <> 'refused'"
 REFUSED = "outcome = 'refused'"

@@ -38,7 +38,7 @@ WITH stored AS (
     SELECT DISTINCT ON (id, at) {_columns} FROM arrived ORDER BY id, at, (outcome = '{OPEN}')
     ON CONFLICT (id, at) DO UPDATE SET {", ".join(f"{name} = EXCLUDED.{name}" for name in COMPLETED)}
     WHERE kept.outcome = '{OPEN}' AND EXCLUDED.outcome <> '{OPEN}'
-    RETURNING *
+    RETURNING {counting.READ}
 )
 INSERT INTO counted {counting.POSTGRES.grouped("stored")}"""  # noqa: S608
 USES = f"SELECT token_kind, token_public_id, MAX(last_at) FROM counted WHERE {counting.ACCEPTED} GROUP BY 1, 2"  # noqa: S608

@@ -11,7 +11,7 @@ import pytest
 from nexus.settings import DATABASE_URL
 from tests import live
 from tests.activity.test_durability import Servers, fetch
-from tests.nexus.running import ROOT, Running, environment, manage
+from tests.nexus.running import ROOT, Running, environment, manage, wait_until
 from tests.servers import end_with_parent, start_postgres
 from tests.upstreams import running_recorder, wait_for
 
@@ -38,11 +38,13 @@ class Nexus:
             "DATABASE_URL": f"postgresql://postgres@/postgres?host={servers.folder}",
             "REDIS_URL": servers.redis_url,
         }
-        first = Running(folder / "var", **self.stores).wait_until_served()
+        first = Running(folder / "var", **self.stores)
+        assert wait_until(lambda: "Stop  " in first.output, 240), first.output
         self.manage("add_toolkit", "work")
         self.manage("add_server", "echo", upstream, "--toolkit", "work")
         self.secret = self.manage("issue_token", "admin@example.com", "work", "--name=n8n", "--days=1")
-        first.end()
+        first.process.terminate()
+        first.process.wait(30)
 
     def manage(self, *arguments):
         done = manage(self.folder / "var", *arguments, **self.stores)

@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 
 import psycopg
+import redis
 
 from tests.bench import calls, listing, noisy, pages, slow, two
 from tests.bench.driving import CPUS, running_upstream, set_stage
@@ -31,6 +32,8 @@ def stores_of(name: str) -> dict[str, str]:
         return {}
     importlib.import_module("tests.servers")  # starts both, once, and says in the environment where they are
     number = next(installations)
+    with redis.from_url(os.environ["REDIS_URL"]) as server:
+        server.config_set("appendonly", "yes")  # else calls would not go through it
     with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as cluster:
         cluster.execute(f"CREATE DATABASE bench_{number}")
     database = os.environ["DATABASE_URL"].replace("/postgres?", f"/bench_{number}?")

@@ -21,7 +21,7 @@ from tests.bench.report import Gates, say
 
 CAPTURE_LIMIT = 0.1  # ms of CPU per call at 32 connections
 DRAIN_TARGET = 20_000  # rows a second
-CONNECTIONS, CALLS, DRAINED = 32, 20_000, 100_000
+CONNECTIONS, CALLS, DRAINED = 32, 20_000, 50_000
 ACCOUNTS = [uuid.UUID(int=number) for number in range(1, 6)]
 
 

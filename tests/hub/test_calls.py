@@ -9,7 +9,7 @@ import pytest
 from django.db import transaction
 from django.utils import timezone
 
-from activity.models import Call
+from activity.models import Call, Drop
 from activity.recorder import NotRecorded
 from nexus.hub import authority
 from nexus.hub.authority import Unavailable
@@ -304,8 +304,28 @@ async def test_an_answer_that_cannot_be_recorded_is_withheld(hub_client, in_thre
             raise NotRecorded("disk full")
 
         client.hub._recorder.record = refuse
-        assert (await client.call(secret, "echo__echo")).status == 503
+        withheld = await client.call(secret, "echo__echo")
+        assert (withheld.status, "may have run" in withheld.json["error"]["message"]) == (503, True)
         settings.NEXUS_ACTIVITY = "best-effort"
+        assert (await client.call(secret, "echo__echo")).status == 200
+        await client.hub._accounting.touch()
+        warning = await in_thread(Drop.objects.warning, timezone.now())
+        assert warning.startswith("In the last 24 hours 1 call was answered")
+
+
+async def test_while_rows_cannot_be_taken_nothing_is_called(hub_client, in_thread):
+    async with stage(hub_client, in_thread) as (upstream, client, secret):
+
+        async def refuse(row):
+            raise NotRecorded("disk full")
+
+        record, client.hub._recorder.record = client.hub._recorder.record, refuse
+        await client.call(secret, "echo__echo")
+        client.hub._recorder.record = record
+        refused = await client.call(secret, "echo__echo")
+        assert (refused.status, "nothing was called" in refused.json["error"]["message"]) == (503, True)
+        assert len(upstream.calls) == 1
+        client.hub._accounting._closed_until = 0  # a second later
         assert (await client.call(secret, "echo__echo")).status == 200
 
 
