@@ -29,6 +29,7 @@ class Resource(APIView):
     is_open = False  # to whoever authenticates by a way of its own
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        _ = request._request.body  # before the CSRF check has it parsed from the stream: once.py compares it
         super().initial(request, *args, **kwargs)
         if (act := self.act_of(request)) is None:
             return  # the method is refused next
@@ -71,7 +72,6 @@ def _wish(act: Act, request: Request) -> list[Any]:
     """Return what the body says, checked, as the act takes it; raise ValidationError."""
     if act.takes is None:
         return []
-    _ = request._request.body  # all of it, before a parser takes the stream away: it is compared when it comes again
     serializer = act.takes(data=request.data, partial=act.is_partial)
     serializer.is_valid(raise_exception=True)
     return [serializer.validated_data]

@@ -139,3 +139,9 @@ def test_a_session_writes_with_its_csrf_token_only(alice, acme):
     answer = client.post("/api/v1/profiles", json.dumps(CREATE), content_type="application/json")
     assert answer.status_code == 403
     assert not Toolkit.objects.filter(alias="support").exists()
+    client.cookies["nexus_csrf"] = token = "a" * 32
+    answer = client.post(
+        "/api/v1/profiles", json.dumps(CREATE), content_type="application/json",
+        headers={"X-CSRFToken": token, "Idempotency-Key": "k"},
+    )  # fmt: skip
+    assert answer.status_code == 201
