@@ -33,5 +33,5 @@ export function forget() {
 document.addEventListener("input", (event) => event.target.closest("[data-issue]") && keep());
 document.addEventListener("change", (event) => event.isTrusted && event.target.closest("[data-issue]") && keep());
 // A form that the server filled in, from an address or with errors, is the newer one.
-const isFilledIn = new URLSearchParams(location.search).has("name") || form()?.querySelector(".error:not([data-problem], .longer)");
+const isFilledIn = new URLSearchParams(location.search).has("name") || form()?.querySelector(".error");
 if (!isFilledIn) restore();

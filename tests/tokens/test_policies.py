@@ -144,7 +144,7 @@ def test_the_wrong_method_and_a_missing_toolkit(as_alice):
 
 def test_install_offers_no_life_that_the_policy_rules_out_and_says_why(as_alice, form, acme, work):
     Policy.objects.create(account=acme, toolkit=work, max_life_days=5)
-    page = text(as_alice.get("/install/?profile=work"))
+    page = text(as_alice.get("/install/?profile=work&client=curl"))
     inputs = dict(re.findall(r'<input type="radio" name="life" value="(\w+)"([^>]*)>', page))
     off = {life for life, attributes in inputs.items() if "disabled" in attributes}
     assert off == {"7", "14", "30"}
