@@ -29,7 +29,7 @@ def test_each_costs_one_query_and_the_same(scene, wrong):
         digest = keys.digest(text)
         with CaptureQueriesContext(connection) as queries:
             assert lookup.token_with(digest, KIND)[1] is None
-        seen.add(tuple(query["sql"].replace(digest, "?") for query in queries.captured_queries))
+        seen.add(tuple(str(query["sql"]).replace(digest, "?") for query in queries.captured_queries))
     assert len(seen) == 1
     assert len(seen.pop()) == 1
 
