@@ -196,12 +196,13 @@ class AccountAdmin(AsksFirst, ConfirmedAdmin):
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
         by, now = Actor.from_request(request), timezone.now()
         formset.save(commit=False)
-        for member in formset.deleted_objects:
-            member.remove(by=by, now=now)
-        for member, _ in formset.changed_objects:
-            member.change_role(Role(member.role), by=by, now=now)
         for member in formset.new_objects:
             form.instance.add_member(member.user, Role(member.role), by=by, now=now)
+        # New owners first: an account is never without one.
+        for member, _ in sorted(formset.changed_objects, key=lambda changed: changed[0].role != Role.OWNER):
+            member.change_role(Role(member.role), by=by, now=now)
+        for member in formset.deleted_objects:
+            member.remove(by=by, now=now)
 
 
 @admin.register(SignInLink)
