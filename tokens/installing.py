@@ -57,8 +57,8 @@ class Choice:
 
     @property
     def link(self) -> str:
-        """Return the address that opens the client with the toolkit filled in."""
-        return self.client.address(self.facts)
+        """Return the address that opens the client with the toolkit filled in, which starts a sign-in where it can."""
+        return "" if self.takes_token and self.client.takes(Auth.BROWSER) else self.client.address(self.facts)
 
     @property
     def takes_token(self) -> bool:
