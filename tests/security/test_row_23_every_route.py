@@ -11,6 +11,7 @@ from django.utils import timezone
 from profiles.models import Account, Authorization, Event, Grant, Invitation
 from profiles.permissions import Role
 from tests import cast
+from tests.activity.calls import make_call
 from tests.security import doors
 from tests.security.doors import PORTAL, Door, door_of, has_a_line
 from tests.security.pages import browser, filled_in, routes
@@ -65,15 +66,19 @@ def addresses(acme, alice, bob, work) -> dict[str, str]:
         "servers/": server.pk, "authorizations/connect/": server.pk, "authorizations/<": authorization.pk,
         "settings/webhooks/<": hook.pk, "organizations/": acme.pk, "members/": acme.members.get(user=bob).pk,
         "invitations/": invitation.pk, "tokens/of/": bob.pk, "tokens/applications/": session.pk,
+        "settings/notifications/": acme.pk, "activity/calls/": make_call(token).pk, "settings/security/": 0,
     }  # fmt: skip
-    connection = {"public_id": session.connection.public_id}
+    own = {
+        "tokens/applications/": session.connection.public_id,
+        "settings/keys/": cast.make_key(bob, acme)[0].public_id,
+    }
     assert catalog.account is None
     return {
         path: filled_in(
             path,
             names
             | next(({"pk": pk} for prefix, pk in keys.items() if path.startswith(prefix)), {})
-            | (connection if path.startswith("tokens/applications/") else {}),
+            | next(({"public_id": key} for prefix, key in own.items() if path.startswith(prefix)), {}),
         )
         for path, _ in routes()
     }
