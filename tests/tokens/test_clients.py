@@ -145,7 +145,7 @@ def test_the_files_have_the_members_that_their_readers_want():
     assert (goose["type"], goose["uri"], goose["headers"]) == ("streamable_http", URL, {"Authorization": "Bearer t"})
 
 
-@pytest.mark.parametrize(("slug", "number"), [("claude-desktop", 0), ("jetbrains", 0), ("cursor", 2 - 1)])
+@pytest.mark.parametrize(("slug", "number"), [("claude-desktop", 0), ("jetbrains", 0), ("cursor", 1)])
 def test_mcp_remote_gets_its_header_without_a_space(slug, number):
     server = json.loads(of(slug, number=number).text)["mcpServers"]["nexus-work"]
     assert server["command"] == "npx"
