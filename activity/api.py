@@ -105,7 +105,7 @@ CALL_PARAMETERS = (
 )
 
 
-@reads("activity:read", CallsOutput, parameters=CALL_PARAMETERS)
+@reads("activity:read", CallsOutput, parameters=CALL_PARAMETERS, problems=(404,))
 def list_calls(asked: Asked) -> dict[str, Any]:
     """List calls, the newest first: your own, or all of an account where you may see them."""
     query = asked.request.query_params
