@@ -211,6 +211,18 @@ def test_the_ends_of_the_calendar_are_no_range(at_acme, alice, zone, moment):
 
 @pytest.mark.parametrize(
     "query",
+    ["since=9999-12-31T23:59:58Z&until=9999-12-31T23:59:59Z", "since=0001-01-01T00:00:00Z&until=0001-01-02T00:00:00Z"],
+    ids=["last", "first"],
+)
+def test_nor_is_a_day_at_one_of_them(at_acme, alice, query):
+    alice.time_zone = "America/New_York"
+    alice.save()
+    for path in ("/activity/", "/activity/tail/", "/activity/events/", "/api/v1/activity/calls"):
+        assert at_acme.get(f"{path}?{query}").status_code in (400, 422)
+
+
+@pytest.mark.parametrize(
+    "query",
     ["client=CURSOR", "server=jira", "tool=jira__issue", "address=10.9.8.7", "address=10.9.0.0/16", "address=10.9.8.7/24",
      "client=cursor&tool=jira__issue&address=10.9.8.0/24"],
 )  # fmt: skip
