@@ -9,7 +9,7 @@ from django.db.models import Q
 from activity.fields import MOMENT, AddressField, ToolkitField, moment_field, one_of, place_field, text_field
 from activity.keyset import Listing
 from activity.models import Call, CallQuerySet, RollupQuerySet, containing
-from activity.spans import CUSTOM, FIRST, LABELS, LAST, LONGEST, NAMED, Span
+from activity.spans import CUSTOM, LABELS, LONGEST, NAMED, Span
 from profiles.models import Account, Server, Toolkit, User
 from profiles.permissions import Act
 from tokens import keys
@@ -58,8 +58,6 @@ class SpanForm(forms.Form):
         until = until or self.now
         if since is None:
             self.add_error("since", f"Say from when. {MOMENT}")
-        elif since < until and not FIRST <= since < until <= LAST:
-            self.add_error("since", f"Choose a time from {FIRST.year} to {LAST.year}.")
         elif since >= until:
             self.add_error("until", "This is not after the beginning.")
         elif until - since > LONGEST:
