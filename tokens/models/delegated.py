@@ -349,10 +349,11 @@ class DelegatedToken(models.Model):
         Return False if it had ended already. The owner is told when somebody else does it, unless the caller does so.
         """
         with transaction.atomic():
-            if not self._end(by=by, reason=reason, note=note, now=now):
+            generations = DelegatedToken.objects.lock_families(self.family)
+            ending = [one for one in generations if one.pk == self.pk or one.ends_at > now]
+            if self.pk not in {one.pk for one in ending}:
                 return False
-            for other in DelegatedToken.objects.filter(family=self.family).living(now).select_related("account"):
-                other._end(by=by, reason=reason, note=note, now=now)
+            self._end(ending, by=by, reason=reason, note=note, now=now)
             is_own = by.kind == ActorKind.USER and by.id == str(self.owner_id)
             if is_told and not is_own and reason != self.Reason.PARENT:  # of what it came of, they are told already
                 transaction.on_commit(lambda: self._tell_owner(by.label), robust=True)
@@ -360,27 +361,32 @@ class DelegatedToken(models.Model):
 
     def end_family(self, *, by: Actor, reason: str, note: str = "", now: datetime) -> bool:
         """Revoke the living generations, of which this one need not be; return False if there are none."""
-        living = DelegatedToken.objects.filter(family=self.family).living(now).select_related("account")
-        newest = living.order_by("-generation").first()
-        return newest is not None and newest.revoke(by=by, reason=reason, note=note, now=now)
-
-    def cancel(self, *, by: Actor, now: datetime) -> bool:
-        """End a pending token that nobody will use, and leave the others of its family alone."""
         with transaction.atomic():
-            return self._end(by=by, reason=self.Reason.REPLACED, note="", now=now)
+            generations = DelegatedToken.objects.lock_families(self.family)
+            living = [one for one in generations if one.ends_at > now]
+            newest = max(living, key=lambda one: one.generation, default=None)
+            return newest is not None and newest.revoke(by=by, reason=reason, note=note, now=now)
 
-    def _end(self, *, by: Actor, reason: str, note: str, now: datetime) -> bool:
-        living = DelegatedToken.objects.filter(pk=self.pk, revoked_at=None).exclude(stage=self.Stage.ENDED)
-        if not living.update(stage=self.Stage.ENDED, revoked_at=now, revoke_reason=reason, revoke_note=note[:300]):
-            return False
+    def cancel(self, *, by: Actor, now: datetime) -> None:
+        """End a pending token that nobody will use, and leave the others of its family, which is locked, alone."""
+        self._end([self], by=by, reason=self.Reason.REPLACED, note="", now=now)
+
+    def _end(self, ending: "list[DelegatedToken]", *, by: Actor, reason: str, note: str, now: datetime) -> None:
+        """End these generations, which are locked, and what came of them. The hubs hear of it last, for all wait."""
+        pks = [one.pk for one in ending]
+        DelegatedToken.objects.filter(pk__in=pks).update(
+            stage=self.Stage.ENDED, revoked_at=now, revoke_reason=reason, revoke_note=note[:300]
+        )
         self.refresh_from_db(fields=["stage", "revoked_at", "revoke_reason", "revoke_note"])
-        Event.record(
-            Action.TOKEN_REVOKED, by=by, now=now, account=self.account, subject=self,
-            reason=": ".join(part for part in (self.get_revoke_reason_display(), note) if part),
-        )  # fmt: skip
-        self.narrowed.living(now).end_with_origin(by=by, now=now)
-        Authority.objects.advance(AuthorityChange.Scope.TOKEN, [self.pk])
-        return True
+        said = ": ".join(part for part in (self.get_revoke_reason_display(), note) if part)
+        Event.record_all(
+            [
+                Event.unwritten(Action.TOKEN_REVOKED, by=by, now=now, account=one.account, subject=one, reason=said)
+                for one in ending
+            ]
+        )
+        DelegatedToken.objects.filter(parent__in=pks).living(now).end_with_origin(by=by, now=now)
+        Authority.objects.advance(AuthorityChange.Scope.TOKEN, pks)
 
     def _tell_owner(self, by: str) -> None:
         current_app.send_task("tokens.tasks.mail_revoked", args=[self.pk, by])

@@ -9,16 +9,17 @@ from django.db.models import Q
 
 from profiles.events import Action, Actor, Event
 from tokens.models.authority import Authority, AuthorityChange
-from tokens.models.exchanging import ExchangedQuerySet
+from tokens.models.families import FamilyQuerySet
 
 if TYPE_CHECKING:
     from tokens.models.delegated import DelegatedToken
 
 
-class PausingQuerySet(ExchangedQuerySet):
+class PausingQuerySet(FamilyQuerySet):
     def pause_family(self, family: uuid.UUID, *, by: Actor, now: datetime) -> bool:
         """Refuse the calls of the family before this returns; return False if nothing of it runs."""
         with transaction.atomic():
+            self.lock_families(family)
             own = self._paused_among(self.filter(family=family, paused_at=None), "", now)
             if not own:
                 return False
@@ -33,6 +34,7 @@ class PausingQuerySet(ExchangedQuerySet):
         The clock looks at each of them anew: it was not unused, it was paused.
         """
         with transaction.atomic():
+            self.lock_families(family)
             of_family = Q(family=family)
             with_it = Q(pk__in=self._came_of(family).values("pk"), pause_reason=self.model.Reason.PARENT)
             paused = self._locked(self.filter(of_family | with_it).exclude(paused_at=None))
@@ -49,7 +51,7 @@ class PausingQuerySet(ExchangedQuerySet):
         The ranges lie within those it was kept to before, if it was: calls were let through from them. Nothing widens.
         """
         with transaction.atomic():
-            wider = [token for token in self._locked(self.filter(family=family)) if token.networks != networks]
+            wider = [token for token in self.lock_families(family) if token.networks != networks]
             if not wider or not networks:
                 return False
             self.model.objects.filter(pk__in=[token.pk for token in wider]).update(networks=networks)

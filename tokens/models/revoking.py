@@ -28,6 +28,7 @@ def revoke_all(tokens: Sequence[DelegatedToken], *, by: Actor, reason: str, note
     """
     ended: dict[int, list[DelegatedToken]] = defaultdict(list)
     with transaction.atomic():
+        DelegatedToken.objects.lock_families(*{token.family for token in tokens})
         for token in tokens:
             if token.revoke(by=by, reason=reason, note=note, now=now, is_told=False):
                 ended[token.owner_id].append(token)
