@@ -75,7 +75,7 @@ class Generations(Caps):
         """
         Stage = self.model.Stage
         with transaction.atomic():
-            token = self.select_related("account").select_for_update(of=("self",)).get(pk=pk)
+            token = self.select_related("account").get(pk=pk)
             family = self.filter(family=token.family)
             list(family.exclude(stage=Stage.ENDED).order_by("pk").select_for_update())  # one activation at a time
             if not family.filter(pk=pk, stage=Stage.PENDING).exists():
