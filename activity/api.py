@@ -12,7 +12,7 @@ from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
 from activity import export, trail, views_export
-from activity.fields import MomentField, one_of
+from activity.fields import one_of
 from activity.forms import NOT_OK, CallsForm
 from activity.keyset import Listing
 from activity.models import Call
@@ -81,10 +81,6 @@ class EventOutput(serializers.Serializer[Event]):
     after = serializers.DictField()
     address = serializers.CharField()
     request_id = serializers.CharField()
-
-
-class MomentFilter(IsoDateTimeFilter):
-    field_class = MomentField
 
 
 class EventFilters(FilterSet):

@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError as ModelRefusal
 from django.http import Http404
 from rest_framework import exceptions, serializers
 from rest_framework.response import Response
+from rest_framework.settings import api_settings
 
 CODES = {
     400: "invalid", 401: "not_signed_in", 403: "not_allowed", 404: "not_found", 405: "wrong_method",
@@ -139,8 +140,15 @@ def by_member(error: ModelRefusal) -> dict[str, list[str]]:
     return {WIRE_NAMES.get(name, name): texts for name, texts in found.items()}
 
 
-WIRE_NAMES = {NON_FIELD_ERRORS: "other", "toolkit": "profile", "toolkits": "profiles"}
+WIRE_NAMES = {
+    NON_FIELD_ERRORS: "other",
+    str(api_settings.NON_FIELD_ERRORS_KEY): "other",
+    "toolkit": "profile",
+    "toolkits": "profiles",
+}
 
 
 def _by_member(detail: Any) -> dict[str, Any]:
-    return detail if isinstance(detail, dict) else {"other": detail}
+    if not isinstance(detail, dict):
+        return {"other": detail}
+    return {WIRE_NAMES.get(name, name): texts for name, texts in detail.items()}

@@ -9,13 +9,13 @@ from django.db.models import Q
 
 from profiles.events import Action, Actor, Event
 from tokens.models.authority import Authority, AuthorityChange
-from tokens.models.families import FamilyQuerySet
+from tokens.models.ending import EndingQuerySet
 
 if TYPE_CHECKING:
     from tokens.models.delegated import DelegatedToken
 
 
-class PausingQuerySet(FamilyQuerySet):
+class PausingQuerySet(EndingQuerySet):
     def pause_family(self, family: uuid.UUID, *, by: Actor, now: datetime) -> bool:
         """Refuse the calls of the family before this returns; return False if nothing of it runs."""
         with transaction.atomic():
