@@ -8,6 +8,7 @@ import pytest
 from django.db import transaction
 from django.utils import timezone
 
+from activity.models import Finding, Rule
 from profiles.models import Account, Authorization, Event, Grant, Invitation
 from profiles.permissions import Role
 from tests import cast
@@ -63,10 +64,14 @@ def addresses(acme, alice, bob, work) -> dict[str, str]:
     }  # fmt: skip
     keys = {
         "servers/": server.pk, "authorizations/connect/": server.pk, "authorizations/<": authorization.pk,
-        "settings/webhooks/<": hook.pk, "organizations/": acme.pk, "members/": acme.members.get(user=bob).pk,
+        "activity/unexpected/": finding.pk, "settings/webhooks/<": hook.pk, "organizations/": acme.pk, "members/": acme.members.get(user=bob).pk,
         "invitations/": invitation.pk, "tokens/of/": bob.pk, "tokens/applications/": session.pk,
     }  # fmt: skip
     connection = {"public_id": session.connection.public_id}
+    finding = Finding.objects.create(
+        rule=Rule.NETWORK, account_id=acme.pk, owner_id=bob.pk, toolkit_id=work.pk, family=token.family,
+        token_public_id=token.public_id, token_name=token.name, first_at=now, last_at=now, found_at=now,
+    )  # fmt: skip
     assert catalog.account is None
     return {
         path: filled_in(
