@@ -57,6 +57,10 @@ def addresses(acme, alice, bob, work) -> dict[str, str]:
     invitation, _ = Invitation.objects.invite(
         acme, "new@example.com", Role.MEMBER, inviter=alice, by=cast.OPERATOR, now=now
     )
+    finding = Finding.objects.create(
+        rule=Rule.NETWORK, account_id=acme.pk, owner_id=bob.pk, toolkit_id=work.pk, family=token.family,
+        token_public_id=token.public_id, token_name=token.name, first_at=now, last_at=now, found_at=now,
+    )  # fmt: skip
     names = {
         "public_id": token.public_id, "pk": work.pk, "server_pk": server.pk, "uuid": uuid.uuid4(),
         "entry_pk": work.entries.first().pk, "client_id": application.client_id,
@@ -68,10 +72,6 @@ def addresses(acme, alice, bob, work) -> dict[str, str]:
         "invitations/": invitation.pk, "tokens/of/": bob.pk, "tokens/applications/": session.pk,
     }  # fmt: skip
     connection = {"public_id": session.connection.public_id}
-    finding = Finding.objects.create(
-        rule=Rule.NETWORK, account_id=acme.pk, owner_id=bob.pk, toolkit_id=work.pk, family=token.family,
-        token_public_id=token.public_id, token_name=token.name, first_at=now, last_at=now, found_at=now,
-    )  # fmt: skip
     assert catalog.account is None
     return {
         path: filled_in(
