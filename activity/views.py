@@ -38,7 +38,7 @@ def activity(request: HttpRequest) -> HttpResponse:
         "chart": charts.chart_of(form),
         "base": changed(request.GET, range="", since="", until=""),
         "missing": Drop.objects.warning(form.now),
-        "findings": strip.open_findings(form.account, form.user, now=form.now),
+        "findings": strip.open_findings(form.account, form.user, sees_all=form.sees_all, now=form.now),
         "is_newest": is_newest,
         "is_unused": not (page.rows or page.older or form.is_filtered) and not form.visible.exists(),
         "tail": request.GET.urlencode() if is_newest and form.cleaned_data["span"].is_live else None,

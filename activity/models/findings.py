@@ -102,10 +102,10 @@ class FindingQuerySet(models.QuerySet["Finding"]):
     def recent(self, now: datetime) -> Self:
         return self.filter(last_at__gte=now - SHOWN_FOR)
 
-    def of_account(self, account: Account, user: User) -> Self:
+    def of_account(self, account: Account, user: User, *, sees_all: bool) -> Self:
         """Return what the person may see of the account: all, or what concerns their own tokens."""
         found = self.filter(account_id=account.pk)
-        return found if account.lets(user, Act.SEE_ACTIVITY) else found.filter(owner_id=user.pk)
+        return found if sees_all else found.filter(owner_id=user.pk)
 
     def visible_to(self, user: User) -> Self:
         """Return findings of tokens that the person may see."""

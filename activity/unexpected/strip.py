@@ -43,9 +43,9 @@ class Shown:
     may_revoke: bool = False
 
 
-def open_findings(account: Account, user: User, *, now: datetime) -> list[Shown]:
-    """Return the newest that the person may see: what was found, and what the hub wrote down at once."""
-    unanswered = Finding.objects.of_account(account, user).unanswered().recent(now).newest_first()
+def open_findings(account: Account, user: User, *, sees_all: bool, now: datetime) -> list[Shown]:
+    """Return the newest that the person may see (Act.SEE_ACTIVITY): what was found, and what the hub wrote at once."""
+    unanswered = Finding.objects.of_account(account, user, sees_all=sees_all).unanswered().recent(now).newest_first()
     found = shown(unanswered[:READ], user, now)
     recent = events_in(account, user).within(at__gte=now - SINCE)
     events = recent.where(Q(action__in=list(WORDS))).page(SHOWN).rows

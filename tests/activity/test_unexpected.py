@@ -185,7 +185,7 @@ def test_what_the_hub_told_of_at_once_is_not_told_again(settled):
     for minutes in (11, 90):
         assert look(after(minutes=minutes)).told == 0
     assert [rule for rule, _ in found()] == ["ended"]
-    shown = strip.open_findings(settled.account, settled.owner, now=after(hours=2))
+    shown = strip.open_findings(settled.account, settled.owner, sees_all=True, now=after(hours=2))
     assert [each.rule for each in shown] == [Rule.ENDED.label], "and it is shown once"
 
 
@@ -231,12 +231,12 @@ def test_only_who_sees_the_token_may_answer_and_only_by_a_post(settled, acme, al
 def test_replacing_and_revoking_answer_it_at_once(settled, acme, alice, answer):
     use(settled, after(minutes=1), address="198.51.100.9")
     look(after(minutes=2))
-    assert len(strip.open_findings(acme, alice, now=after(minutes=3))) == 1
+    assert len(strip.open_findings(acme, alice, sees_all=True, now=after(minutes=3))) == 1
     if answer == "revoked":
         settled.revoke(by=cast.OPERATOR, reason="leaked", now=after(minutes=4))
     else:
         settled.replace(by=cast.OPERATOR, now=after(minutes=4))
-    assert strip.open_findings(acme, alice, now=after(minutes=5)) == []
+    assert strip.open_findings(acme, alice, sees_all=True, now=after(minutes=5)) == []
     look(after(minutes=5))
     assert Finding.objects.get().answer == answer
 
@@ -254,10 +254,10 @@ def test_the_strip_shows_each_its_own(settled, acme, alice, bob, charlie):
     use(settled, after(minutes=1), address="198.51.100.9")
     look(after(minutes=2))
     now = after(minutes=3)
-    (shown,) = strip.open_findings(acme, alice, now=now)
+    (shown,) = strip.open_findings(acme, alice, sees_all=True, now=now)
     assert (shown.may_replace, shown.may_revoke, shown.address) == (True, True, "198.51.100.9")
-    assert strip.open_findings(acme, bob, now=now) == []
-    assert strip.open_findings(acme, alice, now=now + 8 * DAY) == []
+    assert strip.open_findings(acme, bob, sees_all=False, now=now) == []
+    assert strip.open_findings(acme, alice, sees_all=True, now=now + 8 * DAY) == []
 
 
 def test_a_finding_names_twenty_and_counts_the_rest(settled):
