@@ -65,7 +65,7 @@ class HeatMap:
     @property
     def rows(self) -> list[tuple[str, list[int]]]:
         """Return the numbers, a row for each hour."""
-        return [(span(hour), [self.calls[day, hour] for day in range(7)]) for hour in HOURS]
+        return [(f"{hour:02}:00", [self.calls[day, hour] for day in range(7)]) for hour in HOURS]
 
     @property
     def legend(self) -> range:
