@@ -140,7 +140,7 @@ def by_member(error: ModelRefusal) -> dict[str, list[str]]:
     return {WIRE_NAMES.get(name, name): texts for name, texts in found.items()}
 
 
-WIRE_NAMES = {
+WIRE_NAMES: dict[Any, str] = {
     NON_FIELD_ERRORS: "other",
     str(api_settings.NON_FIELD_ERRORS_KEY): "other",
     "toolkit": "profile",

@@ -1,4 +1,5 @@
 import uuid
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -342,6 +343,10 @@ class DelegatedToken(models.Model):
     def keep_to(self, networks: list[str], *, by: Actor, now: datetime) -> bool:
         """Refuse its calls, and those of its other generations, from elsewhere (see PausingQuerySet)."""
         return DelegatedToken.objects.keep_family_to(self.family, networks, by=by, now=now)
+
+    def keep_to_tools(self, tools: Collection[str], *, by: Actor, now: datetime) -> bool:
+        """Refuse other tools to it, its other generations, and what was exchanged for them (see PausingQuerySet)."""
+        return DelegatedToken.objects.keep_family_to_tools(self.family, tools, by=by, now=now)
 
     def revoke(self, *, by: Actor, reason: str, note: str = "", now: datetime) -> bool:
         """End the token and every generation of it for good, everywhere, before this returns.
