@@ -49,6 +49,7 @@ SIGNS: list[tuple[str, str]] = [
     ("not-recorded", r"activity cannot be written"),
     ("unavailable", r"\b503\b|service unavailable|cannot reach its database|database does not answer"),
     ("too-large", r"\b413\b|body is larger than|payload too large|entity too large"),
+    ("html-instead-of-json", r"unexpected token '?<|<!doctype html|<html|expecting value: line 1"),
     ("unreadable", r"not valid json|not a json-rpc|batches are not|params must be|does not match the body|-32700"),
     ("version", r"protocol version is not supported|unsupported protocol version|-32022"),
     ("wrong-path", r"\b40[45]\b|\buse post\b|method not allowed|not found"),
@@ -64,7 +65,6 @@ SIGNS: list[tuple[str, str]] = [
     ("cannot-connect", r"econnrefused|enotfound|etimedout|ehostunreach|connection refused|could not resolve|"
      r"fetch failed|failed to fetch|name or service not known|connecttimeout|getaddrinfo|network is unreachable|"
      r"connect error"),
-    ("html-instead-of-json", r"unexpected token '?<|<!doctype html|<html|expecting value: line 1"),
     ("empty-variable", r"bearer ?(?:undefined|null|none|your_token)\b"),
 ]  # fmt: skip
 COMPILED = [(anchor, re.compile(pattern, re.IGNORECASE | re.MULTILINE)) for anchor, pattern in SIGNS]

@@ -4,9 +4,11 @@ import json
 import logging
 import re
 import time
+from dataclasses import replace
 from html import unescape
 
 import pytest
+from django.utils import timezone
 
 from nexus.guide import checking
 from nexus.hub import refusals, replies
@@ -73,6 +75,8 @@ def test_a_pasted_error_leads_to_its_section(anchor, pasted, client):
 def test_what_the_hub_says_to_the_holder_of_an_ended_token_is_understood(refusal, alice, work, client):
     issued = cast.make_token(alice, work)
     _, authority = lookup.token_with(issued.key.digest, keys.Kind.DELEGATED)
+    now = timezone.now()
+    authority = replace(authority, revoked_at=now, toolkit_deleted_at=now)
     reply = refusals.refused(authority, refusal, b"/hub/mcp")
     message = json.loads(reply.body)["error"]["message"]
     challenge = dict(reply.headers)[b"www-authenticate"].decode()
@@ -104,7 +108,7 @@ def test_anything_can_be_pasted(pasted, client):
 
 
 def test_a_token_is_refused_kindly_and_neither_shown_nor_kept(alice, acme, work, caplog):
-    issued = cast.make_token(alice, work, "robot")
+    issued = cast.make_token(alice, work, "night shift")
     alices = browser(alice)
     with caplog.at_level(logging.DEBUG):
         answer = check(alices, f"401 for Authorization: Bearer {issued.key.text}")
@@ -113,18 +117,18 @@ def test_a_token_is_refused_kindly_and_neither_shown_nor_kept(alice, acme, work,
     assert issued.key.text not in said + caplog.text
     assert issued.key.text[17:40] not in said + caplog.text
     assert f"/tokens/{issued.token.public_id}/revoke/" in said
-    assert "Revoke robot" in said
+    assert "Revoke night shift" in said
     assert f"Bearer nxs_{issued.token.public_id}_…" in said  # what is left can be sent
     assert sections(answer) == []
     assert issued.key.text not in json.dumps(dict(alices.session))
 
 
 def test_who_may_not_revoke_a_token_is_shown_no_name_of_it(charlie, alice, work, client):
-    issued = cast.make_token(alice, work, "robot")
+    issued = cast.make_token(alice, work, "night shift")
     for stranger in (client, browser(charlie)):
         answer = check(stranger, issued.key.text)
         assert answer.status_code == 422
-        assert "robot" not in answer.content.decode()
+        assert "night shift" not in answer.content.decode()
         assert f"/tokens/{issued.token.public_id}/" not in answer.content.decode()
 
 
@@ -149,12 +153,12 @@ def test_what_only_looks_like_a_secret_is_checked(client):
 
 
 def test_a_request_id_leads_to_the_call_and_its_section(alice, acme, work):
-    token = cast.make_token(alice, work, "robot").token
+    token = cast.make_token(alice, work, "night shift").token
     refused = make_call(token, outcome="refused", reason="paused")
     answer = check(browser(alice), f"x-request-id: {refused.request_id}")
     assert sections(answer) == ["paused"]
     assert f"/activity/calls/{refused.pk}/" in answer.content.decode()
-    assert "robot" in answer.content.decode()
+    assert "night shift" in answer.content.decode()
 
 
 @pytest.mark.parametrize(
@@ -182,10 +186,10 @@ def test_the_id_that_a_proxy_gave_is_found_too(alice, acme, work):
 
 
 def test_a_request_of_others_reads_like_one_that_never_was(charlie, bob, alice, acme, work, client):
-    call = make_call(cast.make_token(alice, work, "robot").token, outcome="refused", reason="expired")
+    call = make_call(cast.make_token(alice, work, "night shift").token, outcome="refused", reason="expired")
     for person in (browser(charlie), browser(bob)):
         there, nowhere = check(person, str(call.pk)), check(person, "0197f0c0-0000-7000-8000-000000000000")
-        assert "robot" not in there.content.decode()
+        assert "night shift" not in there.content.decode()
         assert sections(there) == sections(nowhere) == []
         assert "No call with this id" in there.content.decode()
     assert "Signed in, you see the call" in check(client, str(call.pk)).content.decode()
