@@ -173,6 +173,16 @@ def test_each_outcome_of_a_call_is_explained(outcome, reason, anchor, alice, wor
     assert sections(check(browser(alice), str(call.pk))) == [anchor]
 
 
+def test_the_page_of_a_refused_call_asks_the_checker(alice, work):
+    alices, token = browser(alice), cast.make_token(alice, work).token
+    refused = make_call(token, outcome="refused", reason="expired")
+    page = alices.get(f"/activity/calls/{refused.pk}/").content.decode()
+    assert 'action="/guide/check/"' in page
+    assert sections(check(alices, re.search(r'name="text" value="([^"]+)"', page)[1])) == ["expired"]
+    fine = make_call(token)
+    assert 'action="/guide/check/"' not in alices.get(f"/activity/calls/{fine.pk}/").content.decode()
+
+
 def test_a_call_that_went_well_is_said_to_have(alice, work):
     call = make_call(cast.make_token(alice, work).token)
     assert "This call was answered" in check(browser(alice), str(call.pk)).content.decode()
