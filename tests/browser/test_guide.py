@@ -32,13 +32,13 @@ time = Server.objects.get(slug="time")
 Toolkit.objects.get(alias="work").add_server(time, allowed=["get_current_time"], by=Actor.operator("test"), now=now)
 scopes = ["tokens:issue", "tokens:read", "activity:read"]
 _, key = ManagementKey.objects.make(owner=owner, account=owner.personal_account, name="guide", scopes=scopes,
-                                    expires_at=now + timedelta(days=1), by=Actor.operator("test"), now=now)
+                                    expires_at=now + timedelta(days=30), by=Actor.operator("test"), now=now)
 print(key.text)
 """
 LIST = '{"jsonrpc":"2.0","id":1,"method":"tools/list"}'
 CALL = ('{"jsonrpc":"2.0","id":2,"method":"tools/call","params":'
         '{"name":"get_current_time","arguments":{"timezone":"UTC"}}}')  # fmt: skip
-BONES = """() => [...new Set([...document.querySelectorAll("main :is(h1, h2, h3, label, legend, th, button)")]
+BONES = """() => [...new Set([...document.querySelectorAll("main :is(h1, h2, h3, label, legend, thead th, button)")]
     .map(each => each.innerText.replace(/[0-9]+/g, "0").trim()).filter(text => text && text.length < 60))].sort()"""
 
 
@@ -115,12 +115,13 @@ def use(nexus) -> None:
 def settle_install(page) -> None:
     page.goto("/install/?client=n8n")
     page.locator("#id_name").fill("n8n, production")
-    page.evaluate("document.activeElement.blur()")
+    page.evaluate("document.activeElement.blur(); scrollTo(0, 0)")
 
 
 def settle_activity(page) -> None:
-    page.goto("/activity/")
+    page.goto("/activity/?range=1h")
     expect(page.locator("[data-rows] tr.call").first).to_be_visible()
+    page.evaluate("scrollTo(0, 340)")
 
 
 def settle_check(page) -> None:
