@@ -69,7 +69,7 @@ def checklist(user: User, account: Account, toolkits: list[Toolkit], *, has_call
         Step(
             "Make the first call",
             "Run the line that Install shows beside the token; the call appears here.",
-            "/guide/",
+            "/guide/first-call/",
             "See how",
             has_call,
         ),

@@ -95,7 +95,6 @@ urlpatterns = [
     path("members/<int:pk>/remove/", views_members.member_remove, name="member_remove"),
     path("invitations/<uuid:pk>/resend/", views_invitations.invitation_resend, name="invitation_resend"),
     path("invitations/<uuid:pk>/cancel/", views_invitations.invitation_cancel, name="invitation_cancel"),
-    path("guide/", views_guide.guide, name="guide"),
     path("guide/design/", views_guide.guide_design, name="guide_design"),
     path("accounts/link/<str:secret>/", views_sign_in.sign_in_link, name="sign_in_link"),
     path("accounts/invitation/", views_invitations.invitation, name="invitation"),

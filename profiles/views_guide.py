@@ -2,14 +2,10 @@ from datetime import timedelta
 from typing import Any
 
 from django import forms
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
-
-from profiles.access import current_account, signed_in
-from profiles.models import Toolkit
 
 
 class SampleForm(forms.Form):
@@ -40,10 +36,3 @@ def guide_design(request: HttpRequest) -> HttpResponse:
         "banners": ["info", "ok", "warn", "bad"],
     }  # fmt: skip
     return render(request, "guide/design.html", context)
-
-
-@require_safe
-def guide(request: HttpRequest) -> HttpResponse:
-    usable = Toolkit.objects.usable_by(signed_in(request)).filter(account=current_account(request)).with_counts()
-    toolkit = next((toolkit for toolkit in usable if toolkit.allowed_count), usable.first())
-    return render(request, "guide/index.html", {"base_url": settings.NEXUS_BASE_URL, "toolkit": toolkit})

@@ -97,7 +97,7 @@ def problem(error: Exception, context: dict[str, Any]) -> Response | None:
         return None
     status = error.status_code
     content: dict[str, Any] = {
-        "type": "about:blank",
+        "type": f"{settings.NEXUS_BASE_URL}/guide/api/#{_code(error)}",
         "title": HTTPStatus(status).phrase,
         "status": status,
         "code": _code(error),

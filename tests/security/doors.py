@@ -102,7 +102,6 @@ PORTAL = {
     "members/<int:pk>/remove/": (MANAGERS, MANAGERS),
     "invitations/<uuid:pk>/resend/": (NOBODY, MANAGERS),
     "invitations/<uuid:pk>/cancel/": (NOBODY, MANAGERS),
-    "guide/": (PEOPLE, NOBODY),
     "guide/design/": (PEOPLE, NOBODY),
     "guide/webhooks/": (PEOPLE, NOBODY),
     "install/": (PEOPLE, PEOPLE),
@@ -170,6 +169,7 @@ class Door(Enum):
 
 PREFIXES = {
     "accounts/": Door.OPEN,  # signing in, signing up, and the links of mails
+    "guide/": Door.OPEN,  # errors lead there, and are read in logs
     "tokens/feed/": Door.OPEN,  # calendar programs show the secret in the address
     "api/v1/": Door.API,
     "api/v1/tokens/self": Door.BEARER,
