@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import sign_in
-from tests.browser.walk import PAGES, SIGNED_OUT, Walk, populate, prepare_folder
+from tests.browser.walk import PAGES, SIGNED_OUT, WIDE, Walk, populate, prepare_folder
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser"), pytest.mark.timeout(300)]
 STYLES, SCRIPTS, SHIFT = 40 * 1024, 35 * 1024, 0.05  # compressed bytes; cumulative layout shift
@@ -46,11 +46,13 @@ def walk(nexus, chromium, at_acme, addresses):
     found = Walk()
     for state, pages in ((at_acme, PAGES | addresses), (None, SIGNED_OUT)):
         context = chromium.new_context(
-            base_url=nexus.base, storage_state=state, bypass_csp=True, reduced_motion="reduce"
+            base_url=nexus.base, storage_state=state, bypass_csp=True, reduced_motion="reduce", viewport=WIDE
         )
         page = context.new_page()
         for name, path in pages.items():
             found.take(page, name, path)
+        if state:
+            found.take_states(page)
         context.close()
     return found
 

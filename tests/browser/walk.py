@@ -6,6 +6,7 @@ import pathlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from urllib.parse import urlencode
 
 from playwright.sync_api import Page, Response
 
@@ -16,6 +17,7 @@ AXE = ROOT / "build/clients/node_modules/axe-core/axe.min.js"
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 # What is the same on every page is looked at once.
 FRAME = [".rail", ".top"]
+WIDE = {"width": 1440, "height": 900}
 FAULTS = """async ([rules, except]) => {
   const found = await axe.run({exclude: except.filter(each => document.querySelector(each)).map(each => [each])},
                               {resultTypes: ['violations'], runOnly: rules});
@@ -26,6 +28,10 @@ SHIFT = """() => new Promise(done => {
   new PerformanceObserver(list => seen.push(...list.getEntries())).observe({type: 'layout-shift', buffered: true});
   requestAnimationFrame(() => requestAnimationFrame(() => done(seen.reduce((sum, each) => sum + each.value, 0))));
 })"""
+CONSENT = "/oauth/authorize?" + urlencode(
+    {"response_type": "code", "client_id": "Desk01234567", "redirect_uri": "http://127.0.0.1/callback", "state": "s",
+     "code_challenge": "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM", "code_challenge_method": "S256"}
+)  # fmt: skip
 PAGES = {
     "dashboard": "/", "install": "/install/?client=n8n", "toolkits": "/toolkits/", "toolkit-new": "/toolkits/new/",
     "servers": "/servers/", "server-add": "/servers/add/", "tokens": "/tokens/", "tokens-none": "/tokens/?text=zzzz",
@@ -36,7 +42,7 @@ PAGES = {
     "notifications": "/settings/notifications/", "calendar": "/settings/calendar/", "keys": "/settings/keys/",
     "key-new": "/settings/keys/new/", "policies": "/settings/policies/", "webhooks": "/settings/webhooks/",
     "webhook-new": "/settings/webhooks/new/", "mail": "/settings/mail/", "guide": "/guide/", "design": "/guide/design/",
-    "api": "/api/v1/docs", "confirm": "/accounts/confirm/", "missing": "/nothing/", "admin": "/admin/",
+    "api": "/api/v1/docs", "consent": CONSENT, "confirm": "/accounts/confirm/", "missing": "/nothing/", "admin": "/admin/",
     "admin-tokens": "/admin/tokens/delegatedtoken/", "admin-server-add": "/admin/profiles/server/add/",
 }  # fmt: skip
 # To be looked at by whoever changed how a page looks.
@@ -73,25 +79,50 @@ class Walk:
     foreign: list[str] = field(default_factory=list)
 
     def take(self, page: Page, name: str, path: str) -> None:
-        """Look at one page: wide and light, wide and dark, and on 320 pixels, which is 400 % of 1280."""
-        page.set_viewport_size({"width": 1440, "height": 900})
+        """Open one page, and look at it."""
         with self.weighed(page, name):
             answer = page.goto(path)
         assert answer
         assert answer.status < 500, path
         self.shifts[name] = page.evaluate(SHIFT)
+        self.look(page, name, FRAME if name != "dashboard" else [])
+
+    def look(self, page: Page, name: str, except_: list[str]) -> None:
+        """Look at what is open: wide and light, wide and dark, and on 320 pixels, which is 400 % of 1280."""
         self.headings[name] = page.locator("h1").count()
         self.regions[name] = page.locator("[data-announcements][aria-live=polite]").count()
         self.picture(page, f"{name}-1440-light")
         page.evaluate(AXE.read_text())
         page.evaluate("scrollTo(0, 0)")
-        self.faults[name] = page.evaluate(FAULTS, [RULES, FRAME if name != "dashboard" else []])
+        self.faults[name] = page.evaluate(FAULTS, [RULES, except_])
         page.emulate_media(color_scheme="dark")
-        self.dim[name] = page.evaluate(FAULTS, [["color-contrast"], FRAME if name != "dashboard" else []])
+        self.dim[name] = page.evaluate(FAULTS, [["color-contrast"], except_])
         page.set_viewport_size({"width": 320, "height": 640})
         self.wide[name] = page.evaluate("document.documentElement.scrollWidth")
         self.picture(page, f"{name}-320-dark")
         page.emulate_media(color_scheme="light")
+        page.set_viewport_size(WIDE)
+
+    def take_states(self, page: Page) -> None:
+        """Look at what no address shows: a form with errors, a token that was just made, menus that are open."""
+        page.goto("/toolkits/new/")
+        page.locator("#id_name").fill("Wrong")
+        page.locator("#id_alias").fill("Not an alias")
+        page.get_by_role("button", name="Create the toolkit").click()
+        self.look(page, "toolkit-wrong", FRAME)
+        page.goto("/install/?client=curl")
+        page.locator("#id_name").fill("walk")
+        page.locator("[data-create]").click()
+        page.locator("#token").wait_for()
+        self.look(page, "issued", FRAME)
+        page.set_viewport_size({"width": 320, "height": 640})
+        page.goto("/settings/webhooks/")
+        page.locator(".settings-menu > summary").click()
+        page.evaluate("document.querySelectorAll('.top details').forEach(each => { each.open = true; })")
+        page.evaluate(AXE.read_text())
+        self.faults["menus"] = page.evaluate(FAULTS, [RULES, []])
+        self.wide["menus"] = page.evaluate("document.documentElement.scrollWidth")
+        page.set_viewport_size(WIDE)
 
     def picture(self, page: Page, name: str) -> None:
         if name.startswith(PICTURED):
