@@ -26,6 +26,7 @@ urlpatterns = [
     path("toolkits/new/", views_toolkits.toolkit_create, name="toolkit_create"),
     path("toolkits/<uuid:pk>/", views_toolkits.toolkit, name="toolkit"),
     path("toolkits/<uuid:pk>/edit/", views_toolkits.toolkit_edit, name="toolkit_edit"),
+    path("toolkits/<uuid:pk>/copy/", views_toolkits.toolkit_copy, name="toolkit_copy"),
     path("toolkits/<uuid:pk>/delete/", views_toolkits.toolkit_delete, name="toolkit_delete"),
     path("toolkits/<uuid:pk>/servers/", views_toolkits.toolkit_server_add, name="toolkit_server_add"),
     path("toolkits/<uuid:pk>/servers/<uuid:server_pk>/tools/", views_tools.toolkit_tools, name="toolkit_tools"),

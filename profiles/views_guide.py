@@ -7,6 +7,8 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
+from profiles.permissions import Role
+
 
 class SampleForm(forms.Form):
     """Every kind of field, for the page that shows the components."""
@@ -19,6 +21,12 @@ class SampleForm(forms.Form):
     toolkit = forms.ChoiceField(label="Toolkit", choices=[("work", "Work"), ("home", "Home")])
     note = forms.CharField(label="Note", required=False, widget=forms.Textarea(attrs={"rows": 3}))
     is_quiet = forms.BooleanField(label="Do not remind me", required=False, help_text="Nobody will be told.")
+
+
+SAMPLE = (
+    'curl -sS http://localhost:8800/hub/mcp -H "Content-Type: application/json" -H "Authorization: Bearer nxs_…" '
+    """-d '{"jsonrpc":"2.0","id":1,"method":"tools/list"}'"""
+)
 
 
 @require_safe
@@ -34,5 +42,18 @@ def guide_design(request: HttpRequest) -> HttpResponse:
             ("ok", "active"), ("warn", "ends in 2 days"), ("bad", "revoked"), ("info", "New"), ("quiet", "never used"),
         ],
         "banners": ["info", "ok", "warn", "bad"],
+        "outcomes": [("ok", "OK"), ("refused", "Refused"), ("tool_error", "Tool error"), ("open", "Under way")],
+        "roles": [(role.value, role.value.replace("_", " ")) for role in Role],
+        "toolkits": [
+            {"allowed_count": 3, "new_count": 1, "changed_count": 1}, {}, {"paused_at": now}, {"failing_count": 1},
+        ],
+        "servers": [{"listed_at": now}, {}, {"failed_at": now}],
+        "steps": [
+            {"title": "Sign in", "is_done": True}, {"title": "Choose tools", "is_done": True},
+            {"title": "Install it", "text": "What to do next.", "label": "Install", "path": "#", "is_next": True},
+            {"title": "Make the first call", "text": "What comes after.", "label": "See how", "path": "#"},
+        ],
+        "long": "The longest name that a person who means well may give to one small helper",
+        "sample": SAMPLE,
     }  # fmt: skip
     return render(request, "guide/design.html", context)

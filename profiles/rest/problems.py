@@ -136,7 +136,9 @@ def _as_api_exception(error: Exception) -> Exception:
 
 def by_member(error: ModelRefusal) -> dict[str, list[str]]:
     """Return what a model or a form refuses by the name that the member has on the wire."""
-    found = error.message_dict if hasattr(error, "error_dict") else {NON_FIELD_ERRORS: error.messages}
+    found: dict[Any, list[str]] = (
+        error.message_dict if hasattr(error, "error_dict") else {NON_FIELD_ERRORS: error.messages}
+    )
     return {WIRE_NAMES.get(name, name): texts for name, texts in found.items()}
 
 

@@ -25,6 +25,7 @@ PORTAL = {
     "toolkits/new/": (HERE, HERE),
     "toolkits/<uuid:pk>/": (USERS, NOBODY),
     "toolkits/<uuid:pk>/edit/": (MANAGERS, MANAGERS),
+    "toolkits/<uuid:pk>/copy/": (MANAGERS, MANAGERS),
     "toolkits/<uuid:pk>/delete/": (MANAGERS, MANAGERS),
     "toolkits/<uuid:pk>/servers/": (NOBODY, MANAGERS),
     "toolkits/<uuid:pk>/servers/<uuid:server_pk>/tools/": (NOBODY, MANAGERS),
