@@ -42,13 +42,15 @@ class Model:
         self.asked.append(body)
         tool = self.next_call(body)
         if "/messages" in path:
-            return _stream(_messages(tool))
+            events = _messages(tool)
+            whole = {**events[0]["message"], "content": [{"type": "text", "text": DONE}], "stop_reason": "end_turn"}
+            return _stream(events) if body.get("stream") else _whole(whole)
         if "/responses" in path:
-            return _stream(_responses(tool))
-        if "generateContent" in path.replace("streamG", "g"):
-            said = _generated(tool)
-            return _stream([said], named=False) if "stream" in path else ("application/json", json.dumps(said).encode())
-        return "application/json", json.dumps(_completion(tool)).encode()
+            events = _responses(tool)
+            return _stream(events) if body.get("stream") else _whole(events[-1]["response"])
+        if ":streamGenerateContent" in path:
+            return _stream([_generated(tool)], named=False)
+        return _whole(_generated(tool) if ":generateContent" in path else _completion(tool))
 
 
 def _find(part: Any, namespace: str = "") -> dict[str, Any] | None:
@@ -63,14 +65,20 @@ def _find(part: Any, namespace: str = "") -> dict[str, Any] | None:
 
 
 def _stream(events: list[dict[str, Any]], named: bool = True) -> tuple[str, bytes]:
-    lines = (
-        (f"event: {event['type']}\n" if named else "") + f"data: {json.dumps(event)}\n\n" for event in events
-    )
+    lines = ((f"event: {event['type']}\n" if named else "") + f"data: {json.dumps(event)}\n\n" for event in events)
     return "text/event-stream", "".join(lines).encode()
 
 
+def _whole(said: dict[str, Any]) -> tuple[str, bytes]:
+    return "application/json", json.dumps(said).encode()
+
+
 def _messages(tool: dict[str, Any] | None) -> list[dict[str, Any]]:
-    block = {"type": "tool_use", "id": "toolu_1", "name": tool["name"], "input": {}} if tool else {"type": "text", "text": ""}
+    block = (
+        {"type": "tool_use", "id": "toolu_1", "name": tool["name"], "input": {}}
+        if tool
+        else {"type": "text", "text": ""}
+    )
     delta = {"type": "input_json_delta", "partial_json": ARGUMENTS} if tool else {"type": "text_delta", "text": DONE}
     usage = {"input_tokens": 1, "output_tokens": 1}
     message = {"id": "msg_1", "type": "message", "role": "assistant", "model": "loopback", "content": [],
@@ -90,7 +98,13 @@ def _responses(tool: dict[str, Any] | None) -> list[dict[str, Any]]:
             "content": [{"type": "output_text", "text": DONE, "annotations": []}]}  # fmt: skip
     item = said
     if tool:
-        item = {"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": tool["name"], "arguments": ARGUMENTS}
+        item = {
+            "type": "function_call",
+            "id": "fc_1",
+            "call_id": "call_1",
+            "name": tool["name"],
+            "arguments": ARGUMENTS,
+        }
         item |= {"namespace": tool["namespace"]} if tool["namespace"] else {}
     usage = {"input_tokens": 1, "output_tokens": 1, "total_tokens": 2}
     response = {"id": "resp_1", "object": "response", "status": "completed", "output": [item], "usage": usage}
@@ -115,7 +129,14 @@ def _completion(tool: dict[str, Any] | None) -> dict[str, Any]:
         message["tool_calls"] = [{"id": "call_1", "type": "function", "function": function}]
     choice = {"index": 0, "message": message, "finish_reason": "tool_calls" if tool else "stop"}
     usage = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
-    return {"id": "c_1", "object": "chat.completion", "created": 0, "model": "loopback", "choices": [choice], "usage": usage}
+    return {
+        "id": "c_1",
+        "object": "chat.completion",
+        "created": 0,
+        "model": "loopback",
+        "choices": [choice],
+        "usage": usage,
+    }
 
 
 @contextlib.contextmanager
@@ -126,7 +147,6 @@ def running_model() -> Iterator[Model]:
         def do_POST(self):
             body = json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))) or "{}")
             kind, said = model.answer(self.path, body)
-            if 0: print(self.path, model.has_called, [t.get("name") if isinstance(t,dict) else t for t in body.get("tools", [])], json.dumps(body)[-600:], said[:3000], flush=True)
             self.send_response(200)
             self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(said)))

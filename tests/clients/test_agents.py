@@ -3,6 +3,8 @@
 They call a tool only when a model asks for it, and here the model is on loopback.
 """
 
+import sys
+
 import pytest
 
 from activity.models import Call
@@ -83,11 +85,14 @@ def test_gemini_cli(ready, facts, tmp_path, model, label):
     if pasted.file:
         (tmp_path / ".gemini").mkdir()
         (tmp_path / ".gemini/settings.json").write_text(pasted.text)
-    listed = shell(
-        ready, f"{'' if pasted.file else pasted.text}\ngemini mcp list 2>&1", tmp_path, folder, **QUIET
-    )
+    listed = shell(ready, f"{'' if pasted.file else pasted.text}\ngemini mcp list 2>&1", tmp_path, folder, **QUIET)
     assert "Connected" in listed
-    agent = {**QUIET, "GOOGLE_VERTEX_BASE_URL": model.url, "GOOGLE_API_KEY": "none", "GOOGLE_GENAI_USE_VERTEXAI": "true"}
+    agent = {
+        **QUIET,
+        "GOOGLE_VERTEX_BASE_URL": model.url,
+        "GOOGLE_API_KEY": "none",
+        "GOOGLE_GENAI_USE_VERTEXAI": "true",
+    }
     said = shell(ready, "gemini -m gemini-2.5-flash --yolo -p 'Call echo.'", tmp_path, folder, **agent)
     assert (DONE in said, model.was_told(TEXT)) == (True, True)
     assert tools_called() == [("echo__echo", "ok")]
@@ -97,7 +102,13 @@ def test_gemini_cli(ready, facts, tmp_path, model, label):
 def test_crewai(ready, facts, tmp_path, model):
     pasted = set_up(facts, "crewai")
     (tmp_path / pasted.file).write_text(pasted.text)
-    agent = {**QUIET, "OPENAI_BASE_URL": f"{model.url}/v1", "OPENAI_API_BASE": f"{model.url}/v1", "OPENAI_API_KEY": "none"}
-    said = shell(ready, f"{python('crewai')} {pasted.file}", tmp_path, **agent)
-    assert (DONE in said, model.was_told(TEXT)) == (True, True)
+    agent = {
+        **QUIET,
+        "OPENAI_BASE_URL": f"{model.url}/v1",
+        "OPENAI_API_BASE": f"{model.url}/v1",
+        "OPENAI_API_KEY": "none",
+    }
+    assert DONE in shell(ready, f"{python('crewai')} {pasted.file}", tmp_path, **agent)
     assert tools_called() == [("echo__echo", "ok")]
+    if sys.version_info >= (3, 12):  # before, CrewAI loses the answer, as its card says
+        assert model.was_told(TEXT)
