@@ -5,7 +5,7 @@ from typing import Any
 from django.db.models import Q, QuerySet
 from django.shortcuts import get_object_or_404
 from django.urls import path
-from django_filters import CharFilter, ChoiceFilter, FilterSet, IsoDateTimeFilter, UUIDFilter
+from django_filters import CharFilter, ChoiceFilter, FilterSet, UUIDFilter
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
@@ -20,7 +20,7 @@ from profiles.permissions import Act
 from profiles.rest.acts import Moment, lists, reads
 from profiles.rest.asking import Asked
 from profiles.rest.endpoints import resource
-from profiles.rest.filtering import errors_of
+from profiles.rest.filtering import MomentFilter, errors_of
 from profiles.rest.paging import BAD_CURSOR, MAX_LIMIT, limit_asked, next_page
 
 
@@ -78,8 +78,8 @@ class EventFilters(FilterSet):
     action = ChoiceFilter(choices=Action.choices)
     subject_kind = CharFilter(max_length=40)
     subject_id = CharFilter(max_length=64)
-    since = IsoDateTimeFilter(field_name="at", lookup_expr="gte")
-    until = IsoDateTimeFilter(field_name="at", lookup_expr="lt")
+    since = MomentFilter(field_name="at", lookup_expr="gte")
+    until = MomentFilter(field_name="at", lookup_expr="lt")
 
 
 ACCOUNT = OpenApiParameter("account", {"type": "string", "format": "uuid"}, description="Else the current one.")
@@ -105,7 +105,7 @@ CALL_PARAMETERS = (
 )
 
 
-@reads("activity:read", CallsOutput, parameters=CALL_PARAMETERS)
+@reads("activity:read", CallsOutput, parameters=CALL_PARAMETERS, problems=(404,))
 def list_calls(asked: Asked) -> dict[str, Any]:
     """List calls, the newest first: your own, or all of an account where you may see them."""
     query = asked.request.query_params

@@ -76,3 +76,11 @@ def test_no_list_asks_more_often_for_more_rows(alice, acme, token, noun, django_
     ask = rest.person(alice, acme)
     with django_assert_max_num_queries(7):
         ask("get", noun)
+
+
+@pytest.mark.parametrize(
+    "moment", ["0312-05-04T13:48:18-21:19", "2026-01-01T00:00:00%2B23:59", "0001-01-01T00:00:00%2B14:00"]
+)
+def test_offsets_that_the_database_does_not_know_are_no_trouble(alice, moment):
+    for noun in ("events", "calls"):
+        assert rest.person(alice)("get", f"activity/{noun}?until={moment}").status_code in (200, 400)

@@ -60,7 +60,7 @@ PORTAL = {
     "settings/email/code/": (PEOPLE, PEOPLE),
     "settings/security/": (PEOPLE, NOBODY),
     "settings/security/app/": (PEOPLE, PEOPLE),
-    "settings/security/app/remove/": (PEOPLE, PEOPLE),
+    "settings/security/app/remove/": (NOBODY, NOBODY),  # nobody here has one
     "settings/security/codes/": (PEOPLE, PEOPLE),
     "settings/security/passkeys/new/": (PEOPLE, PEOPLE),
     "settings/security/passkeys/<int:pk>/": (NOBODY, NOBODY),  # somebody else's
@@ -108,8 +108,8 @@ PORTAL = {
     "install/": (PEOPLE, PEOPLE),
     "install/preview/": (NOBODY, PEOPLE),
     "install/moment/": (PEOPLE, NOBODY),
-    "install/live/": (PEOPLE, NOBODY),
-    "install/live/stream/": (PEOPLE, NOBODY),
+    "install/live/": (USERS, NOBODY),
+    "install/live/stream/": (USERS, NOBODY),
     "tokens/": (PEOPLE, NOBODY),
     "tokens/applications/": (PEOPLE, NOBODY),
     "tokens/applications/<slug:public_id>/": (THEIRS, NOBODY),
@@ -135,6 +135,7 @@ PORTAL = {
     "applications/<slug:client_id>/disable/": (MANAGERS, MANAGERS),
     "applications/<slug:client_id>/enable/": (NOBODY, MANAGERS),
     "applications/<slug:client_id>/remove/": (MANAGERS, MANAGERS),
+    "api/v1/docs": (PEOPLE, NOBODY),
     "activity/": (PEOPLE, NOBODY),
     "activity/tail/": (PEOPLE, NOBODY),
     "activity/calls/<uuid:pk>/": (THEIRS, NOBODY),
