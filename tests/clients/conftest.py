@@ -1,4 +1,5 @@
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -7,6 +8,7 @@ from django.utils import timezone
 from activity.models import Call
 from profiles.upstream import discovery
 from tests import cast
+from tests.clients.model_server import Model, running_model
 from tests.live import Live, running_live
 from tests.upstreams import running_sdk_server
 from tokens.clients.filling import Facts
@@ -77,3 +79,9 @@ def facts(ready, settings) -> Facts:
     toolkit = DelegatedToken.objects.get().toolkit
     toolkit.entries.filter(exposed_name="echo__fail").refuse()
     return Facts.of(toolkit)
+
+
+@pytest.fixture
+def model() -> Iterator[Model]:
+    with running_model() as model:
+        yield model

@@ -34,3 +34,11 @@ def shell(ready: Ready, text: str, folder: pathlib.Path, *programs: pathlib.Path
     assert ended.returncode == 0, f"{ended.stdout}\n{ended.stderr}"
     assert ready.secret not in ended.stdout + ended.stderr
     return ended.stdout
+
+
+def save(pasted: SetUp, folder: pathlib.Path) -> pathlib.Path:
+    """Save it where it says, the folder being the person's own and the project's at once; return where that is."""
+    path = folder / pasted.file.removeprefix("~/")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(pasted.text)
+    return path

@@ -4,7 +4,7 @@ import pytest
 
 from tests.clients.conftest import tools_called
 from tests.clients.environments import modules, python
-from tests.clients.pasting import set_up, shell
+from tests.clients.pasting import save, set_up, shell
 
 pytestmark = [pytest.mark.django_db(transaction=True, databases="__all__"), pytest.mark.flow]
 
@@ -12,7 +12,7 @@ pytestmark = [pytest.mark.django_db(transaction=True, databases="__all__"), pyte
 @pytest.mark.parametrize("slug", ["openai-agents", "langchain", "llamaindex"])
 def test_a_framework_in_python_lists_the_tools_and_calls_one(ready, facts, tmp_path, slug):
     pasted = set_up(facts, slug, "Python")
-    (tmp_path / pasted.file).write_text(pasted.text)
+    save(pasted, tmp_path)
     assert "echo__echo" in shell(ready, f"{python(slug)} {pasted.file}", tmp_path)
     assert tools_called() == [("echo__echo", "ok")]
 
@@ -20,7 +20,7 @@ def test_a_framework_in_python_lists_the_tools_and_calls_one(ready, facts, tmp_p
 def test_pydantic_ai_lists_the_tools_and_calls_them(ready, facts, tmp_path):
     """Its own model for tests calls each tool there is."""
     pasted = set_up(facts, "pydantic-ai")
-    (tmp_path / pasted.file).write_text(pasted.text)
+    save(pasted, tmp_path)
     assert "echo__echo" in shell(ready, f"{python('pydantic-ai')} {pasted.file}", tmp_path, MODEL="test")
     assert set(tools_called()) == {("echo__echo", "ok"), ("nexus_status", "ok")}
 
@@ -28,7 +28,7 @@ def test_pydantic_ai_lists_the_tools_and_calls_them(ready, facts, tmp_path):
 @pytest.mark.parametrize("slug", ["openai-agents", "ai-sdk", "mastra"])
 def test_a_framework_in_javascript_lists_the_tools_and_calls_one(ready, facts, tmp_path, slug):
     pasted = set_up(facts, slug, "JavaScript")
-    (tmp_path / pasted.file).write_text(pasted.text)
+    save(pasted, tmp_path)
     (tmp_path / "node_modules").symlink_to(modules("frameworks"))
     assert "echo__echo" in shell(ready, f"node {pasted.file}", tmp_path)
     assert tools_called() == [("echo__echo", "ok")]

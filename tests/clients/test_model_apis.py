@@ -7,7 +7,7 @@ import pytest
 from tests.clients.conftest import tools_called
 from tests.clients.environments import python
 from tests.clients.model_server import DONE, running_model
-from tests.clients.pasting import set_up, shell
+from tests.clients.pasting import save, set_up, shell
 
 pytestmark = [pytest.mark.django_db(transaction=True, databases="__all__"), pytest.mark.flow]
 # What a package's own types say of the arguments that it was given.
@@ -24,7 +24,7 @@ TypeAdapter(with_config(ConfigDict(extra="forbid"))(kind)).validate_python(json.
 def asked_for(ready, facts, folder, slug: str, environment: str, **addresses: str) -> dict:
     """Run the set-up, and return what the vendor was asked."""
     pasted = set_up(facts, slug)
-    (folder / pasted.file).write_text(pasted.text)
+    save(pasted, folder)
     with running_model() as model:
         told = {name: address.format(model.url) for name, address in addresses.items()}
         said = shell(ready, f"{python(environment)} {pasted.file}", folder, MODEL="loopback", **told)
