@@ -150,7 +150,7 @@ WIRE_NAMES: dict[Any, str] = {
 }
 
 
-def _by_member(detail: Any) -> dict[str, Any]:
+def _by_member(detail: Any) -> dict[Any, Any]:
     if not isinstance(detail, dict):
         return {"other": detail}
     return {WIRE_NAMES.get(name, name): texts for name, texts in detail.items()}
