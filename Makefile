@@ -1,6 +1,7 @@
 # make run PORT=8800   start Nexus: everything it needs is installed into .venv, its data lies in var/
 # make test            the whole suite, on real PostgreSQL, Redis and Chromium, then once more on SQLite
 # make clients         real clients against a live Nexus, with a token and through the whole sign-in by browser
+# make pictures        the pictures of the README and the guide, anew, of the pages as they are
 # make openapi         write tests/openapi.json, the schema of the REST API
 # make conformance     the official conformance suite of MCP, through a hub of its own and at its authorization server
 PYTHON ?= python3
@@ -32,7 +33,7 @@ NODE_CLIENTS := frameworks formats claude-code codex gemini-cli
 compile_client = $(BIN)/uv pip compile --generate-hashes --no-header --no-annotate --python-version 3.11 -
 
 .NOTPARALLEL:
-.PHONY: run test proofs check bench clients conformance openapi lock clean environment test-environment chromium programs all-programs suite reference
+.PHONY: run test proofs check bench clients conformance pictures openapi lock clean environment test-environment chromium programs all-programs suite reference
 .DEFAULT_GOAL := run
 
 run: environment
@@ -65,6 +66,10 @@ clients: test-environment chromium all-programs reference
 
 conformance: suite reference
 	$(BIN)/python -m tests.conformance
+
+# A test of `make test` says when they are stale. Look at them before they are committed.
+pictures: test-environment chromium
+	NEXUS_PICTURES=1 $(BIN)/python -m pytest -q -n 0 tests/browser/test_guide.py -k pictures
 
 # What the REST API takes and answers. A test compares; look at the difference before it is committed.
 openapi: test-environment

@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.views.decorators.http import require_POST
 
 from activity import export, views, views_events
-from activity.forms import SpanForm
+from activity.forms import CallsForm, SpanForm
 from activity.keyset import Listing
 from profiles.events import Action, Actor, Event
 
@@ -19,7 +19,7 @@ def export_calls(request: HttpRequest) -> HttpResponseBase:
     form = views.asked(request)
     if not form.is_valid():
         return _back(request, "/activity/")
-    return _send(request, form, form.listing, "calls", export.CALL_COLUMNS)
+    return send_calls(request, form, request.POST.get("format", DEFAULT))
 
 
 @require_POST
@@ -27,7 +27,13 @@ def export_events(request: HttpRequest) -> HttpResponseBase:
     form = views_events.asked(request)
     if not form.is_valid():
         return _back(request, "/activity/events/")
-    return _send(request, form, views_events.listing_of(form), "events", export.EVENT_COLUMNS)
+    listing = views_events.listing_of(form)
+    return _send(request, form, listing, "events", export.EVENT_COLUMNS, request.POST.get("format", DEFAULT))
+
+
+def send_calls(request: HttpRequest, form: CallsForm, form_of_file: str) -> HttpResponseBase:
+    """Answer with the calls that a valid form describes; the page and REST end here."""
+    return _send(request, form, form.listing, "calls", export.CALL_COLUMNS, form_of_file)
 
 
 def _back(request: HttpRequest, path: str) -> HttpResponseRedirect:
@@ -38,9 +44,8 @@ def _back(request: HttpRequest, path: str) -> HttpResponseRedirect:
 
 
 def _send(
-    request: HttpRequest, form: SpanForm, listing: Listing[Any], what: str, columns: Sequence[str]
+    request: HttpRequest, form: SpanForm, listing: Listing[Any], what: str, columns: Sequence[str], form_of_file: str
 ) -> HttpResponseBase:
-    form_of_file = request.POST.get("format", DEFAULT)
     form_of_file = form_of_file if form_of_file in export.TYPES else DEFAULT
     span = form.cleaned_data["span"]
     after = {

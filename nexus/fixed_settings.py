@@ -11,6 +11,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["profiles.rest.parsing.StrictJSON"],
     "DEFAULT_THROTTLE_CLASSES": ["profiles.rest.rates.PerAsker"],
     "DEFAULT_METADATA_CLASS": None,
+    "URL_FORMAT_OVERRIDE": None,  # `format` is a parameter of the export
     "EXCEPTION_HANDLER": "profiles.rest.problems.problem",
 }
 SPECTACULAR_SETTINGS = {

@@ -5,6 +5,7 @@ from inspect import cleandoc
 from typing import Any
 
 from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 
 from profiles.rest import filtering
@@ -73,6 +74,9 @@ class ActSchema(AutoSchema):
         return self.act.takes
 
     def get_response_serializers(self) -> Any:
+        if self.act.media_types:
+            file = OpenApiResponse(OpenApiTypes.STR, description="The file.")
+            return {(self.act.status, each): file for each in self.act.media_types}
         return {self.act.status: self.act.answers or OpenApiResponse(description="Done.")}
 
     def _get_response_bodies(self, direction: Any = "response") -> dict[str, Any]:
