@@ -23,7 +23,6 @@ from tokens.models import (
     Application,
     Authority,
     AuthorityChange,
-    Connection,
     Credentials,
     DelegatedToken,
     ManagementKey,
@@ -64,20 +63,12 @@ def look_at_its_tokens(instance: Policy, **kwargs: Any) -> None:
 
 @receiver(toolkit_deleted)
 def revoke_its_tokens(toolkit: Toolkit, by: Actor, now: datetime, **kwargs: Any) -> None:
-    for token in DelegatedToken.objects.filter(toolkit=toolkit).living(now).select_related("account"):
-        token.revoke(by=by, reason=DelegatedToken.Reason.TOOLKIT_DELETED, now=now)
-    for connected in Connection.objects.filter(toolkit=toolkit).living().select_related("account", "toolkit"):
-        connected.revoke(by=by, reason="toolkit deleted", now=now)
+    Credentials.of_toolkit(toolkit).revoke(by=by, reason=DelegatedToken.Reason.TOOLKIT_DELETED, now=now)
 
 
 @receiver(access_ended)
 def revoke_what_the_person_has(user: User, account: Account | None, by: Actor, now: datetime, **kwargs: Any) -> None:
-    living = DelegatedToken.objects.filter(owner=user).living(now).select_related("account")
-    for token in living.filter(account=account) if account else living:
-        token.revoke(by=by, reason=DelegatedToken.Reason.LEFT, now=now)
-    connections = Connection.objects.filter(owner=user).living().select_related("account", "toolkit")
-    for connected in connections.filter(account=account) if account else connections:
-        connected.revoke(by=by, reason="access ended", now=now)
+    Credentials.of_owner(user, account).revoke(by=by, reason=DelegatedToken.Reason.LEFT, now=now)
     management = ManagementKey.objects.owned_by(user)
     (management.filter(account=account) if account else management).end_for_good(
         by=by, reason=DelegatedToken.Reason.LEFT, now=now
