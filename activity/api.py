@@ -6,13 +6,13 @@ from django.db.models import Q, QuerySet
 from django.http import HttpResponseBase
 from django.shortcuts import get_object_or_404
 from django.urls import path
-from django_filters import CharFilter, ChoiceFilter, FilterSet, IsoDateTimeFilter, UUIDFilter
+from django_filters import CharFilter, ChoiceFilter, FilterSet, UUIDFilter
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
 from activity import export, trail, views_export
-from activity.fields import MomentField, one_of
+from activity.fields import one_of
 from activity.forms import NOT_OK, CallsForm
 from activity.keyset import Listing
 from activity.models import Call
@@ -23,7 +23,7 @@ from profiles.permissions import Act
 from profiles.rest.acts import Moment, lists, reads, sends
 from profiles.rest.asking import Asked
 from profiles.rest.endpoints import resource
-from profiles.rest.filtering import errors_of
+from profiles.rest.filtering import MomentFilter, errors_of
 from profiles.rest.paging import BAD_CURSOR, MAX_LIMIT, limit_asked, next_page
 
 
@@ -81,10 +81,6 @@ class EventOutput(serializers.Serializer[Event]):
     after = serializers.DictField()
     address = serializers.CharField()
     request_id = serializers.CharField()
-
-
-class MomentFilter(IsoDateTimeFilter):
-    field_class = MomentField
 
 
 class EventFilters(FilterSet):

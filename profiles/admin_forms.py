@@ -83,9 +83,8 @@ class MemberFormSet(forms.BaseInlineFormSet):  # type: ignore[type-arg]
         super().clean()
         if any(self.errors):
             return
-        roles = [form.cleaned_data["role"] for form in self.forms if form.cleaned_data.get("role")
-                 and not form.cleaned_data.get("DELETE")]  # fmt: skip
-        refuse_ownerless(roles)
+        rows = [form.cleaned_data for form in self.forms if form.cleaned_data.get("role")]
+        refuse_ownerless([row["role"] for row in rows if row["user"].is_active and not row.get("DELETE")])
 
 
 class ServerForm(forms.ModelForm):  # type: ignore[type-arg]

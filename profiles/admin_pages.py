@@ -6,11 +6,13 @@ from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.utils import flatten_fieldsets
 from django.contrib.admin.views.main import ChangeList
+from django.core.exceptions import ValidationError
 from django.db import models, transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
@@ -44,8 +46,25 @@ class StaffAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     paginator: ClassVar[Any] = Capped
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        if not all(map(self._may_be_a_key, request.POST.getlist(ACTION_CHECKBOX_NAME))):
+            self.message_user(request, "Nothing was done: choose rows of this list.", "error")
+            return redirect(request.get_full_path())
         title = capfirst(str(self.opts.verbose_name_plural))
         return super().changelist_view(request, {"title": title, **(extra_context or {})})
+
+    def _may_be_a_key(self, text: str) -> bool:
+        try:
+            self.opts.pk.clean(text, None)
+        except ValidationError:
+            return False
+        return bool(text)
+
+    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:
+        """Filter by what the pages show alone: the beginning of a digest or a password hash could be guessed."""
+        filters = [each[0] if isinstance(each, tuple) else each for each in self.get_list_filter(request)]
+        named = {each if isinstance(each, str) else getattr(each, "parameter_name", "") for each in filters}
+        shown = named.union(flatten_fieldsets(self.get_fieldsets(request, self.model())), ("id", "pk"))
+        return lookup.partition("__")[0] in shown and super().lookup_allowed(lookup, value, request)
 
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
         """Offer on the page of a row what the list offers for many."""

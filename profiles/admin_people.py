@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.contrib import admin
+from django.core.exceptions import ValidationError
 from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
@@ -190,6 +191,14 @@ class AccountAdmin(AsksFirst, ConfirmedAdmin):
     @admin.display(description="members", ordering="member_count")
     def member_count(self, account: Any) -> int:
         return int(account.member_count)
+
+    def changeform_view(self, request: HttpRequest, object_id: str | None = None, *args: Any, **kwargs: Any) -> Any:
+        """Say what stands against it where somebody else has changed the members since the form was checked."""
+        try:
+            return super().changeform_view(request, object_id, *args, **kwargs)
+        except ValidationError as error:
+            self.message_user(request, f"Nothing was saved. {' '.join(error.messages)}", "error")
+            return redirect(request.get_full_path())
 
     def save_model(self, request: HttpRequest, obj: Account, form: Any, change: bool) -> None:
         if not change:

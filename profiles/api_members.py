@@ -101,6 +101,11 @@ def _toolkits(account: Account, ids: list[UUID]) -> QuerySet[Toolkit]:
     return found
 
 
+def _refuse_assigning(role: Role, ids: list[UUID] | None) -> None:
+    if ids is not None and role is not Role.END_USER:
+        raise serializers.ValidationError({"profiles": ["Toolkits are assigned to end users; others may use all."]})
+
+
 @lists("members:read", MemberOutput, filters=MemberFilters, orderings=("created_at", "-created_at"))
 def list_members(asked: Asked) -> QuerySet[Member]:
     """List the people of the organizations in which you manage members."""
@@ -118,8 +123,7 @@ def change_member(asked: Asked, wish: dict[str, Any], pk: int) -> Member:
     found = _member(asked, pk)
     role, had = Role(wish.get("role", found.role)), {toolkit.pk for toolkit in found.assigned_toolkits.all()}
     toolkits = _toolkits(found.account, wish["profiles"]) if "profiles" in wish else None
-    if toolkits is not None and role is not Role.END_USER:
-        raise serializers.ValidationError({"profiles": ["Toolkits are assigned to end users; others may use all."]})
+    _refuse_assigning(role, wish.get("profiles"))
     if is_wider(role, Role(found.role)) or {toolkit.pk for toolkit in toolkits or ()} - had:
         asked.refuse_unconfirmed(f"{PAGE}{pk}/")
     with transaction.atomic():
@@ -150,6 +154,7 @@ def get_invitation(asked: Asked, pk: UUID) -> Invitation:
 def invite_member(asked: Asked, wish: dict[str, Any]) -> Invitation:
     """Mail an invitation; the link is in the mail alone. For a person who has just confirmed who they are."""
     account = asked.account_where(Act.MANAGE_MEMBERS, wish.get("account"))
+    _refuse_assigning(Role(wish["role"]), wish.get("profiles"))
     asked.refuse_unconfirmed(f"{PAGE}invite/")
     invitation, secret = Invitation.objects.invite(
         account, wish["email"], Role(wish["role"]), toolkits=_toolkits(account, wish.get("profiles", [])),

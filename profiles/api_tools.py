@@ -64,6 +64,11 @@ class SeenInput(Input):
         help_text="By the tool's name as clients see it, the digest that was looked at.",
     )  # fmt: skip
 
+    def validate_digests(self, digests: dict[str, str]) -> dict[str, str]:
+        """Look at the names as at any text: no database takes a NUL or half a character."""
+        name = serializers.CharField(max_length=200)
+        return {name.run_validation(key): digest for key, digest in digests.items()}
+
 
 class ApprovedOutput(serializers.Serializer[Any]):
     approved = serializers.ListField(child=serializers.CharField())

@@ -21,6 +21,7 @@ from tokens.models.delegated import PRINTABLE
 from tokens.models.narrowing import MAX_CALLS, MAX_NETWORKS, Narrowing, refuse_offering_nothing
 from tokens.models.policies import LEAST_UNUSED_DAYS, MAX_LIFE
 from tokens.models.replacing import DEFAULT_OVERLAP, MAX_OVERLAP
+from tokens.models.revoking import revoke_all
 from tokens.models.selecting import DelegatedTokenQuerySet
 from tokens.scopes import ISSUE
 
@@ -188,16 +189,12 @@ def revoke_token(asked: Asked, wish: dict[str, Any], public_id: str) -> Delegate
 
 @writes("tokens:write", ResultsOutput, RevokeManyInput)
 def revoke_tokens(asked: Asked, wish: dict[str, Any]) -> dict[str, Any]:
-    """End many tokens; what is not yours is left alone, and looks like what is not there."""
+    """End many tokens together; what is not yours is left alone, and looks like what is not there."""
     wanted = list(dict.fromkeys(wish.pop("ids")))
     found = {token.public_id: token for token in _visible(asked).filter(public_id__in=wanted)}
-    return {"results": [{"id": each, "result": _ended(found.get(each), asked, wish)} for each in wanted]}
-
-
-def _ended(token: DelegatedToken | None, asked: Asked, wish: dict[str, Any]) -> str:
-    if token is None:
-        return "not_found"
-    return "revoked" if token.revoke(by=asked.by, now=asked.now, **wish) else "ended_before"
+    ended = {each.public_id for each in revoke_all(list(found.values()), by=asked.by, now=asked.now, **wish)}
+    results = {each: "revoked" if each in ended else "ended_before" for each in found}
+    return {"results": [{"id": each, "result": results.get(each, "not_found")} for each in wanted]}
 
 
 @writes("tokens:write", TokenOutput)

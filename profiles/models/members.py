@@ -112,8 +112,8 @@ class Member(models.Model):
 
     def end(self, *, by: Actor, now: datetime, reason: str = "") -> None:
         """Take the person out, whoever owns the account afterwards; inside a transaction that holds it."""
-        self.note(Action.MEMBER_REMOVED, by, now, before={"role": self.role}, reason=reason)
         access_ended.send(Member, user=self.user, account=self.account, by=by, now=now)
+        self.note(Action.MEMBER_REMOVED, by, now, before={"role": self.role}, reason=reason)
         if not self.user.is_machine and not (by.kind == ActorKind.USER and by.id == str(self.user_id)):
             args = [self.user_id, str(self.account), by.label, reason]
             transaction.on_commit(partial(current_app.send_task, "profiles.tasks.mail_removed", args=args), robust=True)

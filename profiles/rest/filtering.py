@@ -1,12 +1,14 @@
 """What may be asked of a list. An unknown parameter is refused: a misspelt filter must not widen the answer."""
 
 from collections.abc import Collection
+from datetime import UTC, datetime
 from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError as ModelRefusal
 from django.db.models import QuerySet
-from django_filters import FilterSet
+from django_filters import FilterSet, IsoDateTimeFilter
+from django_filters.fields import IsoDateTimeField
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.exceptions import ValidationError
@@ -15,6 +17,21 @@ from rest_framework.request import Request
 from profiles.rest.problems import WIRE_NAMES
 
 PAGE = ("limit", "cursor", "ordering")
+
+
+class MomentField(IsoDateTimeField):
+    """A moment in UTC: PostgreSQL takes no offset of sixteen hours or more, which ISO 8601 allows."""
+
+    def to_python(self, value: Any) -> datetime | None:
+        moment = super().to_python(value)
+        try:
+            return moment and moment.astimezone(UTC)
+        except OverflowError:
+            raise ModelRefusal("This moment is out of all bounds.") from None
+
+
+class MomentFilter(IsoDateTimeFilter):
+    field_class = MomentField
 
 
 def refuse_unknown(request: Request, known: Collection[str]) -> None:

@@ -4,7 +4,7 @@ import base64
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Self
 
 from django.core.exceptions import ValidationError as NotOfItsKind
@@ -93,8 +93,10 @@ def _value(model: type[Model], name: str, text: str) -> Any:
     column: Any = model._meta.get_field(name)
     try:
         value = column.to_python(text)
-    except NotOfItsKind as error:
+        if isinstance(value, datetime):
+            value = value.astimezone(UTC) if is_aware(value) else None
+    except (NotOfItsKind, OverflowError) as error:
         raise ValidationError({"cursor": [BAD_CURSOR]}) from error
-    if value is None or (isinstance(value, datetime) and not is_aware(value)):
+    if value is None:
         raise ValidationError({"cursor": [BAD_CURSOR]})
     return value

@@ -119,3 +119,18 @@ def test_no_list_asks_more_often_for_more_rows(alice, acme, token, noun, django_
     ask = rest.person(alice, acme)
     with django_assert_max_num_queries(7):
         ask("get", noun)
+
+
+@pytest.mark.parametrize(
+    "moment", ["0312-05-04T13:48:18-21:19", "2026-01-01T00:00:00%2B23:59", "0001-01-01T00:00:00%2B14:00"]
+)
+def test_offsets_that_the_database_does_not_know_are_no_trouble(alice, moment):
+    for noun in ("events", "calls"):
+        assert rest.person(alice)("get", f"activity/{noun}?until={moment}").status_code in (200, 400)
+
+
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00%2B14:00", "9999-12-31T23:59:59-14:00"])
+def test_a_moment_beyond_the_calendar_is_refused_by_name(alice, acme, moment):
+    for name in ("since", "until"):
+        answer = rest.person(alice, acme)("get", f"activity/events?{name}={moment}")
+        assert (answer.status_code, list(answer.json()["errors"])) == (400, [name])

@@ -96,3 +96,43 @@ def test_no_page_offers_a_column_with_a_digest():
 
 def test_passwords_are_changed_in_the_portal(staff):
     assert staff.get("/admin/password_change/").url == "/accounts/password/change/"
+
+
+@pytest.mark.parametrize(
+    ("path", "lookup"),
+    [
+        ("profiles/user", "password__startswith"),
+        ("tokens/delegatedtoken", "digest__startswith"),
+        ("tokens/delegatedtoken", "owner__password__startswith"),
+        ("tokens/managementkey", "digest__gt"),
+        ("tokens/application", "client_secret__startswith"),
+        ("profiles/signinlink", "digest__startswith"),
+        ("tokens/webhook", "encrypted_secret__startswith"),
+        ("profiles/authorization", "encrypted_secret__startswith"),
+    ],
+)
+def test_no_list_tells_how_a_secret_begins(staff, path, lookup):
+    """A list that can be filtered by a column tells it, a character at a time."""
+    assert staff.get(f"/admin/{path}/", {lookup: "a"}).status_code == 400
+
+
+def test_lists_are_filtered_by_what_they_offer(staff):
+    for path, query in (
+        ("profiles/user", "is_active__exact=1"),
+        ("profiles/account", "personal_of__isempty=0"),
+        ("tokens/application", "client_type__exact=public"),
+        ("tokens/connection", "revoked_at__isempty=1"),
+        ("activity/call", "outcome__exact=ok"),
+        ("profiles/event", "action__exact=token.issued"),
+    ):
+        assert staff.get(f"/admin/{path}/?{query}").status_code == 200, path
+
+
+@pytest.mark.parametrize("chosen", ["abc", "9" * 30, "", "\0", "-"])
+@pytest.mark.parametrize("path", ["tokens/delegatedtoken", "tokens/managementkey", "profiles/user", "profiles/account"])
+def test_what_is_no_row_of_the_list_is_refused(staff, path, chosen):
+    for more in ({}, {"confirmed": "1"}):
+        form = {"action": "revoke", "_selected_action": chosen, "reason": "other", **more}
+        answer = staff.post(f"/admin/{path}/", form, follow=True)
+        assert (answer.status_code, answer.redirect_chain) == (200, [(f"/admin/{path}/", 302)])
+        assert "Nothing was done: choose rows of this list." in answer.content.decode()

@@ -4,6 +4,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
+from profiles.admin_forms import MemberFormSet
 from profiles.events import Action, Event
 from profiles.models import Account, Authorization, Grant, Member, Server, Toolkit, User
 from tests import cast
@@ -179,6 +180,33 @@ def test_an_account_keeps_an_owner(staff, acme, alice, bob):
     answer = staff.post(f"{ACCOUNTS}{acme.pk}/change/", members(acme, of(first, role="member"), of(second)))
     assert "An account needs an owner" in answer.content.decode()
     assert acme.members.get(user=alice).role == "owner"
+
+
+def test_an_owner_who_is_disabled_owns_nothing(staff, acme, alice, bob):
+    bob.disable(by=cast.OPERATOR, now=timezone.now())
+    acme.members.filter(user=bob).update(role="owner")
+    first, second = (acme.members.get(user=user) for user in (alice, bob))
+    for gone in ({"role": "member"}, {"DELETE": "on"}):
+        answer = staff.post(f"{ACCOUNTS}{acme.pk}/change/", members(acme, of(first, **gone), of(second)))
+        assert "An account needs an owner" in answer.content.decode()
+    assert acme.members.get(user=alice).role == "owner"
+
+
+def test_members_that_changed_meanwhile_are_said_and_nothing_is_saved(staff, acme, alice, bob, monkeypatch):
+    first, second = (acme.members.get(user=user) for user in (alice, bob))
+    checked = MemberFormSet.clean
+
+    def overtaken(forms):
+        checked(forms)
+        Member.objects.filter(pk=second.pk).update(role="member")  # the other owner steps down in this moment
+
+    monkeypatch.setattr(MemberFormSet, "clean", overtaken)
+    acme.members.filter(user=bob).update(role="owner")
+    answer = staff.post(
+        f"{ACCOUNTS}{acme.pk}/change/", members(acme, of(first, DELETE="on"), of(second, role="owner")), follow=True
+    )
+    assert "Nothing was saved. An account needs an owner." in answer.content.decode()
+    assert acme.members.filter(user=alice, role="owner").exists()
 
 
 def test_a_stranger_to_the_instance_becomes_nobodys_member(staff, acme, alice, bob):

@@ -120,6 +120,12 @@ def test_what_a_server_altered_is_approved_as_it_was_seen(ask, work):
     assert answer == {"approved": ["echo__echo"], "altered_again": ["gone"]}
 
 
+@pytest.mark.parametrize("name", ["\0", "\ud800", ""])
+def test_a_name_that_no_tool_has_is_refused_before_it_is_looked_up(ask, work, name):
+    answer = ask("post", f"profiles/{work.pk}/approve", {"digests": {name: "x"}})
+    assert (answer.status_code, list(answer.json()["errors"])) == (400, ["digests"])
+
+
 def test_authorizations_are_reserved_and_ended_and_never_made_or_shown(ask, acme, alice, work):
     server = work.servers.get()
     server.sign_in_by("bearer", by=cast.OPERATOR, now=timezone.now())
@@ -147,6 +153,13 @@ def test_an_invitation_is_mailed_and_shows_no_link(ask, stale, acme, monkeypatch
     assert ask("post", f"invitations/{made.json()['id']}/cancel").json()["state"] == "cancelled"
     assert ask("post", f"invitations/{made.json()['id']}/cancel").status_code == 409
     assert not mail.outbox
+
+
+def test_toolkits_are_assigned_to_invited_end_users_alone(ask, acme, work):
+    invited = {"email": "dora@example.com", "role": "member", "profiles": [str(work.pk)]}
+    answer = ask("post", "invitations", invited)
+    assert (answer.status_code, list(answer.json()["errors"])) == (400, ["profiles"])
+    assert not acme.invitations.exists()
 
 
 def test_a_key_sees_its_own_account_and_no_other(alice, acme, work):

@@ -1,5 +1,6 @@
 """What holds for every address of the REST API."""
 
+import base64
 import json
 from datetime import timedelta
 
@@ -114,6 +115,20 @@ def test_a_cursor_belongs_to_its_ordering_and_pages_have_no_gap(ask, acme):
         if path:
             assert ask("get", path.replace("ordering=-name", "ordering=name")).status_code == 400
     assert found == ["Default", "Cleo", "Ben", "Ada"]
+
+
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+@pytest.mark.parametrize("noun", ["tokens", "members", "accounts"])
+def test_a_cursor_beyond_the_calendar_is_none_of_ours(ask, noun, moment):
+    ordering, key = ("issued_at", "1") if noun == "tokens" else ("created_at", "1")
+    key = "00000000-0000-4000-8000-000000000000" if noun == "accounts" else key
+    cursor = base64.urlsafe_b64encode(json.dumps([ordering, moment, key]).encode()).decode()
+    answer = ask("get", f"{noun}?ordering={ordering}&cursor={cursor}")
+    assert (answer.status_code, list(answer.json()["errors"])) == (400, ["cursor"])
+
+
+def test_a_body_that_is_no_object_is_told_under_a_name_of_the_wire(ask):
+    assert list(ask("post", "profiles", [1]).json()["errors"]) == ["other"]
 
 
 def test_every_answer_says_how_many_requests_are_left(ask, settings, monkeypatch):

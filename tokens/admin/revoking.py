@@ -125,7 +125,7 @@ class RevokesTokens(StaffAdmin):
 
     def _end_all(self, request: HttpRequest, impact: Impact, given: dict[str, Any]) -> None:
         by, now = Actor.from_request(request), timezone.now()
-        ended = revoking.revoke_all(impact.tokens, by=by, reason=given["reason"], note=given["note"], now=now)
+        ended = len(revoking.revoke_all(impact.tokens, by=by, reason=given["reason"], note=given["note"], now=now))
         over = len(impact.tokens) - ended
         text = f"{counted(ended)} ended: refused from now on, everywhere." if ended else "Nothing was revoked."
         if over:

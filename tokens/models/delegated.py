@@ -1,4 +1,5 @@
 import uuid
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -343,19 +344,21 @@ class DelegatedToken(models.Model):
         """Refuse its calls, and those of its other generations, from elsewhere (see PausingQuerySet)."""
         return DelegatedToken.objects.keep_family_to(self.family, networks, by=by, now=now)
 
-    def revoke(self, *, by: Actor, reason: str, note: str = "", now: datetime, is_told: bool = True) -> bool:
+    def keep_to_tools(self, tools: Collection[str], *, by: Actor, now: datetime) -> bool:
+        """Refuse other tools to it, its other generations, and what was exchanged for them (see PausingQuerySet)."""
+        return DelegatedToken.objects.keep_family_to_tools(self.family, tools, by=by, now=now)
+
+    def revoke(self, *, by: Actor, reason: str, note: str = "", now: datetime) -> bool:
         """End the token and every generation of it for good, everywhere, before this returns.
 
-        Return False if it had ended already. The owner is told when somebody else does it, unless the caller does so.
+        Return False if it had ended already. The owner is told when somebody else does it.
         """
         with transaction.atomic():
-            generations = DelegatedToken.objects.lock_families(self.family)
-            ending = [one for one in generations if one.pk == self.pk or one.ends_at > now]
-            if self.pk not in {one.pk for one in ending}:
+            if not DelegatedToken.objects.filter(pk=self.pk).end_families(by=by, reason=reason, note=note, now=now):
                 return False
-            self._end(ending, by=by, reason=reason, note=note, now=now)
+            self.refresh_from_db(fields=["stage", "revoked_at", "revoke_reason", "revoke_note"])
             is_own = by.kind == ActorKind.USER and by.id == str(self.owner_id)
-            if is_told and not is_own and reason != self.Reason.PARENT:  # of what it came of, they are told already
+            if not is_own and reason != self.Reason.PARENT:  # of what it came of, they are told already
                 transaction.on_commit(lambda: self._tell_owner(by.label), robust=True)
         return True
 
@@ -367,26 +370,20 @@ class DelegatedToken(models.Model):
             newest = max(living, key=lambda one: one.generation, default=None)
             return newest is not None and newest.revoke(by=by, reason=reason, note=note, now=now)
 
-    def cancel(self, *, by: Actor, now: datetime) -> None:
-        """End a pending token that nobody will use, and leave the others of its family, which is locked, alone."""
-        self._end([self], by=by, reason=self.Reason.REPLACED, note="", now=now)
-
-    def _end(self, ending: "list[DelegatedToken]", *, by: Actor, reason: str, note: str, now: datetime) -> None:
-        """End these generations, which are locked, and what came of them. The hubs hear of it last, for all wait."""
-        pks = [one.pk for one in ending]
-        DelegatedToken.objects.filter(pk__in=pks).update(
-            stage=self.Stage.ENDED, revoked_at=now, revoke_reason=reason, revoke_note=note[:300]
-        )
-        self.refresh_from_db(fields=["stage", "revoked_at", "revoke_reason", "revoke_note"])
-        said = ": ".join(part for part in (self.get_revoke_reason_display(), note) if part)
-        Event.record_all(
-            [
-                Event.unwritten(Action.TOKEN_REVOKED, by=by, now=now, account=one.account, subject=one, reason=said)
-                for one in ending
-            ]
-        )
-        DelegatedToken.objects.filter(parent__in=pks).living(now).end_with_origin(by=by, now=now)
-        Authority.objects.advance(AuthorityChange.Scope.TOKEN, pks)
+    def cancel(self, *, by: Actor, now: datetime) -> bool:
+        """End a pending token that nobody will use, and leave the others of its family alone."""
+        with transaction.atomic():
+            living = DelegatedToken.objects.filter(pk=self.pk).exclude(stage=self.Stage.ENDED)
+            if not living.update(stage=self.Stage.ENDED, revoked_at=now, revoke_reason=self.Reason.REPLACED):
+                return False
+            self.refresh_from_db(fields=["stage", "revoked_at", "revoke_reason"])
+            Event.record(
+                Action.TOKEN_REVOKED, by=by, now=now, account=self.account, subject=self,
+                reason=self.get_revoke_reason_display(),
+            )  # fmt: skip
+            self.narrowed.living(now).end_with_origin(by=by, now=now)
+            Authority.objects.advance(AuthorityChange.Scope.TOKEN, [self.pk])
+        return True
 
     def _tell_owner(self, by: str) -> None:
         current_app.send_task("tokens.tasks.mail_revoked", args=[self.pk, by])

@@ -176,10 +176,14 @@ class ExchangedQuerySet(models.QuerySet["DelegatedToken"]):
             return
         tokens, pks = self.model.objects, [token.pk for token in ended]
         tokens.filter(pk__in=pks).update(stage=Stage.ENDED, revoked_at=now, revoke_reason=reason)
-        for token in ended:
-            Event.record(
-                Action.TOKEN_REVOKED, by=by, now=now, account=token.account, subject=token, reason=reason.label
-            )
+        Event.record_all(
+            [
+                Event.unwritten(
+                    Action.TOKEN_REVOKED, by=by, now=now, account=each.account, subject=each, reason=reason.label
+                )
+                for each in ended
+            ]
+        )
         tokens.filter(parent__in=pks).end_with_origin(by=by, now=now)
         Authority.objects.advance(AuthorityChange.Scope.TOKEN, pks)
 

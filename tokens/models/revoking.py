@@ -21,21 +21,23 @@ def came_of(tokens: Sequence[DelegatedToken], now: datetime) -> int:
     return int(found.count())
 
 
-def revoke_all(tokens: Sequence[DelegatedToken], *, by: Actor, reason: str, note: str = "", now: datetime) -> int:
-    """End these tokens with all their generations, all or none; return how many had not ended before.
+def revoke_all(
+    tokens: Sequence[DelegatedToken], *, by: Actor, reason: str, note: str = "", now: datetime
+) -> list[DelegatedToken]:
+    """End these tokens with all their generations, all or none; return those that had not ended before.
 
     Each hub is waited for once, when all have ended, and each owner but the one who does it gets one mail.
     """
-    ended: dict[int, list[DelegatedToken]] = defaultdict(list)
+    chosen = DelegatedToken.objects.filter(pk__in=[token.pk for token in tokens])
+    of_owner: dict[int, list[int]] = defaultdict(list)
     with transaction.atomic():
-        DelegatedToken.objects.lock_families(*{token.family for token in tokens})
-        for token in tokens:
-            if token.revoke(by=by, reason=reason, note=note, now=now, is_told=False):
-                ended[token.owner_id].append(token)
-        for owner, of_owner in ended.items():
+        ended = chosen.end_families(by=by, reason=reason, note=note, now=now)
+        for token in ended:
+            of_owner[token.owner_id].append(token.pk)
+        for owner, pks in of_owner.items():
             if not (by.kind == ActorKind.USER and by.id == str(owner)):
-                transaction.on_commit(partial(_tell, owner, [token.pk for token in of_owner], by.label), robust=True)
-    return sum(map(len, ended.values()))
+                transaction.on_commit(partial(_tell, owner, pks, by.label), robust=True)
+    return ended
 
 
 def _tell(owner: int, tokens: list[int], by: str) -> None:

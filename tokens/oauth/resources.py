@@ -60,6 +60,8 @@ def target_of(resource: str) -> Target:
     if not same or "@" in asked.netloc or asked.path.rstrip("/") not in PATHS or "#" in resource:
         raise InvalidTarget(f"This server guards {audience()} and nothing else.")
     named = {key: [value for name, value in pairs if name == key] for key in ("accountId", "profile")}
+    if any("\0" in value for values in named.values() for value in values):
+        raise InvalidTarget("The resource names an account or a toolkit with a NUL character.")
     if any(len(values) > 1 for values in named.values()):
         raise InvalidTarget("The resource names the account or the toolkit more than once.")
     return Target(*(values[0] if values else "" for values in named.values()))

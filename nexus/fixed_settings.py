@@ -1,4 +1,4 @@
-"""Settings of the REST API that nobody sets from outside."""
+"""Settings that nobody sets from outside."""
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
@@ -30,4 +30,17 @@ SPECTACULAR_SETTINGS = {
             "session": {"type": "apiKey", "in": "cookie", "name": "nexus_session"},
         }
     },
+}
+
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'self'"],
+        "script-src": ["'self'"],
+        "style-src": ["'self'"],
+        "img-src": ["'self'", "data:"],
+        "object-src": ["'none'"],
+        "base-uri": ["'none'"],
+        "frame-ancestors": ["'none'"],
+        "form-action": ["'self'"],
+    }
 }
