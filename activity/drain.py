@@ -32,6 +32,12 @@ CLAIM_EVERY = 10.0  # seconds
 NOTE_USES_EVERY = 20.0  # seconds
 PAUSE = 1.0  # seconds before a store that is away is asked again
 
+# When a drain was killed before it noted the uses it had stored: those that the tokens do not know of.
+MISSED = """
+SELECT used.token_public_id, used.last_accepted_at FROM activity_tokenuse used
+JOIN {table} known ON known.public_id = used.token_public_id
+WHERE used.last_accepted_at > COALESCE(known.last_used_at, '-infinity')"""
+
 Entries = list[tuple[bytes, dict[bytes, bytes]]]
 
 
@@ -54,8 +60,10 @@ class Drain:
         self._is_over = True
 
     def run(self) -> None:
+        knows_all = False
         while not self._is_over:
             try:
+                knows_all = knows_all or self.make_up()
                 self.step()
             except (RedisError, psycopg.Error, django.db.Error, OSError) as error:
                 logger.warning("calls wait in Redis: %s", type(error).__name__)
@@ -70,6 +78,13 @@ class Drain:
             number += stored
         self.close()
         return number
+
+    def make_up(self) -> bool:
+        """Take over the uses that a drain before this one stored and did not come to note."""
+        for kind, model in ((Kind.DELEGATED, DelegatedToken), (Kind.ACCESS, Connection)):
+            missed = self._store.rows_of(MISSED.format(table=model._meta.db_table))
+            self._uses |= {(kind.value, public_id): at for public_id, at in missed}
+        return True
 
     def close(self) -> None:
         self._note_uses()

@@ -1,6 +1,9 @@
 """What is no longer kept, and calls of which nobody will say how they ended."""
 
+import json
+from collections import defaultdict
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import connections, models, router, transaction
@@ -39,20 +42,37 @@ def forget(now: datetime) -> str:
 
 
 def _forget(model: type[models.Model], column: str, before: datetime) -> int:
-    """Delete in short transactions."""
-    using = router.db_for_write(model) or "default"
-    connection, table = connections[using], model._meta.db_table
-    place = "tableoid, ctid" if connection.vendor == "postgresql" else "rowid"
-    # A month that lies before is one that could not be dropped: its rows go one by one.
-    old = f"SELECT {place} FROM {table} WHERE {column} < %s LIMIT {AT_ONCE}"  # noqa: S608
+    """Delete in short transactions, whose rows are found before they begin: a search may take long, a lock may not."""
+    connection = connections[router.db_for_write(model) or "default"]
+    table, moment = model._meta.db_table, _stored(connection.vendor, before)
     total = 0
-    while True:
-        with transaction.atomic(using), connection.cursor() as cursor:
-            cursor.execute(f"DELETE FROM {table} WHERE ({place}) IN ({old})", [_stored(connection.vendor, before)])  # noqa: S608
-            deleted = cursor.rowcount
-        total += deleted
-        if deleted < AT_ONCE:
-            return total
+    while places := _old(connection, table, column, moment):
+        for place, rows in places.items():
+            total += _delete(connection, place, rows, column, moment)
+    return total
+
+
+def _old(connection: Any, table: str, column: str, moment: Any) -> dict[str, list[Any]]:
+    """Return where rows lie that are older, some thousands at most, by the table or the month that has them."""
+    place = "tableoid::regclass::text, ctid::text" if connection.vendor == "postgresql" else f"'{table}', rowid"
+    found: dict[str, list[Any]] = defaultdict(list)
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {place} FROM {table} WHERE {column} < %s LIMIT {AT_ONCE}", [moment])  # noqa: S608
+        for name, row in cursor.fetchall():
+            found[name].append(row)
+    return found
+
+
+def _delete(connection: Any, table: str, rows: list[Any], column: str, moment: Any) -> int:
+    """Delete the rows at these places, as far as those are still old; return how many."""
+    is_postgres = connection.vendor == "postgresql"
+    # Of one month by itself: to look for places in all months at once, PostgreSQL would read them all.
+    rows_of = f"ONLY {table}" if is_postgres else table
+    named = "ctid = ANY(%s::tid[])" if is_postgres else "rowid IN (SELECT value FROM json_each(%s))"
+    given = rows if is_postgres else json.dumps(rows)
+    with transaction.atomic(connection.alias), connection.cursor() as cursor:
+        cursor.execute(f"DELETE FROM {rows_of} WHERE {named} AND {column} < %s", [given, moment])  # noqa: S608
+        return int(cursor.rowcount)
 
 
 def _stored(vendor: str, moment: datetime) -> datetime | str:

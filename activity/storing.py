@@ -66,6 +66,9 @@ class Store:
         except (psycopg.DataError, psycopg.IntegrityError, TypeError, ValueError, OverflowError):
             return self._store_singly(rows)
 
+    def rows_of(self, query: str) -> list[tuple[Any, ...]]:
+        return self._connected().execute(query.encode()).fetchall()
+
     def connect(self) -> int:
         """Return the id of the process that works for this connection."""
         return self._connected().info.backend_pid

@@ -38,6 +38,11 @@ class Resource(APIView):
             known += [*filtering.PAGE, *(act.filters.base_filters if act.filters else ())]
         filtering.refuse_unknown(request, known)
 
+    def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:
+        """Take any Accept where the answer is a file; its format is a parameter."""
+        act = self.act_of(request)
+        return super().perform_content_negotiation(request, force=force or bool(act and act.media_types))
+
     def act_of(self, request: Request) -> Act | None:
         method = (request.method or "").lower()
         return self.acts.get("get" if method == "head" else method)

@@ -101,6 +101,7 @@ def test_calls_are_exported_as_on_the_page(alice, bob, charlie, acme, token, kin
     everything = rest.key(alice, acme, "activity:read")("get", f"activity/export?format={kind}")
     assert len(b"".join(everything.streaming_content).splitlines()) == (3 if kind == "csv" else 2)
     assert Event.objects.filter(action=Action.ACTIVITY_EXPORTED, account_id=acme.pk).count() == 2
+    assert rest.person(bob)("get", path, Accept="text/csv").status_code == 200
     assert rest.person(charlie)("get", path).status_code == 404
     for query in ("format=exe", "outcome=good", "cursor=x", "who=me"):
         assert rest.person(bob, acme)("get", f"activity/export?{query}").status_code == 400

@@ -21,9 +21,11 @@ from activity.models import Call, HourRollup, HourTotal, MinuteRollup, MinuteTot
 from activity.recorder import PostgresRecorder, StreamRecorder
 from activity.storing import Store, connection_parameters
 from nexus.settings import DATABASE_URL
+from profiles.events import Action, Event
 from tests import cast
 from tests.activity.rows import row
 from tests.servers import start_redis
+from tokens.models import DelegatedToken
 
 ROLLUPS = (MinuteRollup, HourRollup, MinuteTotal, HourTotal)
 
@@ -232,3 +234,16 @@ def test_a_database_that_is_away_leaves_everything_in_redis(kept, server, tmp_pa
     assert server.xlen(stream.STREAM) == 1
     drain._uses = {}
     drain.close()
+
+
+def test_uses_that_a_killed_drain_had_stored_and_not_noted_are_noted_by_the_next(kept, server, drain, token):
+    call = row(token_public_id=token.public_id, at=timezone.now())
+    record(kept, call)
+    drain.all_that_waits()
+    DelegatedToken.objects.filter(pk=token.pk).update(last_used_at=None)  # as where it was killed before it noted them
+    Event.objects.filter(action=Action.TOKEN_FIRST_USED)._raw_delete("default")
+    assert drain.make_up()
+    drain.close()
+    token.refresh_from_db()
+    assert token.last_used_at == call.at
+    assert Event.objects.filter(action=Action.TOKEN_FIRST_USED).count() == 1

@@ -3,7 +3,8 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.db import connection
+from django.db import connection, connections
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from activity import keeping, partitions
@@ -44,6 +45,19 @@ def test_what_is_past_its_time_is_forgotten_and_the_rest_stays(token, settings, 
     assert TokenUse.objects.get().last_at == now
     assert not Drop.objects.exists()
     assert keeping.forget(now).startswith("0 months, 0 calls")
+
+
+@pytest.mark.sqlite
+def test_nothing_is_locked_while_old_rows_are_looked_for(token, settings):
+    """The embedded hub waits for whoever writes, and a search through all calls takes seconds."""
+    settings.NEXUS_ACTIVITY_DAYS = 30
+    make_calls(token, [timezone.now() - timedelta(days=31)] * 3)
+    with CaptureQueriesContext(connections[Call.objects.db]) as asked:
+        keeping.forget(timezone.now())
+    deletes = [query["sql"] for query in asked if query["sql"].startswith("DELETE FROM")]
+    assert not any("LIMIT" in sql for sql in deletes)
+    assert any("activity_call" in sql for sql in deletes)
+    assert not Call.objects.exists()
 
 
 @partitioned

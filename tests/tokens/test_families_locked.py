@@ -73,6 +73,12 @@ def test_a_successor_that_is_being_made_is_kept_to_the_same_addresses(current):
     assert list(living(current).values_list("networks", flat=True)) == [["10.0.0.0/8"]] * 2
 
 
+def test_a_successor_that_is_being_made_is_kept_to_the_same_tools(current):
+    act = lambda: current.keep_to_tools(["echo__echo"], by=OPERATOR, now=timezone.now())  # noqa: E731
+    assert while_it_is_replaced(current, act)
+    assert list(living(current).values_list("tools", flat=True)) == [["echo__echo"]] * 2
+
+
 @pytest.mark.parametrize("act", ["revoke", "pause"])
 def test_a_first_use_and_the_end_or_pause_of_its_predecessor_do_not_wait_in_a_circle(current, act):
     successor, now = replaced(current), timezone.now()

@@ -131,3 +131,26 @@ def test_what_has_ended_already_keeps_its_reason(bob, work, everything):
     reasons = dict(DelegatedToken.objects.filter(owner=bob).values_list("name", "revoke_reason"))
     assert reasons == {"n8n": "unneeded", "make": "left", "own": "left", "old": ""}
     assert old.revoked_at is None
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda bob, toolkit, now: toolkit.delete_for_good(by=cast.OPERATOR, now=now),
+        lambda bob, toolkit, now: toolkit.account.members.get(user=bob).remove(by=cast.OPERATOR, now=now),
+    ],
+    ids=["toolkit deleted", "member removed"],
+)
+def test_who_loses_many_tokens_at_once_gets_one_mail(
+    end, bob, sales, monkeypatch, django_capture_on_commit_callbacks, django_assert_max_num_queries
+):
+    for number in range(30):
+        cast.make_token(bob, sales, f"n8n {number}")
+    sent = []
+    monkeypatch.setattr("celery.current_app.send_task", lambda name, args: sent.append((name, args)))
+    with django_capture_on_commit_callbacks(execute=True), django_assert_max_num_queries(60):
+        end(bob, sales, timezone.now())
+    [[owner, tokens, number, connections, _]] = [args for name, args in sent if name.startswith("tokens.")]
+    assert owner == bob.pk
+    assert (len(tokens), number, connections) == (Credentials.MAILED, 30, 0)
+    assert not DelegatedToken.objects.filter(owner=bob).living(timezone.now()).exists()

@@ -67,7 +67,7 @@ class PausingQuerySet(EndingQuerySet):
         Return False if nothing would change. Nothing widens: a token keeps those of the tools that it had.
         """
         with transaction.atomic():
-            own = self._locked(self.filter(family=family))
+            own = self.lock_families(family)
             narrowed = []
             for token in [*own, *self._locked(self._came_of(family))]:
                 kept = sorted(set(tools) if token.tools is None else set(tools).intersection(token.tools))
