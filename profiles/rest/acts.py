@@ -40,6 +40,7 @@ class Act:
     is_partial: bool = False
     is_create: bool = False  # heeds Idempotency-Key
     is_secret: bool = False  # answers with what is shown once
+    files: tuple[str, ...] = ()  # media types, where the answer is a file
     prepare: Callable[..., Any] | None = None  # what takes long, outside the transaction of a create
     problems: tuple[int, ...] = ()  # statuses besides those that every act may have
 

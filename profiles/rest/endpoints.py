@@ -1,6 +1,7 @@
 """Addresses of the API: each method is one act, and all of them are checked and answered in one place."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from django.http import HttpResponseBase
@@ -13,7 +14,7 @@ from rest_framework.views import APIView
 from profiles.rest import filtering, once, rates
 from profiles.rest.acts import Act
 from profiles.rest.asking import Asked
-from profiles.rest.paging import Keyset, next_page
+from profiles.rest.paging import Keyset, Parts, next_page
 from profiles.rest.schema import ActSchema
 
 View = Callable[..., HttpResponseBase]
@@ -37,6 +38,11 @@ class Resource(APIView):
         if act.is_list:
             known += [*filtering.PAGE, *(act.filters.base_filters if act.filters else ())]
         filtering.refuse_unknown(request, known)
+
+    def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:
+        """Take any Accept where the answer is a file: the body says of which form."""
+        act = self.act_of(request)
+        return super().perform_content_negotiation(request, force=force or bool(act and act.files))
 
     def act_of(self, request: Request) -> Act | None:
         method = (request.method or "").lower()
@@ -87,7 +93,9 @@ def _do(act: Act, asked: Asked, names: dict[str, Any], wish: list[Any], prepared
     context = {"now": asked.now, "asked": asked}
     if not act.is_list:
         return Response(act.answers(found, context=context).data, act.status)
-    if act.filters:
+    if act.filters and isinstance(found, Parts):
+        found = replace(found, rows=filtering.filtered(act.filters, found.rows, asked))
+    elif act.filters:
         found = filtering.filtered(act.filters, found, asked)
     rows, cursor = Keyset.asked(asked.request, act.orderings).page(found)
     return Response(
