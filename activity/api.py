@@ -10,6 +10,7 @@ from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
+from activity import api_export
 from activity.forms import NOT_OK, CallsForm
 from activity.keyset import Listing
 from activity.models import Call
@@ -167,4 +168,5 @@ urlpatterns = [
     path("activity/calls", resource(get=list_calls)),
     path("activity/events", resource(get=list_events)),
     path("activity/events/<uuid:pk>", resource(get=get_event)),
+    *api_export.urlpatterns,
 ]

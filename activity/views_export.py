@@ -1,6 +1,5 @@
 """Calls and events as files. A POST: that somebody took them along is an event of its own."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
@@ -9,7 +8,6 @@ from django.views.decorators.http import require_POST
 from activity import export, views, views_events
 from activity.forms import SpanForm
 from activity.keyset import Listing
-from profiles.events import Action, Actor, Event
 
 DEFAULT = "csv"
 
@@ -19,7 +17,7 @@ def export_calls(request: HttpRequest) -> HttpResponseBase:
     form = views.asked(request)
     if not form.is_valid():
         return _back(request, "/activity/")
-    return _send(request, form, form.listing, "calls", export.CALL_COLUMNS)
+    return _send(request, form, form.listing, "calls")
 
 
 @require_POST
@@ -27,7 +25,7 @@ def export_events(request: HttpRequest) -> HttpResponseBase:
     form = views_events.asked(request)
     if not form.is_valid():
         return _back(request, "/activity/events/")
-    return _send(request, form, views_events.listing_of(form), "events", export.EVENT_COLUMNS)
+    return _send(request, form, views_events.listing_of(form), "events")
 
 
 def _back(request: HttpRequest, path: str) -> HttpResponseRedirect:
@@ -37,19 +35,6 @@ def _back(request: HttpRequest, path: str) -> HttpResponseRedirect:
     return response
 
 
-def _send(
-    request: HttpRequest, form: SpanForm, listing: Listing[Any], what: str, columns: Sequence[str]
-) -> HttpResponseBase:
-    form_of_file = request.POST.get("format", DEFAULT)
-    form_of_file = form_of_file if form_of_file in export.TYPES else DEFAULT
-    span = form.cleaned_data["span"]
-    after = {
-        "what": what, "format": form_of_file, "from": span.start.isoformat(), "to": span.end.isoformat(),
-        "filters": {label: value for _, label, value in form.chips()},
-    }  # fmt: skip
-    Event.record(
-        Action.ACTIVITY_EXPORTED, by=Actor.from_request(request), now=form.now, account=form.account,
-        subject=form.account, after=after,
-    )  # fmt: skip
-    pieces = export.pieces_of(listing, columns, form_of_file, form.user.zone)
-    return export.answer(request, pieces, f"nexus-{what}-{form.now:%Y-%m-%d}", form_of_file)
+def _send(request: HttpRequest, form: SpanForm, listing: Listing[Any], what: str) -> HttpResponseBase:
+    kind = request.POST.get("format", DEFAULT)
+    return export.take(request, form, listing, what, kind if kind in export.TYPES else DEFAULT)

@@ -15,7 +15,7 @@ from profiles.rest.acts import Input, Moment, creates, lists, reads, writes
 from profiles.rest.asking import Asked
 from profiles.rest.endpoints import resource
 from profiles.rest.paging import Parts
-from tokens import api_applications, api_bearer, api_management_keys, api_policies, api_webhooks
+from tokens import api_applications, api_bearer, api_connections, api_management_keys, api_policies, api_webhooks
 from tokens.api_output import IssuedOutput, RevokeInput, TokenOutput
 from tokens.models import DelegatedToken, Issued, ManagementKey
 from tokens.models.delegated import PRINTABLE
@@ -226,6 +226,7 @@ urlpatterns = [
     path("tokens/<slug:public_id>/resume", resource(post=resume_token)),
     *api_management_keys.urlpatterns,
     *api_applications.urlpatterns,
+    *api_connections.urlpatterns,
     *api_policies.urlpatterns,
     *api_webhooks.urlpatterns,
 ]

@@ -5,6 +5,7 @@ from inspect import cleandoc
 from typing import Any
 
 from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 
 from profiles.rest import filtering
@@ -73,6 +74,8 @@ class ActSchema(AutoSchema):
         return self.act.takes
 
     def get_response_serializers(self) -> Any:
+        if self.act.files:
+            return {(self.act.status, media_type): OpenApiTypes.STR for media_type in self.act.files}
         return {self.act.status: self.act.answers or OpenApiResponse(description="Done.")}
 
     def _get_response_bodies(self, direction: Any = "response") -> dict[str, Any]:
@@ -85,7 +88,7 @@ class ActSchema(AutoSchema):
 
     def _problems(self) -> list[int]:
         act = self.act
-        named = [404] if "{" in self.path or act.takes else []
+        named = [404] if "{" in self.path or act.takes or act.parameters else []
         bodied = [413, 415] if act.takes else []
         repeated = [409, 422] if act.is_create else []
         return sorted({*ALWAYS, *named, *bodied, *repeated, *act.problems})

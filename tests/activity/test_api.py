@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from profiles.events import Action, Event
 from tests import cast, rest
 from tests.activity.calls import make_call
 from tokens import keys
@@ -83,3 +84,52 @@ def test_a_moment_beyond_the_calendar_is_refused_by_name(alice, acme, moment):
     for name in ("since", "until"):
         answer = rest.person(alice, acme)("get", f"activity/events?{name}={moment}")
         assert (answer.status_code, list(answer.json()["errors"])) == (400, [name])
+
+
+def file_of(asker, **wish):
+    answer = asker("post", "activity/export", wish, Accept="text/csv")
+    assert answer.status_code == 200, answer.content
+    return answer, b"".join(answer.streaming_content).decode()
+
+
+def test_calls_and_events_are_taken_along_as_files_and_that_is_an_event(alice, acme, token):
+    make_call(token, tool="one")
+    make_call(token, tool="other")
+    reads = rest.key(alice, acme, "activity:read")
+    answer, text = file_of(reads, what="calls", filters={"tool": "one", "profile": "work"})
+    assert answer["Content-Type"] == "text/csv; charset=utf-8"
+    assert len(text.splitlines()) == 2
+    _, text = file_of(reads, what="events", format="ndjson", filters={"group": "token"})
+    assert "token.issued" in text
+    taken = Event.objects.filter(action=Action.ACTIVITY_EXPORTED)
+    assert {event.after["what"] for event in taken} == {"calls", "events"}
+    assert all("by key Terraform" in event.actor_label for event in taken)
+
+
+def test_a_file_holds_what_one_sees_and_nothing_of_others(alice, bob, charlie, acme, token):
+    make_call(token)
+    make_call(cast.make_token(alice, token.toolkit, "ci").token)
+    seen = {user: len(file_of(rest.person(user, acme), what="calls")[1].splitlines()) - 1 for user in (alice, bob)}
+    assert seen == {alice: 2, bob: 1}
+    stranger = rest.person(charlie)
+    assert stranger("post", "activity/export", {"what": "calls", "account": str(acme.pk)}).status_code == 404
+    assert rest.key(alice, acme, "tokens:read")("post", "activity/export", {"what": "calls"}).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("wish", "wrong"),
+    [
+        ({}, "what"),
+        ({"what": "secrets"}, "what"),
+        ({"what": "calls", "format": "xlsx"}, "format"),
+        ({"what": "calls", "filters": {"group": "tokens"}}, "filters"),
+        ({"what": "calls", "filters": {"before": "x"}}, "filters"),
+        ({"what": "calls", "filters": {"range": "9y"}}, "filters"),
+        ({"what": "calls", "filters": {"\0": "x"}}, "filters"),
+        ({"what": "events", "filters": {"since": "0001-01-01T00:00:00+14:00"}}, "filters"),
+    ],
+)
+def test_a_file_of_something_else_is_refused_by_name(alice, acme, wish, wrong):
+    answer = rest.person(alice, acme)("post", "activity/export", wish)
+    assert (answer.status_code, list(answer.json()["errors"])) == (400, [wrong])
+    assert not Event.objects.filter(action=Action.ACTIVITY_EXPORTED).exists()
