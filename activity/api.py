@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.db.models import Q, QuerySet
+from django.http import HttpResponseBase
 from django.shortcuts import get_object_or_404
 from django.urls import path
 from django_filters import CharFilter, ChoiceFilter, FilterSet, UUIDFilter
@@ -10,7 +11,8 @@ from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
-from activity import api_export
+from activity import export, trail, views_export
+from activity.fields import one_of
 from activity.forms import NOT_OK, CallsForm
 from activity.keyset import Listing
 from activity.models import Call
@@ -18,7 +20,7 @@ from activity.spans import NAMED
 from profiles.events import Action, Event
 from profiles.models import Account
 from profiles.permissions import Act
-from profiles.rest.acts import Moment, lists, reads
+from profiles.rest.acts import Moment, lists, reads, sends
 from profiles.rest.asking import Asked
 from profiles.rest.endpoints import resource
 from profiles.rest.filtering import MomentFilter, errors_of
@@ -34,10 +36,15 @@ class CallOutput(serializers.Serializer[Call]):
     profile_id = serializers.UUIDField(source="toolkit_id")
     token = serializers.CharField(source="token_public_id")
     token_name = serializers.CharField()
+    token_kind = serializers.CharField()
+    application = serializers.CharField()
     actors = serializers.CharField()
     client_name = serializers.CharField()
     client_version = serializers.CharField()
     address = serializers.CharField()
+    user_agent = serializers.CharField()
+    protocol = serializers.CharField()
+    era = serializers.CharField()
     method = serializers.CharField()
     server = serializers.CharField()
     tool = serializers.CharField()
@@ -48,6 +55,8 @@ class CallOutput(serializers.Serializer[Call]):
     bytes_in = serializers.IntegerField()
     bytes_out = serializers.IntegerField()
     request_id = serializers.CharField()
+    arguments = serializers.CharField(help_text="As the toolkit keeps them: nothing, a digest, or redacted.")
+    result = serializers.CharField(help_text="As the arguments.")
 
 
 class CallsOutput(serializers.Serializer[Any]):
@@ -85,10 +94,13 @@ class EventFilters(FilterSet):
 
 ACCOUNT = OpenApiParameter("account", {"type": "string", "format": "uuid"}, description="Else the current one.")
 FILTERS = ("range", "since", "until", "token", "outcome", "member", "client", "server", "tool", "address", "text")
-CALL_PARAMETERS = (
-    ACCOUNT,
+PAGE_PARAMETERS = (
     OpenApiParameter("cursor", str, description="Where the page begins, as `next` of the page before says."),
     OpenApiParameter("limit", {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": 50}),
+)
+FORMAT = OpenApiParameter("format", {"type": "string", "enum": list(export.TYPES), "default": views_export.DEFAULT})
+CALL_PARAMETERS = (
+    ACCOUNT,
     OpenApiParameter(
         "range", {"type": "string", "enum": list(NAMED)}, description="Else 24h; 30d where a token is named."
     ),
@@ -106,18 +118,33 @@ CALL_PARAMETERS = (
 )
 
 
-@reads("activity:read", CallsOutput, parameters=CALL_PARAMETERS, problems=(404,))
+@reads("activity:read", CallsOutput, parameters=(*PAGE_PARAMETERS, *CALL_PARAMETERS), problems=(404,))
 def list_calls(asked: Asked) -> dict[str, Any]:
     """List calls, the newest first: your own, or all of an account where you may see them."""
+    listing = _form(asked).listing
+    page = listing.page(limit_asked(asked.request), before=_place(listing, asked.request.query_params.get("cursor")))
+    cursor = str(page.older) if page.older else None
+    return {"next": next_page(asked.request, cursor), "results": page.rows, "searched_to": page.searched_to}
+
+
+@sends("activity:read", *export.TYPES.values(), parameters=(FORMAT, *CALL_PARAMETERS), problems=(404,))
+def export_calls(asked: Asked) -> HttpResponseBase:
+    """Send the same calls as a file of any length, CSV or one JSON object a line. It is noted as an event."""
+    form_of_file = asked.request.query_params.get("format", views_export.DEFAULT)
+    if form_of_file not in export.TYPES:
+        raise ValidationError({"format": [one_of(export.TYPES)]})
+    return views_export.send_calls(asked.request._request, _form(asked), form_of_file)
+
+
+def _form(asked: Asked) -> CallsForm:
+    """Return what the parameters describe; raise ValidationError, by parameter."""
     query = asked.request.query_params
     account = asked.account(_account_id(query.get("account")))
     said = {name: query.get(name, "") for name in FILTERS} | {"toolkit": query.get("profile", "")}
     form = CallsForm(said, account=account, user=asked.user, now=asked.now)
     if not form.is_valid():
         raise ValidationError(errors_of(form))
-    page = form.listing.page(limit_asked(asked.request), before=_place(form.listing, query.get("cursor")))
-    cursor = str(page.older) if page.older else None
-    return {"next": next_page(asked.request, cursor), "results": page.rows, "searched_to": page.searched_to}
+    return form
 
 
 def _account_id(text: str | None) -> Any:
@@ -143,19 +170,19 @@ def _place(listing: Listing[Call], cursor: str | None) -> Call | None:
 
 
 def _seen(asked: Asked) -> QuerySet[Event]:
-    """Return the events of accounts whose activity the person sees, and what they did themselves."""
-    if asked.key:
-        everything = asked.key.account.lets(asked.user, Act.SEE_ACTIVITY)
-        of_account = Event.objects.filter(account_id=asked.key.account.pk)
-        return of_account if everything else of_account.filter(actor_kind="user", actor_id=str(asked.user.pk))
-    accounts = list(Account.objects.where(asked.user, Act.SEE_ACTIVITY).values_list("pk", flat=True))
-    own = Q(actor_kind="user", actor_id=str(asked.user.pk))
-    return Event.objects.filter(Q(account_id__in=accounts) | own)
+    """Return what the page of events shows of each account; by session, what belongs to no account too."""
+    mine = set(asked.accounts().values_list("pk", flat=True))
+    everything = mine & set(Account.objects.where(asked.user, Act.SEE_ACTIVITY).values_list("pk", flat=True))
+    others = mine - everything
+    seen = Q(account_id__in=everything)
+    if others:
+        seen |= Q(account_id__in=others) & trail.concerning(asked.user)
+    return Event.objects.filter(seen if asked.key else seen | trail.of_nobody_else(asked.user))
 
 
 @lists("activity:read", EventOutput, filters=EventFilters, orderings=("-at", "at"))
 def list_events(asked: Asked) -> QuerySet[Event]:
-    """List security-relevant acts: those of accounts whose activity you see, and your own."""
+    """List security-relevant acts: those of accounts whose activity you see, and what concerns you."""
     return _seen(asked)
 
 
@@ -166,7 +193,7 @@ def get_event(asked: Asked, pk: Any) -> Event:
 
 urlpatterns = [
     path("activity/calls", resource(get=list_calls)),
+    path("activity/export", resource(get=export_calls)),
     path("activity/events", resource(get=list_events)),
     path("activity/events/<uuid:pk>", resource(get=get_event)),
-    *api_export.urlpatterns,
 ]

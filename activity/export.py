@@ -13,9 +13,7 @@ from django.core.handlers.asgi import ASGIRequest
 from django.db import connections
 from django.http import HttpRequest, StreamingHttpResponse
 
-from activity.forms import SpanForm
 from activity.keyset import Listing
-from profiles.events import Action, Actor, Event
 from profiles.visible import visible
 
 _json = msgspec.json.Encoder()
@@ -33,24 +31,6 @@ EVENT_COLUMNS = (
     "action", "actor_kind", "actor_id", "actor_label", "subject_kind", "subject_id", "subject_label", "reason",
     "before", "after", "address", "agent", "request_id",
 )  # fmt: skip
-
-
-COLUMNS = {"calls": CALL_COLUMNS, "events": EVENT_COLUMNS}
-
-
-def take(request: HttpRequest, form: SpanForm, listing: Listing[Any], what: str, kind: str) -> StreamingHttpResponse:
-    """Return what the form asks for as a file, and write that somebody took it along."""
-    span = form.cleaned_data["span"]
-    after = {
-        "what": what, "format": kind, "from": span.start.isoformat(), "to": span.end.isoformat(),
-        "filters": {label: value for _, label, value in form.chips()},
-    }  # fmt: skip
-    Event.record(
-        Action.ACTIVITY_EXPORTED, by=Actor.from_request(request), now=form.now, account=form.account,
-        subject=form.account, after=after,
-    )  # fmt: skip
-    pieces = pieces_of(listing, COLUMNS[what], kind, form.user.zone)
-    return answer(request, pieces, f"nexus-{what}-{form.now:%Y-%m-%d}", kind)
 
 
 def answer(request: HttpRequest, pieces: Iterator[bytes], name: str, form: str) -> StreamingHttpResponse:

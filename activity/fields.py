@@ -1,7 +1,7 @@
 """Fields of what is asked for in an address: suggestions and errors that say what can be asked."""
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from ipaddress import ip_network
 from typing import Any
 
@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from activity.keyset import Network
+from activity.spans import FIRST, LAST
 from profiles.models import Toolkit
 from tokens import keys
 
@@ -107,5 +108,21 @@ class AddressField(forms.CharField):
             raise forms.ValidationError("Write an address or a network, as in 10.0.0.7 or 10.0.0.0/24.") from error
 
 
+class MomentField(forms.DateTimeField):
+    """A moment, in UTC: no store takes every offset, nor every zone every moment."""
+
+    widget = MomentInput
+
+    def clean(self, value: Any) -> datetime | None:
+        found = super().clean(value)
+        try:
+            moment = found and found.astimezone(UTC)
+        except OverflowError:
+            moment = found
+        if moment and not FIRST <= moment <= LAST:
+            raise forms.ValidationError(f"Choose a time from {FIRST.year} to {LAST.year}.")
+        return moment
+
+
 def moment_field(label: str) -> forms.DateTimeField:
-    return forms.DateTimeField(label=label, required=False, widget=MomentInput, error_messages={"invalid": MOMENT})
+    return MomentField(label=label, required=False, error_messages={"invalid": MOMENT})

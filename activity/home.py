@@ -1,18 +1,22 @@
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from activity.models import Call
+from activity.charts import duration
+from activity.models import Call, HourRollup, HourTotal, RollupQuerySet, Slot
 from profiles.access import current_account, signed_in
 from profiles.models import Account, Toolkit, User
-from profiles.permissions import Act
+from profiles.permissions import Act, roles_with
 from tokens.models import DelegatedToken
 
 CALLS_SHOWN = 8
 ENDING_SHOWN = 5
+DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +28,7 @@ class Step:
     path: str
     label: str
     is_done: bool
+    is_next: bool = False
 
 
 @require_safe
@@ -31,33 +36,83 @@ def home(request: HttpRequest) -> HttpResponse:
     user, account, now = signed_in(request), current_account(request), timezone.now()
     toolkits = list(Toolkit.objects.usable_by(user).filter(account=account).with_counts())
     by_people = DelegatedToken.objects.visible_to(user).filter(account=account).made_by_people()
+    ending = list(by_people.ending_soon(now).select_related("toolkit", "owner")[: ENDING_SHOWN + 1])
     calls = Call.objects.of_account(account, user).page_before(None, CALLS_SHOWN)
-    steps = checklist(user, account, toolkits, has_call=bool(calls))
+    steps = checklist(user, account, toolkits, calls)
+    done = sum(step.is_done for step in steps)
     context = {
         "toolkits": toolkits,
-        "may_manage": account.lets(user, Act.MANAGE_TOOLKITS),
+        "may_manage": account.own_role in roles_with(Act.MANAGE_TOOLKITS),
         "living": by_people.living(now).count(),
-        "ending": by_people.ending_soon(now).select_related("toolkit", "owner")[:ENDING_SHOWN],
+        "ending": ending[:ENDING_SHOWN],
+        "ending_sub": words_of_endings(len(ending)),
         "calls": calls,
-        "steps": [] if all(step.is_done for step in steps) else steps,
+        "steps": steps if done < len(steps) else [],
+        "steps_done": done,
         "now": now,
     }
-    return render(request, "home.html", context)
+    return render(request, "home.html", context | numbers(counted_calls(account, user), toolkits, now))
 
 
-def checklist(user: User, account: Account, toolkits: list[Toolkit], *, has_call: bool) -> list[Step]:
+def counted_calls(account: Account, user: User) -> RollupQuerySet:
+    """Return what the rollups say of the calls that the person may see; the totals where that is all of them."""
+    if account.own_role in roles_with(Act.SEE_ACTIVITY):
+        return HourTotal.objects.filter(account_id=account.pk)
+    return HourRollup.objects.filter(account_id=account.pk, owner_id=user.pk)
+
+
+def numbers(counted: RollupQuerySet, toolkits: list[Toolkit], now: datetime) -> dict[str, Any]:
+    """Return the figures at the top of the page, and the words below each."""
+    day = counted.between(now - DAY, now).together(now - DAY)
+    working = sum(1 for toolkit in toolkits if works(toolkit))
+    failing = len(toolkits) - working
+    return {
+        "day": day,
+        "day_sub": share_of_failures(day),
+        "day_typical": duration(day.percentile(0.5)),
+        "day_slow": f"95 % within {duration(day.percentile(0.95))}" if day.calls else "no calls",
+        "working": f"{working} of {len(toolkits)}",
+        "working_sub": f"{failing} need{'s' if failing == 1 else ''} a look" if failing else "all are ready",
+    }
+
+
+def words_of_endings(number: int) -> str:
+    if number > ENDING_SHOWN:
+        return f"more than {ENDING_SHOWN} end soon"
+    return f"{number} end{'s' if number == 1 else ''} soon" if number else "none ends soon"
+
+
+def works(toolkit: Toolkit) -> bool:
+    counts: Any = toolkit  # with_counts()
+    return bool(counts.allowed_count) and not toolkit.paused_at and not counts.failing_count
+
+
+def share_of_failures(day: Slot) -> str:
+    if not day.calls:
+        return "none"
+    return f"{100 * day.errors / day.calls:.1f} % went wrong" if day.errors else "none went wrong"
+
+
+def has_green_call(account: Account, user: User, calls: list[Call]) -> bool:
+    """Return whether a call ever went well: one of the newest, or else one that the rollups know."""
+    if not calls or any(call.outcome == Call.Outcome.OK for call in calls):
+        return bool(calls)
+    return counted_calls(account, user).filter(outcome=Call.Outcome.OK).exists()
+
+
+def checklist(user: User, account: Account, toolkits: list[Toolkit], calls: list[Call]) -> list[Step]:
     """Return what somebody new does first; it is no longer shown once all of it is done."""
     ready = [toolkit for toolkit in toolkits if toolkit.allowed_count]
-    has_token = has_call or DelegatedToken.objects.visible_to(user).filter(account=account).exists()
-    first = toolkits[0] if toolkits else None
-    return [
+    has_call = has_green_call(account, user, calls)
+    has_token = bool(calls) or DelegatedToken.objects.visible_to(user).filter(account=account).exists()
+    steps = [
         Step("Sign in", "You are in.", "", "", True),
         Step(
             "Choose tools",
             "Give a toolkit a server, and choose which of its tools it allows.",
-            f"/toolkits/{first.pk}/" if first else "/toolkits/new/",
+            f"/toolkits/{toolkits[0].pk}/" if toolkits else "/toolkits/new/",
             "Choose tools",
-            bool(ready),
+            bool(ready) or has_call,
         ),
         Step(
             "Install the toolkit",
@@ -66,11 +121,15 @@ def checklist(user: User, account: Account, toolkits: list[Toolkit], *, has_call
             "Install",
             has_token,
         ),
-        Step(
-            "Make the first call",
-            "Run the line that Install shows beside the token; the call appears here.",
-            "/guide/",
-            "See how",
-            has_call,
-        ),
+        first_call(bool(calls), has_call),
     ]
+    following = next((step for step in steps if not step.is_done), None)
+    return [replace(step, is_next=step is following) for step in steps]
+
+
+def first_call(is_tried: bool, is_done: bool) -> Step:
+    if is_tried and not is_done:
+        text = "Calls have arrived, and none went well yet. Each says in Activity what was wrong, and what to do."
+        return Step("Make the first call", text, "/activity/", "See what was wrong", False)
+    text = "Run the line that Install shows beside the token; the call appears here."
+    return Step("Make the first call", text, "/guide/first-call/", "See how", is_done)

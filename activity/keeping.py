@@ -6,7 +6,18 @@ from django.conf import settings
 from django.db import connections, models, router, transaction
 
 from activity import partitions
-from activity.models import Call, Drop, HourRollup, HourTotal, MinuteRollup, MinuteTotal, TokenUse
+from activity.models import (
+    Call,
+    Drop,
+    Finding,
+    Habit,
+    HourRollup,
+    HourTotal,
+    MinuteRollup,
+    MinuteTotal,
+    TokenUse,
+    Watch,
+)  # fmt: skip
 from activity.models.drops import TOLD_FOR
 from activity.models.rollups import MINUTES_KEPT
 
@@ -21,6 +32,9 @@ def forget(now: datetime) -> str:
     counts = sum(_forget(model, "at", before) for model in (HourRollup, HourTotal))
     counts += sum(_forget(model, "at", max(before, now - MINUTES_KEPT)) for model in (MinuteRollup, MinuteTotal))
     counts += _forget(TokenUse, "last_at", before) + _forget(Drop, "at", now - TOLD_FOR)
+    counts += (
+        _forget(Watch, "seen_to", before) + _forget(Habit, "last_at", before) + _forget(Finding, "last_at", before)
+    )
     return f"{len(dropped)} months, {calls} calls and {counts} counts forgotten"
 
 

@@ -13,6 +13,7 @@ NAMED = {"1h": HOUR, "24h": DAY, "7d": 7 * DAY, "30d": 30 * DAY}
 LABELS = {"1h": "The last hour", "24h": "The last 24 hours", "7d": "The last 7 days", "30d": "The last 30 days"}
 SHORT = {"1h": "1 hour", "24h": "24 hours", "7d": "7 days", "30d": "30 days"}
 LONGEST = 366 * DAY
+FIRST, LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2999, 12, 31, tzinfo=UTC)  # that every zone and store can say
 MINUTES_KEPT = 2 * DAY  # of what is older, calls are counted by the hour only
 MOST_BARS = 60
 STEPS = [

@@ -1,6 +1,7 @@
 from celery import shared_task
 
 from activity import keeping, partitions
+from activity.unexpected import looking
 from tokens.models import JobRun
 
 
@@ -8,6 +9,11 @@ from tokens.models import JobRun
 def make_partitions() -> list[str]:
     made: list[str] = JobRun.objects.run("make-partitions", partitions.make, by="worker")
     return made
+
+
+@shared_task
+def find_unexpected() -> str:
+    return str(JobRun.objects.run("find-unexpected", looking.look, by="worker"))
 
 
 @shared_task

@@ -23,6 +23,7 @@ GROUPS = {
     "server": "Servers",
     "authorization": "Authorizations",
     "member": "Members",
+    "invitation": "Invitations",
     "account": "Account",
     "policy": "Policies",
     "key": "Management keys",
@@ -42,22 +43,25 @@ def events_of(account: Account, user: User) -> Listing[Event]:
 
     That belongs to no account: signing in, a calendar feed.
     """
-    own = Event.objects.filter(account_id=None, subject_kind="user", subject_id=str(user.pk))
     in_account = events_in(account, user)
-    return replace(in_account, sources=[*in_account.sources, own])
+    return replace(in_account, sources=[*in_account.sources, Event.objects.filter(of_nobody_else(user))])
+
+
+def of_nobody_else(user: User) -> Q:
+    return Q(account_id=None, subject_kind="user", subject_id=str(user.pk))
 
 
 def events_in(account: Account, user: User) -> Listing[Event]:
     """Return all events of the account to who may see its activity, to others those that concern them."""
     listing: Listing[Event] = Listing([Event.objects.filter(account_id=account.pk)])
-    return listing if account.lets(user, Act.SEE_ACTIVITY) else listing.where(concerning(user, account))
+    return listing if account.lets(user, Act.SEE_ACTIVITY) else listing.where(concerning(user))
 
 
-def concerning(user: User, account: Account) -> Q:
+def concerning(user: User) -> Q:
     """Match what the person did, and what was done to them, their tokens and their connections."""
     theirs = Q(actor_kind=ActorKind.USER, actor_id=str(user.pk)) | Q(subject_kind="user", subject_id=str(user.pk))
     for model in (DelegatedToken, Connection):
-        own = model._default_manager.filter(account=account, owner=user)
+        own = model._default_manager.filter(owner=user)
         ids = own.annotate(written=Cast("pk", CharField())).values("written")
         theirs |= Q(subject_kind=model._meta.model_name, subject_id__in=ids)
     return theirs

@@ -9,11 +9,12 @@ from django.utils import timezone
 from django.utils.http import quote_etag
 from django.views.decorators.http import require_safe
 
-from activity import charts, unexpected
+from activity import charts
 from activity.addresses import changed, chips_of, pages_of, ranges_of
 from activity.forms import CallsForm, SpanForm
 from activity.keyset import Listing, Page, R
 from activity.models import Call, Drop
+from activity.unexpected import strip
 from profiles.access import current_account, signed_in
 from tokens.models import DelegatedToken
 from tokens.views import Shown
@@ -37,7 +38,7 @@ def activity(request: HttpRequest) -> HttpResponse:
         "chart": charts.chart_of(form),
         "base": changed(request.GET, range="", since="", until=""),
         "missing": Drop.objects.warning(form.now),
-        "findings": unexpected.open_findings(form.account, form.user, now=form.now),
+        "findings": strip.open_findings(form.account, form.user, sees_all=form.sees_all, now=form.now),
         "is_newest": is_newest,
         "is_unused": not (page.rows or page.older or form.is_filtered) and not form.visible.exists(),
         "tail": request.GET.urlencode() if is_newest and form.cleaned_data["span"].is_live else None,

@@ -1,13 +1,15 @@
 """Calls and events as files. A POST: that somebody took them along is an event of its own."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.views.decorators.http import require_POST
 
 from activity import export, views, views_events
-from activity.forms import SpanForm
+from activity.forms import CallsForm, SpanForm
 from activity.keyset import Listing
+from profiles.events import Action, Actor, Event
 
 DEFAULT = "csv"
 
@@ -17,7 +19,7 @@ def export_calls(request: HttpRequest) -> HttpResponseBase:
     form = views.asked(request)
     if not form.is_valid():
         return _back(request, "/activity/")
-    return _send(request, form, form.listing, "calls")
+    return send_calls(request, form, request.POST.get("format", DEFAULT))
 
 
 @require_POST
@@ -25,7 +27,13 @@ def export_events(request: HttpRequest) -> HttpResponseBase:
     form = views_events.asked(request)
     if not form.is_valid():
         return _back(request, "/activity/events/")
-    return _send(request, form, views_events.listing_of(form), "events")
+    listing = views_events.listing_of(form)
+    return _send(request, form, listing, "events", export.EVENT_COLUMNS, request.POST.get("format", DEFAULT))
+
+
+def send_calls(request: HttpRequest, form: CallsForm, form_of_file: str) -> HttpResponseBase:
+    """Answer with the calls that a valid form describes; the page and REST end here."""
+    return _send(request, form, form.listing, "calls", export.CALL_COLUMNS, form_of_file)
 
 
 def _back(request: HttpRequest, path: str) -> HttpResponseRedirect:
@@ -35,6 +43,18 @@ def _back(request: HttpRequest, path: str) -> HttpResponseRedirect:
     return response
 
 
-def _send(request: HttpRequest, form: SpanForm, listing: Listing[Any], what: str) -> HttpResponseBase:
-    kind = request.POST.get("format", DEFAULT)
-    return export.take(request, form, listing, what, kind if kind in export.TYPES else DEFAULT)
+def _send(
+    request: HttpRequest, form: SpanForm, listing: Listing[Any], what: str, columns: Sequence[str], form_of_file: str
+) -> HttpResponseBase:
+    form_of_file = form_of_file if form_of_file in export.TYPES else DEFAULT
+    span = form.cleaned_data["span"]
+    after = {
+        "what": what, "format": form_of_file, "from": span.start.isoformat(), "to": span.end.isoformat(),
+        "filters": {label: value for _, label, value in form.chips()},
+    }  # fmt: skip
+    Event.record(
+        Action.ACTIVITY_EXPORTED, by=Actor.from_request(request), now=form.now, account=form.account,
+        subject=form.account, after=after,
+    )  # fmt: skip
+    pieces = export.pieces_of(listing, columns, form_of_file, form.user.zone)
+    return export.answer(request, pieces, f"nexus-{what}-{form.now:%Y-%m-%d}", form_of_file)

@@ -30,7 +30,6 @@ BODIES: dict[str, dict[str, Any]] = {
     "create_profile": {"alias": "support", "name": "Support"},
     "choose_of_server": {"allowed": ["get_current_time"]},
     "add_server": {"name": "Issue tracker", "url": "https://tracker.example.com/mcp"},
-    "export_activity": {"what": "calls", "format": "csv", "filters": {"range": "24h"}},
     "change_policy": {"max_life_days": 14},
 }
 NOUNS = {"server_pk": "SERVER", "entry_pk": "TOOL", "delivery_pk": "DELIVERY"}

@@ -116,6 +116,7 @@ def no_token_in_address(get_response: Handler) -> Handler:
             "This address holds a token",
             "Addresses stay in histories and logs, so nothing was done. Send a token in the Authorization header only, "
             "and revoke this one: others may have read it.",
+            topic="wrong-place",
         )
 
     return middleware

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
-from nexus.api_settings import REST_FRAMEWORK, SPECTACULAR_SETTINGS  # noqa: F401
+from nexus.fixed_settings import CONTENT_SECURITY_POLICY, REST_FRAMEWORK, SPECTACULAR_SETTINGS  # noqa: F401
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -346,18 +346,6 @@ if NEXUS_PRODUCTION:
     SECURE_HSTS_PRELOAD = True
     # TLS ends at the proxy; what reaches us in plain text is answered, not redirected: clients refuse redirects.
     SILENCED_SYSTEM_CHECKS += ["security.W008"]
-CONTENT_SECURITY_POLICY = {
-    "DIRECTIVES": {
-        "default-src": ["'self'"],
-        "script-src": ["'self'"],
-        "style-src": ["'self'"],
-        "img-src": ["'self'", "data:"],
-        "object-src": ["'none'"],
-        "base-uri": ["'none'"],
-        "frame-ancestors": ["'none'"],
-        "form-action": ["'self'"],
-    }
-}
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 
 # OAuth server: stored by digest only, nothing implicit. The grants themselves are part of tokens/oauth/.
@@ -403,7 +391,7 @@ USE_I18N = True
 USE_TZ = True
 TIME_ZONE = "UTC"
 STATIC_URL = "/static/"
-STATICFILES_DIRS = [BASE_DIR / "static"]
+STATICFILES_DIRS = [BASE_DIR / "static", ("guide", BASE_DIR / "docs" / "images")]
 STATIC_ROOT = NEXUS_DATA_DIR / "static"
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},

@@ -13,6 +13,7 @@ urlpatterns = [
     path("", include("tokens.urls")),
     path("", include("tokens.oauth.urls")),
     path("", include("activity.urls")),
+    path("guide/", include("nexus.guide.urls")),
     path("api/v1/docs", docs, name="api_docs"),
     path("api/v1/", include("nexus.api")),
     path("accounts/", include("allauth.urls")),

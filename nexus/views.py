@@ -4,11 +4,13 @@ import json
 import sys
 from http import HTTPStatus
 
+from django.conf import settings
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 
 RETRY_AFTER = 5  # seconds
+GUIDE = "/guide/troubleshooting/#"
 
 
 def database_unavailable(request: HttpRequest) -> HttpResponse:
@@ -18,6 +20,7 @@ def database_unavailable(request: HttpRequest) -> HttpResponse:
         "The database does not answer",
         f"Nothing was {'revoked' if is_revocation(request) else 'changed'}. "
         "Try again in a few seconds; if it lasts, tell whoever runs this Nexus.",
+        topic="unavailable",
     )
     response["Retry-After"] = str(RETRY_AFTER)
     return response
@@ -55,17 +58,19 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
         HTTPStatus.FORBIDDEN,
         "This form could not be checked",
         "Nothing was changed. Go back, reload the page and send it again. Your browser must accept our cookies.",
+        topic="a-form-that-could-not-be-checked",
     )
 
 
-def trouble(request: HttpRequest, status: HTTPStatus, title: str, detail: str) -> HttpResponse:
-    """Return a page, or RFC 9457 problem details where the client asked for JSON."""
+def trouble(request: HttpRequest, status: HTTPStatus, title: str, detail: str, topic: str = "") -> HttpResponse:
+    """Return a page, or RFC 9457 problem details where the client asked for JSON; with a topic, the guide's link."""
     request_id = request.META.get("nexus.request_id", "")
+    said = {"title": title, "detail": detail, "request_id": request_id}
     if wants_json(request):
-        problem = {"type": "about:blank", "title": title, "status": status, "detail": detail, "request_id": request_id}
-        content, kind = json.dumps(problem), "application/problem+json"
+        about = f"{settings.NEXUS_BASE_URL}{GUIDE}{topic}" if topic else "about:blank"
+        content, kind = json.dumps({"type": about, "status": status} | said), "application/problem+json"
     else:
-        content = render_to_string("trouble.html", {"title": title, "detail": detail, "request_id": request_id})
+        content = render_to_string("trouble.html", said | {"guide": GUIDE + topic if topic else ""})
         kind = "text/html; charset=utf-8"
     return HttpResponse(content, status=status, content_type=kind, headers={"Cache-Control": "no-store"})
 

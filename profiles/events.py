@@ -68,6 +68,8 @@ class Action(models.TextChoices):
     TOKEN_PAUSED = "token.paused", "paused a token"
     TOKEN_RESUMED = "token.resumed", "resumed a token"
     TOKEN_NARROWED = "token.narrowed", "narrowed a token"
+    TOKEN_UNEXPECTED = "token.unexpected", "unexpected use of a token"
+    TOKEN_USE_ACCEPTED = "token.use_accepted", "found unexpected use of a token fine"
     TOKEN_LEAK_REPORTED = "token.leak_reported", "reported a leaked token"
     ACCOUNT_PAUSED = "account.paused", "paused an account"
     ACCOUNT_RESUMED = "account.resumed", "resumed an account"

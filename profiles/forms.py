@@ -142,6 +142,13 @@ class DeleteToolkitForm(forms.Form):
         return text
 
 
+class ServerSearchForm(forms.Form):
+    q = forms.CharField(
+        label="Search", required=False, max_length=100,
+        widget=forms.SearchInput(attrs={"placeholder": "Name, or a tool’s name"}),
+    )  # fmt: skip
+
+
 class AddServerToToolkitForm(forms.Form):
     """A server that the account sees and the toolkit does not have yet."""
 

@@ -2,14 +2,12 @@ from datetime import timedelta
 from typing import Any
 
 from django import forms
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from profiles.access import current_account, signed_in
-from profiles.models import Toolkit
+from profiles.permissions import Role
 
 
 class SampleForm(forms.Form):
@@ -25,6 +23,12 @@ class SampleForm(forms.Form):
     is_quiet = forms.BooleanField(label="Do not remind me", required=False, help_text="Nobody will be told.")
 
 
+SAMPLE = (
+    'curl -sS http://localhost:8800/hub/mcp -H "Content-Type: application/json" -H "Authorization: Bearer nxs_…" '
+    """-d '{"jsonrpc":"2.0","id":1,"method":"tools/list"}'"""
+)
+
+
 @require_safe
 def guide_design(request: HttpRequest) -> HttpResponse:
     """Show every component in each of its states: what the pages are built of."""
@@ -38,12 +42,18 @@ def guide_design(request: HttpRequest) -> HttpResponse:
             ("ok", "active"), ("warn", "ends in 2 days"), ("bad", "revoked"), ("info", "New"), ("quiet", "never used"),
         ],
         "banners": ["info", "ok", "warn", "bad"],
+        "outcomes": [("ok", "OK"), ("refused", "Refused"), ("tool_error", "Tool error"), ("open", "Under way")],
+        "roles": [(role.value, role.value.replace("_", " ")) for role in Role],
+        "toolkits": [
+            {"allowed_count": 3, "new_count": 1, "changed_count": 1}, {}, {"paused_at": now}, {"failing_count": 1},
+        ],
+        "servers": [{"listed_at": now}, {}, {"failed_at": now}],
+        "steps": [
+            {"title": "Sign in", "is_done": True}, {"title": "Choose tools", "is_done": True},
+            {"title": "Install it", "text": "What to do next.", "label": "Install", "path": "#", "is_next": True},
+            {"title": "Make the first call", "text": "What comes after.", "label": "See how", "path": "#"},
+        ],
+        "long": "The longest name that a person who means well may give to one small helper",
+        "sample": SAMPLE,
     }  # fmt: skip
     return render(request, "guide/design.html", context)
-
-
-@require_safe
-def guide(request: HttpRequest) -> HttpResponse:
-    usable = Toolkit.objects.usable_by(signed_in(request)).filter(account=current_account(request)).with_counts()
-    toolkit = next((toolkit for toolkit in usable if toolkit.allowed_count), usable.first())
-    return render(request, "guide/index.html", {"base_url": settings.NEXUS_BASE_URL, "toolkit": toolkit})

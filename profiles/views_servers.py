@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from profiles.access import current_account, managed_account, signed_in
 from profiles.definitions import name_in
 from profiles.events import Actor
-from profiles.forms import ServerForm, ServerSettingsForm, note_errors
+from profiles.forms import ServerForm, ServerSearchForm, ServerSettingsForm, note_errors
 from profiles.listing import list_again, probe
 from profiles.models import Account, Server, Tool, Toolkit
 from profiles.permissions import Act
@@ -22,9 +22,12 @@ from profiles.upstream.errors import CredentialRefused, UpstreamError
 
 @require_safe
 def servers(request: HttpRequest) -> HttpResponse:
-    account = current_account(request)
-    found = list(Server.objects.visible_in(account).with_counts().order_by("name"))
+    account, form = current_account(request), ServerSearchForm(request.GET)
+    text = form.cleaned_data["q"] if form.is_valid() else ""
+    found = list(Server.objects.visible_in(account).matching(text).with_counts().order_by("name"))
     context = {
+        "form": form,
+        "is_filtered": bool(text),
         "own": [server for server in found if server.account_id],
         "catalog": [server for server in found if not server.account_id],
         "may_manage": account.lets(signed_in(request), Act.MANAGE_TOOLKITS),

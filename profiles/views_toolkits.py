@@ -15,6 +15,7 @@ from profiles.events import Actor
 from profiles.forms import AddServerToToolkitForm, DeleteToolkitForm, ToolkitForm, ToolkitSettingsForm, note_errors
 from profiles.listing import list_again
 from profiles.models import Server, Toolkit, ToolkitTool
+from profiles.models.copying import copy_toolkit
 from profiles.permissions import Act
 
 READ_AND_WRITE = ["GET", "HEAD", "POST"]
@@ -116,6 +117,31 @@ def toolkit_edit(request: HttpRequest, pk: Any) -> HttpResponse:
             return redirect("toolkit", found.pk)
     context = {"form": form, "toolkit": get_object_or_404(Toolkit, pk=pk)}
     return render(request, "profiles/toolkit_edit.html", context, status=422 if form.errors else 200)
+
+
+@require_http_methods(READ_AND_WRITE)
+def toolkit_copy(request: HttpRequest, pk: Any) -> HttpResponse:
+    found = managed_toolkit(request, pk)
+    initial = {"name": f"{found.name[:75]} copy", "alias": f"{found.alias[:35]}-copy", "description": found.description}
+    form = ToolkitForm(request.POST or None, initial=initial)
+    if request.method == "POST" and form.is_valid():
+        try:
+            copy, altered = copy_toolkit(
+                found, **form.cleaned_data, by=Actor.from_request(request), now=timezone.now()
+            )  # fmt: skip
+        except ValidationError as error:
+            note_errors(form, error)
+        else:
+            messages.success(request, f"“{copy}” offers what “{found}” does.{_left_off(altered)}")
+            return redirect("toolkit", copy.pk)
+    context = {"form": form, "toolkit": found}
+    return render(request, "profiles/toolkit_copy.html", context, status=422 if form.errors else 200)
+
+
+def _left_off(altered: int) -> str:
+    if not altered:
+        return ""
+    return f" Off are {altered} tool{'s' if altered > 1 else ''} whose change nobody has approved there."
 
 
 @require_http_methods(READ_AND_WRITE)

@@ -1,12 +1,22 @@
+import os
+
 import pytest
 from django.core.management.commands import flush
-from django.db import DEFAULT_DB_ALIAS
+from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.postgresql.operations import DatabaseOperations
 
 from profiles.models import Account, Toolkit, User
 from tests import cast
 from tokens.models import Authority
 from tokens.oauth import failures
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix):
+    """Let the database of the tests be a copy of one that is migrated (see tests/servers.py)."""
+    if template := os.environ.get("NEXUS_TEST_TEMPLATE"):
+        connections["default"].settings_dict["TEST"]["TEMPLATE"] = template
+
 
 KEPT = ("django_content_type", "auth_permission")  # what migrations put there, and no test changes
 

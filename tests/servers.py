@@ -8,6 +8,7 @@ NEXUS_TEST_REDIS_URL name servers of your own.
 import atexit
 import contextlib
 import ctypes
+import hashlib
 import importlib.util
 import os
 import pathlib
@@ -15,11 +16,16 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 
+import psycopg
+
 WORKER = os.environ.get("PYTEST_XDIST_WORKER")
 PR_SET_PDEATHSIG = 1
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+TEMPLATE = "nexus_template"
 
 
 def end_with_parent() -> None:
@@ -95,6 +101,50 @@ def start_redis(base: pathlib.Path, *flags: str) -> "subprocess.Popen[bytes]":
     return daemon
 
 
+def migrated(base: pathlib.Path) -> "subprocess.Popen[bytes]":
+    """Start PostgreSQL with a database that has been migrated; the next run with the same migrations copies it.
+
+    Tests get copies of that database, which takes a tenth of the time that migrating takes.
+    """
+    kept = ROOT / "build" / f"test-cluster-{_state_of_migrations()}"
+    if kept.exists():
+        shutil.copytree(kept, base / "pg")
+        return start_postgres(base)
+    daemon = start_postgres(base)
+    url = f"postgresql://postgres@/postgres?host={base}"
+    with psycopg.connect(url, autocommit=True) as cluster:
+        cluster.execute(f"CREATE DATABASE {TEMPLATE}")
+    told = {**os.environ, "DATABASE_URL": url.replace("/postgres?", f"/{TEMPLATE}?"), "REDIS_URL": ""}
+    told["DJANGO_SETTINGS_MODULE"] = "nexus.settings"
+    migrate = [sys.executable, "-m", "django", "migrate", "--verbosity=0"]
+    subprocess.run(migrate, cwd=ROOT, env={**told, "PYTHONPATH": str(ROOT)}, check=True)
+    daemon.send_signal(signal.SIGINT)
+    daemon.wait(30)
+    unfinished = pathlib.Path(tempfile.mkdtemp(dir=_build_folder()))
+    shutil.copytree(base / "pg", unfinished / "pg")
+    with contextlib.suppress(OSError):  # another run was quicker
+        (unfinished / "pg").rename(kept)
+    shutil.rmtree(unfinished)
+    return start_postgres(base)
+
+
+def _state_of_migrations() -> str:
+    """Return a name for what migrating leads to; partitions of calls are made for the month."""
+    state = hashlib.sha256(time.strftime("%Y-%m").encode())
+    for path in [
+        *sorted(ROOT.glob("*/migrations/*.py")),
+        ROOT / "requirements-test.txt",
+        *sorted(ROOT.glob("*/models/*.py")),
+    ]:
+        state.update(path.read_bytes())
+    return state.hexdigest()[:16]
+
+
+def _build_folder() -> pathlib.Path:
+    (ROOT / "build").mkdir(exist_ok=True)
+    return ROOT / "build"
+
+
 def start() -> None:
     base = pathlib.Path(tempfile.mkdtemp(prefix="nexus-test-"))
     daemons = []
@@ -105,8 +155,9 @@ def start() -> None:
         os.environ.pop("REDIS_URL", None)
     else:
         if not (url := os.environ.get("NEXUS_TEST_DATABASE_URL")):
-            daemons.append(start_postgres(base))
+            daemons.append(migrated(base))
             url = f"postgresql://postgres@/postgres?host={base}"
+            os.environ["NEXUS_TEST_TEMPLATE"] = TEMPLATE
         os.environ["DATABASE_URL"] = url
         if not (url := os.environ.get("NEXUS_TEST_REDIS_URL")):
             daemons.append(start_redis(base))

@@ -150,6 +150,16 @@ def reused(token: DelegatedToken, event: Event) -> None:
     _message("reused", token.owner, context).send()
 
 
+def unexpected(token: DelegatedToken, event: Event) -> None:
+    """Tell the owner that the token was used as never before; raise OSError if the mail server refuses."""
+    context = {
+        "token": token, "owner": token.owner, "toolkit": token.toolkit, "event": event,
+        "found_local": event.at.astimezone(token.owner.zone), "link": links.to_use(token),
+        "replace_link": links.to_replace(token), "revoke_link": links.to_revoke(token),
+    }  # fmt: skip
+    _message("unexpected", token.owner, context).send()
+
+
 def _message(name: str, owner: User, context: dict[str, Any]) -> EmailMultiAlternatives:
     with timezone.override(owner.zone):
         subject, text, html = (

@@ -21,6 +21,11 @@ def to_revoke(token: DelegatedToken) -> str:
     return f"{to_token(token)}revoke/"
 
 
+def to_use(token: DelegatedToken) -> str:
+    """Return the page of its use, which Activity has."""
+    return f"{to_token(token)}activity/"
+
+
 def to_install(token: DelegatedToken) -> str:
     """Return the Install page, with the toolkit and the service filled in; needs the token's toolkit."""
     wish = urlencode({"profile": token.toolkit.alias, "name": token.name})

@@ -22,9 +22,10 @@ from tokens.signals import notices_given
 
 Kind = Webhook.Kind
 # Each of these is an event of the same name. The rest is told of by the signal alone.
-EVENTS = {Kind.EXPIRED, Kind.REVOKED, Kind.REPLACED, Kind.REUSED, Kind.PAUSED, Kind.AUTHORIZATION_DIED}
+EVENTS = {Kind.EXPIRED, Kind.REVOKED, Kind.REPLACED, Kind.REUSED, Kind.UNEXPECTED, Kind.PAUSED, Kind.AUTHORIZATION_DIED}
 REPEATED = {
     Kind.REUSED,
+    Kind.UNEXPECTED,
     Kind.PAUSED,
     Kind.UNUSED,
     Kind.AUTHORIZATION_DIED,
@@ -77,6 +78,8 @@ def _data_of(event: Event) -> dict[str, Any]:
         return authorization_data(dead) if dead else {}
     related = DelegatedToken.objects.select_related("account", "toolkit", "owner")
     token = related.filter(pk=event.subject_id).first() if event.subject_id.isdecimal() else None
+    if token and event.action == Kind.UNEXPECTED:
+        return token_data(token) | {"unexpected": event.reason, "address": event.address}
     return token_data(token) if token else {}
 
 

@@ -57,6 +57,17 @@ def mail_reused(token_id: int) -> None:
 
 
 @shared_task(autoretry_for=(OSError,), retry_backoff=30, max_retries=8)
+def mail_unexpected(token_id: int) -> None:
+    people = DelegatedToken.objects.filter(owner__is_machine=False, owner__is_active=True)
+    token = people.select_related("owner", "toolkit").filter(pk=token_id).first()
+    found = Event.objects.filter(
+        action=Action.TOKEN_UNEXPECTED, subject_kind="delegatedtoken", subject_id=str(token_id)
+    )
+    if token and (latest := found.first()):
+        emails.unexpected(token, latest)
+
+
+@shared_task(autoretry_for=(OSError,), retry_backoff=30, max_retries=8)
 def mail_paused(token_ids: list[int]) -> None:
     paused = DelegatedToken.objects.filter(pk__in=token_ids, owner__is_active=True).exclude(paused_at=None)
     emails.paused([token for token in paused.select_related("owner", "toolkit") if notifying.is_mailed(token)])

@@ -38,10 +38,14 @@ class Page:
 
 class CallQuerySet(models.QuerySet["Call"]):
     def visible_to(self, user: User) -> Self:
-        """Return the person's own calls, and all of the accounts whose activity they may see."""
+        """Return the person's own calls, and all of the accounts whose activity they may see.
+
+        What was done in an account that they have left is no longer theirs to see.
+        """
         # Ids, not a subquery: embedded, accounts lie in another database file.
         everything = list(Account.objects.where(user, Act.SEE_ACTIVITY).values_list("pk", flat=True))
-        return self.filter(Q(account_id__in=everything) | Q(owner_id=user.pk))
+        accounts = list(Account.objects.of(user).values_list("pk", flat=True))
+        return self.filter(Q(account_id__in=everything) | Q(account_id__in=accounts, owner_id=user.pk))
 
     def of_account(self, account: Account, user: User) -> Self:
         """Return the calls of the account that the person may see: all, or their own."""

@@ -15,7 +15,10 @@ class TokenUse(models.Model):
     refused = models.BigIntegerField(default=0)
 
     class Meta:
-        indexes = [models.Index(fields=["account_id"], name="token_use_of_account")]
+        indexes = [
+            models.Index(fields=["account_id"], name="token_use_of_account"),
+            models.Index(fields=["last_at"], name="token_use_last_at"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.token_public_id}: {self.accepted} calls"

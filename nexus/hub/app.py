@@ -240,7 +240,7 @@ class Hub:
             if twice := await self._token_in_form(request, exchange.receive):
                 return twice
             message = "Send the header Content-Type: application/json."
-            return replies.error(415, replies.INVALID_REQUEST, message)
+            return replies.error(415, replies.INVALID_REQUEST, message, topic="content-type")
         try:
             if exchange.body is None:
                 exchange.body = await self._running.within(BODY_TIMEOUT, request.body(exchange.receive))
@@ -248,9 +248,9 @@ class Hub:
         except TimeoutError:
             return replies.error(408, replies.INVALID_REQUEST, f"The body did not arrive within {BODY_TIMEOUT:.0f} s.")
         except TooLarge:
-            return replies.error(413, replies.INVALID_REQUEST, "The body is larger than 4 MB.")
+            return replies.error(413, replies.INVALID_REQUEST, "The body is larger than 4 MB.", topic="too-large")
         except BadRequest as problem:
-            return replies.error(400, replies.INVALID_REQUEST, str(problem))
+            return replies.error(400, replies.INVALID_REQUEST, str(problem), topic="unreadable")
         except protocol.Refused as refused:
             return refused.reply
         if isinstance(context := self._context(exchange, call, authority, view), Reply):
@@ -283,12 +283,15 @@ class Hub:
             return Context(call, authority, view, downstream, principal, None, mirrored=exchange.request.mirrored())
         text = exchange.request.text(b"mcp-session-id")
         if not text and call.is_answer:
-            return call.error(replies.INVALID_REQUEST, "An answer belongs to a session: name it.", status=400)
+            return call.error(
+                replies.INVALID_REQUEST, "An answer belongs to a session: name it.", status=400, topic="session"
+            )
         if not text or call.method == "initialize":
             return Context(call, authority, view, downstream, Principal(authority.credential), PLAIN_ENVELOPE)
         session = self._clients.find(text, authority.owner_id, authority.toolkit_id)
         if session is None:
-            return call.error(replies.UNAUTHORIZED, "This session is not known; initialize again.", status=404)
+            message = "This session is not known; initialize again."
+            return call.error(replies.UNAUTHORIZED, message, status=404, topic="session")
         call.client, call.version = session.client, call.version or session.protocol
         downstream.allows_stream = exchange.request.accepts_stream and session.protocol >= FIRST_WITH_STREAMS
         principal, envelope = self._clients.principal_of(session), self._clients.envelope_of(session)

@@ -28,13 +28,14 @@ class Door:
     def answer(self, request: HubRequest) -> Reply | None:
         """Refuse foreign hosts and origins (DNS rebinding), and answer preflights; None for all else."""
         if not _is_our_host(request.text(b"host")):
-            return replies.error(400, replies.INVALID_REQUEST, "This host name is not one of Nexus's.", refusal="host")
+            message = "This host name is not one of Nexus's."
+            return replies.error(400, replies.INVALID_REQUEST, message, refusal="host", topic="host")
         origin = request.text(b"origin")
         if origin and origin not in self._origins:
             message = (
                 "Web pages of this origin may not call Nexus. The operator can allow it with NEXUS_ALLOWED_ORIGINS."
             )
-            return replies.error(403, replies.FORBIDDEN, message, refusal="origin")
+            return replies.error(403, replies.FORBIDDEN, message, refusal="origin", topic="origin")
         if request.method == "OPTIONS":
             return Reply(204, headers=PREFLIGHT)
         return None

@@ -140,7 +140,7 @@ class Forwarding:
         except ForgedState:
             return forged(context)
         except (UpstreamError, NoInput, TimeoutError) as problem:
-            reply = context.call.error(replies.INTERNAL, self.say(context, server, problem))
+            reply = context.call.error(replies.INTERNAL, self.say(context, server, problem), topic=topic_of(problem))
             reply.outcome, reply.reason = "upstream_error", str(problem)
             return reply
 
@@ -156,6 +156,11 @@ class Forwarding:
         state = self._upstreams.known_state(server)  # not made for what the server was when the call began
         when = since(state.failing_since if state else None)
         return f"{sentence(server, problem)} It has failed{when}; the other servers of the toolkit are not affected."
+
+
+def topic_of(problem: Exception) -> str:
+    """Return the section of the guide that speaks of it."""
+    return "sign-in-to-the-server" if isinstance(problem, NotConnected | CredentialRefused) else "server-away"
 
 
 def reply_of(context: Context, answer: Answer) -> Reply:

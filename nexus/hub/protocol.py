@@ -56,8 +56,10 @@ class Call(msgspec.Struct):
         """Return True for a request of the modern era that asks for log messages."""
         return LEVEL_KEY in self.meta
 
-    def error(self, code: int, message: str, *, status: int = 200, data: dict[str, Any] | None = None) -> Reply:
-        return replies.error(status, code, message, rpc_id=self.id, data=data)
+    def error(
+        self, code: int, message: str, *, status: int = 200, data: dict[str, Any] | None = None, topic: str = ""
+    ) -> Reply:
+        return replies.error(status, code, message, rpc_id=self.id, data=data, topic=topic)
 
     def result(self, result: dict[str, Any]) -> Reply:
         if self.is_modern:
@@ -131,17 +133,18 @@ def _unreadable(body: bytes, problem: Exception) -> Reply:
         return _invalid("Batches are not supported: send one message per request.")
     if isinstance(problem, msgspec.ValidationError):
         return _invalid(f"This is not a JSON-RPC message: {problem}.")
-    return replies.error(400, replies.PARSE_ERROR, "The body is not valid JSON.")
+    return replies.error(400, replies.PARSE_ERROR, "The body is not valid JSON.", topic="unreadable")
 
 
 def _invalid(message: str) -> Reply:
-    return replies.error(400, replies.INVALID_REQUEST, message)
+    return replies.error(400, replies.INVALID_REQUEST, message, topic="unreadable")
 
 
 def _unsupported(version: str, rpc_id: bytes = b"null") -> Reply:
     data = {"supported": list(SUPPORTED), "requested": version[:40]}
     message = f"The protocol version is not supported; use one of {', '.join(SUPPORTED)}."
-    return replies.error(400, replies.UNSUPPORTED_VERSION, message, rpc_id=rpc_id or b"null", data=data)
+    rpc_id = rpc_id or b"null"
+    return replies.error(400, replies.UNSUPPORTED_VERSION, message, rpc_id=rpc_id, data=data, topic="version")
 
 
 def _is_id(raw: bytes) -> bool:
@@ -164,7 +167,7 @@ def _params(message: Message, rpc_id: bytes) -> dict[str, msgspec.Raw]:
 
 
 def _wrong_params(message: str, rpc_id: bytes) -> Reply:
-    return replies.error(400, replies.INVALID_PARAMS, message, rpc_id=rpc_id or b"null")
+    return replies.error(400, replies.INVALID_PARAMS, message, rpc_id=rpc_id or b"null", topic="unreadable")
 
 
 def _meta(params: dict[str, msgspec.Raw], rpc_id: bytes) -> dict[str, msgspec.Raw]:
@@ -220,4 +223,4 @@ def _decoded(value: str) -> str | None:
 
 def _mismatch(header: str, call: Call) -> Reply:
     message = f"The header {header} is missing or does not match the body."
-    return replies.error(400, replies.HEADER_MISMATCH, message, rpc_id=call.id)
+    return replies.error(400, replies.HEADER_MISMATCH, message, rpc_id=call.id, topic="unreadable")

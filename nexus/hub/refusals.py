@@ -30,14 +30,19 @@ def refused(authority: TokenAuthority, refusal: Refusal, resource: bytes) -> Rep
     return _with_reason(reply, refusal)
 
 
+RECORDING = "not-recorded"  # the section of the guide
+
+
 def nothing_is_known() -> Reply:
     return replies.unavailable("Nexus cannot reach its database, so nothing is allowed now. Try again shortly.")
 
 
 def not_recorded(*, may_have_run: bool) -> Reply:
     if may_have_run:
-        return replies.unavailable("Activity cannot be written, so the answer is withheld; the tool may have run.")
-    return replies.unavailable("Activity cannot be written, so nothing was called. Try again shortly.")
+        return replies.unavailable(
+            "Activity cannot be written, so the answer is withheld; the tool may have run.", RECORDING
+        )
+    return replies.unavailable("Activity cannot be written, so nothing was called. Try again shortly.", RECORDING)
 
 
 PAUSES = {

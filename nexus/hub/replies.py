@@ -50,38 +50,49 @@ def error(
     data: dict[str, Any] | None = None,
     headers: list[tuple[bytes, bytes]] | None = None,
     refusal: str = "",
+    topic: str = "",
 ) -> Reply:
-    """Return a JSON-RPC error object under a real HTTP status; with a word for `refusal` it counts as refused."""
+    """Return a JSON-RPC error object under a real HTTP status; with a word for `refusal` it counts as refused.
+
+    With a topic it leads to that section of the guide, in its data and in a header (RFC 8288).
+    """
     content: dict[str, Any] = {"code": code, "message": message}
+    sent = [JSON, NO_STORE, *(headers or [])]
+    if topic:
+        data = {**(data or {}), "help": help_url(topic)}
+        sent.append((b"link", b'<%b>; rel="help"' % help_url(topic).encode("ascii", "replace")))
     if data is not None:
         content["data"] = data
     body = b'{"jsonrpc":"2.0","id":%b,"error":%b}' % (rpc_id, json.encode(content))
-    return Reply(status, body, [JSON, NO_STORE, *(headers or [])], "refused" if refusal else "failed", message, refusal)
+    return Reply(status, body, sent, "refused" if refusal else "failed", message, refusal)
 
 
 def bad_credentials(message: str) -> Reply:
     """RFC 6750 section 3.1, invalid_request: the request itself is malformed."""
     challenge = _challenge('error="invalid_request"', f'error_description="{_quoted(message)}"')
-    return error(400, INVALID_REQUEST, message, headers=[challenge], refusal="malformed_credentials")
+    return error(
+        400, INVALID_REQUEST, message, headers=[challenge], refusal="malformed_credentials", topic="wrong-place"
+    )
 
 
 def no_credentials(resource: bytes) -> Reply:
     """RFC 6750 section 3.1: no error code for a request without credentials; RFC 9728 section 5.1 for the rest."""
     message = f"Send a token: Authorization: Bearer nxs_… Tokens are made at {install_url()}"
-    return error(401, UNAUTHORIZED, message, headers=[_challenge(*_resource(resource))], refusal="no_credentials")
+    challenge = _challenge(*_resource(resource))
+    return error(401, UNAUTHORIZED, message, headers=[challenge], refusal="no_credentials", topic="no-token")
 
 
 def invalid_token(resource: bytes) -> Reply:
     """The same bytes for every secret that is not real."""
     message = f"This token is not known here. Check that it was copied whole; tokens are made at {install_url()}"
     challenge = _challenge('error="invalid_token"', 'error_description="The token is not known"', *_resource(resource))
-    return error(401, UNAUTHORIZED, message, headers=[challenge], refusal="unknown_token")
+    return error(401, UNAUTHORIZED, message, headers=[challenge], refusal="unknown_token", topic="unknown-token")
 
 
 def ended_token(resource: bytes, message: str, description: str, data: dict[str, Any]) -> Reply:
     """Final, for the holder of the real secret: which token, since when, and where to replace it."""
     challenge = _challenge('error="invalid_token"', f'error_description="{_quoted(description)}"', *_resource(resource))
-    return error(401, UNAUTHORIZED, message, data=data, headers=[challenge], refusal=str(data["reason"]))
+    return _refused_for(401, UNAUTHORIZED, message, data, challenge)
 
 
 def insufficient_scope(resource: bytes, message: str, data: dict[str, Any]) -> Reply:
@@ -89,11 +100,18 @@ def insufficient_scope(resource: bytes, message: str, data: dict[str, Any]) -> R
     challenge = _challenge(
         'error="insufficient_scope"', f'error_description="{_quoted(message)}"', *_resource(resource)
     )
-    return error(403, FORBIDDEN, message, data=data, headers=[challenge], refusal=str(data["reason"]))
+    return _refused_for(403, FORBIDDEN, message, data, challenge)
 
 
-def unavailable(message: str) -> Reply:
-    return error(503, UNAVAILABLE, message, headers=[(b"retry-after", b"2")], refusal="unavailable")
+def _refused_for(status: int, code: int, message: str, data: dict[str, Any], challenge: tuple[bytes, bytes]) -> Reply:
+    """Return the refusal; the guide's sections of 401 and 403 are called by their reasons."""
+    reason = str(data["reason"])
+    topic = reason.replace("_", "-")
+    return error(status, code, message, data=data, headers=[challenge], refusal=reason, topic=topic)
+
+
+def unavailable(message: str, topic: str = "unavailable") -> Reply:
+    return error(503, UNAVAILABLE, message, headers=[(b"retry-after", b"2")], refusal="unavailable", topic=topic)
 
 
 def too_many(wait: Wait) -> Reply:
@@ -102,19 +120,21 @@ def too_many(wait: Wait) -> Reply:
     message = f"This {wait.whose} is allowed {wait.allowed} {wait.what}. Try again in {seconds} s."
     data = {"reason": "too_many", "limit": wait.whose, "allowed": wait.allowed, "retry_after": seconds}
     retry = (b"retry-after", str(seconds).encode())
-    return error(429, TOO_MANY, message, data=data, headers=[retry], refusal="too_many")
+    return error(429, TOO_MANY, message, data=data, headers=[retry], refusal="too_many", topic="too-many")
 
 
 def too_many_guesses() -> Reply:
     """For whoever asks for many secrets that are not there; a real one that nobody has used yet may meet it too."""
     message = "Too many tokens that are not known here come from this address. Try again in 1 s."
     data = {"reason": "too_many_guesses", "retry_after": 1}
-    return error(429, TOO_MANY, message, data=data, headers=[(b"retry-after", b"1")], refusal="too_many_guesses")
+    retry = (b"retry-after", b"1")
+    topic = "too-many-guesses"
+    return error(429, TOO_MANY, message, data=data, headers=[retry], refusal="too_many_guesses", topic=topic)
 
 
 def only_post() -> Reply:
     """Older clients ask for a stream and end their session in this way, and go on without: no fault of theirs."""
-    reply = error(405, INVALID_REQUEST, "Use POST.", headers=[(b"allow", b"POST")])
+    reply = error(405, INVALID_REQUEST, "Use POST.", headers=[(b"allow", b"POST")], topic="wrong-path")
     reply.outcome, reply.reason = "ok", "only POST is offered"
     return reply
 
@@ -122,6 +142,10 @@ def only_post() -> Reply:
 def install_url(profile: str = "", name: str = "") -> str:
     wish = "&".join(f"{key}={quote(value)}" for key, value in (("profile", profile), ("name", name)) if value)
     return f"{settings.NEXUS_BASE_URL}/install/" + (f"?{wish}" if wish else "")
+
+
+def help_url(topic: str) -> str:
+    return f"{settings.NEXUS_BASE_URL}/guide/troubleshooting/#{topic}"
 
 
 def _challenge(*parts: str) -> tuple[bytes, bytes]:

@@ -66,7 +66,7 @@ class Tools:
         if name == STATUS_TOOL and context.view.offers_status_tool:
             return call.result(self._status(context))
         text = f"`{name[:200]}` is not in toolkit `{context.view.alias}`; see tools/list"
-        reply = call.error(replies.INVALID_PARAMS, text)
+        reply = call.error(replies.INVALID_PARAMS, text, topic="not-in-the-toolkit")
         reply.outcome, reply.reason, reply.refusal = "refused", "not in the toolkit", "tool"
         return reply
 

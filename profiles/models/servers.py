@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models, transaction
-from django.db.models import Count, F, Q
+from django.db.models import Count, Exists, F, OuterRef, Q
 from django.utils.text import slugify
 
 from profiles.events import Action, Actor, Event
@@ -40,6 +40,12 @@ class ServerQuerySet(models.QuerySet["Server"]):
     def visible_in(self, account: Account | None) -> Self:
         """Return the catalog of the instance and the account's own servers; for no account, the catalog."""
         return self.living().filter(Q(account=None) | Q(account=account))
+
+    def matching(self, text: str) -> Self:
+        """Return the servers whose name, prefix, description or a tool's name contains the text."""
+        names = Tool.objects.filter(server=OuterRef("pk"), name__icontains=text)
+        words = Q(name__icontains=text) | Q(slug__icontains=text) | Q(description__icontains=text)
+        return self.filter(words | Exists(names)) if text else self
 
     def with_counts(self) -> Self:
         return self.annotate(tool_count=Count("tools", filter=Q(tools__last_seen_at=F("listed_at"))))

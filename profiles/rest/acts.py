@@ -40,8 +40,8 @@ class Act:
     is_partial: bool = False
     is_create: bool = False  # heeds Idempotency-Key
     is_secret: bool = False  # answers with what is shown once
-    files: tuple[str, ...] = ()  # media types, where the answer is a file
     prepare: Callable[..., Any] | None = None  # what takes long, outside the transaction of a create
+    media_types: tuple[str, ...] = ()  # of an answer that is a file
     problems: tuple[int, ...] = ()  # statuses besides those that every act may have
 
     @property
@@ -58,6 +58,11 @@ Wrapped = Callable[[Callable[..., Any]], Act]
 
 def reads(scope: str, answers: type[serializers.Serializer[Any]], **how: Any) -> Wrapped:
     return lambda run: Act(run, scope, answers, **how)
+
+
+def sends(scope: str, *media_types: str, **how: Any) -> Wrapped:
+    """Declare an act that answers with a file."""
+    return lambda run: Act(run, scope, media_types=media_types, **how)
 
 
 def lists(

@@ -40,9 +40,9 @@ class Resource(APIView):
         filtering.refuse_unknown(request, known)
 
     def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:
-        """Take any Accept where the answer is a file: the body says of which form."""
+        """Take any Accept where the answer is a file: a parameter says of which form."""
         act = self.act_of(request)
-        return super().perform_content_negotiation(request, force=force or bool(act and act.files))
+        return super().perform_content_negotiation(request, force=force or bool(act and act.media_types))
 
     def act_of(self, request: Request) -> Act | None:
         method = (request.method or "").lower()

@@ -97,7 +97,7 @@ def problem(error: Exception, context: dict[str, Any]) -> Response | None:
         return None
     status = error.status_code
     content: dict[str, Any] = {
-        "type": "about:blank",
+        "type": f"{settings.NEXUS_BASE_URL}/guide/api/#{_code(error)}",
         "title": HTTPStatus(status).phrase,
         "status": status,
         "code": _code(error),
@@ -136,19 +136,21 @@ def _as_api_exception(error: Exception) -> Exception:
 
 def by_member(error: ModelRefusal) -> dict[str, list[str]]:
     """Return what a model or a form refuses by the name that the member has on the wire."""
-    found = error.message_dict if hasattr(error, "error_dict") else {NON_FIELD_ERRORS: error.messages}
+    found: dict[Any, list[str]] = (
+        error.message_dict if hasattr(error, "error_dict") else {NON_FIELD_ERRORS: error.messages}
+    )
     return {WIRE_NAMES.get(name, name): texts for name, texts in found.items()}
 
 
-WIRE_NAMES = {
+WIRE_NAMES: dict[Any, str] = {
     NON_FIELD_ERRORS: "other",
-    api_settings.NON_FIELD_ERRORS_KEY: "other",
+    str(api_settings.NON_FIELD_ERRORS_KEY): "other",
     "toolkit": "profile",
     "toolkits": "profiles",
 }
 
 
-def _by_member(detail: Any) -> dict[str, Any]:
+def _by_member(detail: Any) -> dict[Any, Any]:
     if not isinstance(detail, dict):
         return {"other": detail}
     return {WIRE_NAMES.get(str(name), str(name)): texts for name, texts in detail.items()}

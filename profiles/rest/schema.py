@@ -74,8 +74,9 @@ class ActSchema(AutoSchema):
         return self.act.takes
 
     def get_response_serializers(self) -> Any:
-        if self.act.files:
-            return {(self.act.status, media_type): OpenApiTypes.STR for media_type in self.act.files}
+        if self.act.media_types:
+            file = OpenApiResponse(OpenApiTypes.STR, description="The file.")
+            return {(self.act.status, each): file for each in self.act.media_types}
         return {self.act.status: self.act.answers or OpenApiResponse(description="Done.")}
 
     def _get_response_bodies(self, direction: Any = "response") -> dict[str, Any]:

@@ -1,5 +1,7 @@
 import re
 from datetime import UTC, datetime, timedelta
+from datetime import timezone as dt_timezone
+from urllib.parse import urlencode
 
 import pytest
 import time_machine
@@ -207,6 +209,30 @@ def test_the_ends_of_the_calendar_are_no_range(at_acme, alice, zone, moment):
     alice.save()
     for query in (f"?since={moment}", f"?since={moment}&until={moment}", f"?since=2026-11-01T00:00&until={moment}"):
         assert at_acme.get(f"/activity/{query}").status_code == 422
+
+
+REST = ("/api/v1/activity/calls", "/api/v1/activity/events")
+
+
+def test_an_offset_that_no_clock_has_is_understood(at_acme, token):
+    moment = (timezone.now() - timedelta(hours=1)).astimezone(dt_timezone(timedelta(hours=-21, minutes=-19)))
+    make_call(token)
+    query = urlencode({"since": moment.isoformat()})
+    for path in ("/activity/", "/activity/tail/", "/activity/events/", *REST):
+        assert at_acme.get(f"{path}?{query}").status_code == 200
+    assert len(at_acme.get(f"{REST[0]}?{query}").json()["results"]) == 1
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["since=9999-12-31T23:59:58Z&until=9999-12-31T23:59:59Z", "since=0001-01-01T00:00:00Z&until=0001-01-02T00:00:00Z"],
+    ids=["last", "first"],
+)
+def test_nor_is_a_day_at_one_of_them(at_acme, alice, query):
+    alice.time_zone = "America/New_York"
+    alice.save()
+    for path in ("/activity/", "/activity/tail/", "/activity/events/", *REST):
+        assert at_acme.get(f"{path}?{query}").status_code in (400, 422)
 
 
 @pytest.mark.parametrize(

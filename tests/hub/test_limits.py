@@ -153,6 +153,7 @@ def test_the_reply_is_a_429_that_says_when_to_try_again():
     assert (b"retry-after", b"1") in reply.headers
     error = json.loads(reply.body)["error"]
     assert error["message"] == "This token is allowed 30 calls per second. Try again in 1 s."
+    assert error["data"].pop("help").endswith("/guide/troubleshooting/#too-many")
     assert error["data"] == {"reason": "too_many", "limit": "token", "allowed": 30, "retry_after": 1}
 
 

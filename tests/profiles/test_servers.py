@@ -239,3 +239,13 @@ def test_a_tool_that_is_nested_too_deeply_is_refused_before_anybody_has_to_read_
         upstream.tools = [cast.definition("deep", inputSchema=nested)]
         with pytest.raises(UpstreamError, match="nested too deeply"):
             discovery.list_tools(cast.make_server("own", url=upstream.url, account=acme))
+
+
+def test_servers_are_found_by_their_own_names_and_by_those_of_their_tools(at_acme, acme):
+    cast.make_server("linear", ["list_projects"], account=acme)
+    cast.make_server("clock", ["get_time"])
+    for text, is_there in (("linea", True), ("PROJECTS", True), ("time", False)):
+        page = at_acme.get("/servers/", {"q": text}).content.decode()
+        assert ("Linear" in page) is is_there, text
+    assert "No server matches" in at_acme.get("/servers/", {"q": "nothing like it"}).content.decode()
+    assert "at most 100 characters" in at_acme.get("/servers/", {"q": "x" * 101}).content.decode()

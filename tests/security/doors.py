@@ -25,6 +25,7 @@ PORTAL = {
     "toolkits/new/": (HERE, HERE),
     "toolkits/<uuid:pk>/": (USERS, NOBODY),
     "toolkits/<uuid:pk>/edit/": (MANAGERS, MANAGERS),
+    "toolkits/<uuid:pk>/copy/": (MANAGERS, MANAGERS),
     "toolkits/<uuid:pk>/delete/": (MANAGERS, MANAGERS),
     "toolkits/<uuid:pk>/servers/": (NOBODY, MANAGERS),
     "toolkits/<uuid:pk>/servers/<uuid:server_pk>/tools/": (NOBODY, MANAGERS),
@@ -102,7 +103,6 @@ PORTAL = {
     "members/<int:pk>/remove/": (MANAGERS, MANAGERS),
     "invitations/<uuid:pk>/resend/": (NOBODY, MANAGERS),
     "invitations/<uuid:pk>/cancel/": (NOBODY, MANAGERS),
-    "guide/": (PEOPLE, NOBODY),
     "guide/design/": (PEOPLE, NOBODY),
     "guide/webhooks/": (PEOPLE, NOBODY),
     "install/": (PEOPLE, PEOPLE),
@@ -142,6 +142,11 @@ PORTAL = {
     "activity/export": (NOBODY, PEOPLE),
     "activity/events/": (PEOPLE, NOBODY),
     "activity/events/export": (NOBODY, PEOPLE),
+    "activity/unexpected/<uuid:pk>/fine/": (NOBODY, THEIRS),
+    "tokens/<slug:public_id>/activity/": (THEIRS, NOBODY),
+    "tokens/<slug:public_id>/tighten/": (THEIRS, THEIRS),
+    "toolkits/<uuid:pk>/activity/": (USERS, NOBODY),
+    "toolkits/<uuid:pk>/tighten/": (MANAGERS, MANAGERS),
     "accounts/confirm/": (PEOPLE, PEOPLE),
     "accounts/confirm/mail/": (NOBODY, PEOPLE),
     "accounts/confirm/factor/": (NOBODY, PEOPLE),
@@ -165,6 +170,7 @@ class Door(Enum):
 
 PREFIXES = {
     "accounts/": Door.OPEN,  # signing in, signing up, and the links of mails
+    "guide/": Door.OPEN,  # errors lead there, and are read in logs
     "tokens/feed/": Door.OPEN,  # calendar programs show the secret in the address
     "api/v1/": Door.API,
     "api/v1/tokens/self": Door.BEARER,

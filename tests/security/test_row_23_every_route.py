@@ -8,6 +8,7 @@ import pytest
 from django.db import transaction
 from django.utils import timezone
 
+from activity.models import Finding, Rule
 from profiles.models import Account, Authorization, Event, Grant, Invitation
 from profiles.permissions import Role
 from tests import cast
@@ -57,6 +58,10 @@ def addresses(acme, alice, bob, work) -> dict[str, str]:
     invitation, _ = Invitation.objects.invite(
         acme, "new@example.com", Role.MEMBER, inviter=alice, by=cast.OPERATOR, now=now
     )
+    finding = Finding.objects.create(
+        rule=Rule.NETWORK, account_id=acme.pk, owner_id=bob.pk, toolkit_id=work.pk, family=token.family,
+        token_public_id=token.public_id, token_name=token.name, first_at=now, last_at=now, found_at=now,
+    )  # fmt: skip
     names = {
         "public_id": token.public_id, "pk": work.pk, "server_pk": server.pk, "uuid": uuid.uuid4(),
         "entry_pk": work.entries.first().pk, "client_id": application.client_id,
@@ -64,7 +69,7 @@ def addresses(acme, alice, bob, work) -> dict[str, str]:
     }  # fmt: skip
     keys = {
         "servers/": server.pk, "authorizations/connect/": server.pk, "authorizations/<": authorization.pk,
-        "settings/webhooks/<": hook.pk, "organizations/": acme.pk, "members/": acme.members.get(user=bob).pk,
+        "activity/unexpected/": finding.pk, "settings/webhooks/<": hook.pk, "organizations/": acme.pk, "members/": acme.members.get(user=bob).pk,
         "invitations/": invitation.pk, "tokens/of/": bob.pk, "tokens/applications/": session.pk,
         "settings/notifications/": acme.pk, "activity/calls/": make_call(token).pk, "settings/security/": 0,
     }  # fmt: skip

@@ -80,3 +80,11 @@ def test_second_factors_are_limited_across_sessions(known):
     page = last.post("/accounts/2fa/authenticate/", {"code": codes[0]}).content.decode()
     assert "wrong too often" in page
     assert not is_in(last)
+
+
+def test_known_and_unknown_addresses_are_limited_alike(known):
+    said = []
+    for email in (known.email, "nobody@example.com"):
+        answers = [guess(browser(REMOTE_ADDR=f"198.51.100.{len(said)}"), email) for _ in range(7)]
+        said.append([(answer.status_code, len(answer.content) - len(email)) for answer in answers])
+    assert said[0] == said[1]

@@ -32,7 +32,7 @@ NAMED = {
     "openai-agents", "codex", "cursor", "vscode", "devin-desktop", "zed", "jetbrains", "goose", "gemini-cli", "lm-studio",
     "raycast", "n8n", "make", "zapier", "pipedream", "activepieces", "langchain", "llamaindex", "pydantic-ai", "crewai",
     "ai-sdk", "mastra", "typescript", "javascript", "python", "python-http", "curl", "github-actions", "gitlab-ci",
-    "ci-shell", "any",
+    "ci-shell", "librechat", "open-webui", "any",
 }  # fmt: skip
 ALL = [
     pytest.param(client, set_up, id=f"{client.slug} {auth} {set_up.label}")

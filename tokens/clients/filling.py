@@ -46,17 +46,25 @@ class Facts:
     @classmethod
     def of(cls, toolkit: Toolkit) -> Self:
         tool, arguments = _tool_to_try(toolkit)
-        url = toolkit.mcp_url
         name = f"nexus-{toolkit.alias}"[:LONGEST_NAME].rstrip("-")
+        return cls._at(toolkit.mcp_url, name, f"Nexus {toolkit.name}", tool, json.dumps(arguments))
+
+    @classmethod
+    def of_any(cls) -> Self:
+        """Return what holds for every toolkit: the address alone, which a token or a person narrows to one."""
+        return cls._at(f"{settings.NEXUS_BASE_URL}/hub/mcp", "nexus", "Nexus", STATUS_TOOL, "{}")
+
+    @classmethod
+    def _at(cls, url: str, name: str, title: str, tool: str, arguments: str) -> Self:
         first, *others = name.split("-")
         return cls(
             url=url,
-            short_url=url.replace("/hub/mcp?", "/mcp?", 1),
+            short_url=url.replace("/hub/mcp", "/mcp", 1),
             name=name,
             camel=first + "".join(word.capitalize() for word in others),
-            title=f"Nexus {toolkit.name}",
+            title=title,
             tool=tool,
-            arguments=json.dumps(arguments),
+            arguments=arguments,
             allow_http=', "--allow-http"' if urlsplit(settings.NEXUS_BASE_URL).scheme == "http" else "",
         )
 

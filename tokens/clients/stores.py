@@ -30,10 +30,12 @@ def _stores() -> list[Store]:
 
 def stores_for(token: DelegatedToken, facts: Facts) -> list[Store]:
     """Return the lines for this token, under a name of its own in every store."""
-    values = {
-        "secret": secret_name(token, facts),
-        "expires": f"{token.expires_at:%Y-%m-%dT%H:%M:%SZ}",
-    }
+    return stores_named(secret_name(token, facts), facts, expires=f"{token.expires_at:%Y-%m-%dT%H:%M:%SZ}")
+
+
+def stores_named(secret: str, facts: Facts, expires: str = "2026-12-31T12:00:00Z") -> list[Store]:
+    """Return the lines for a secret of this name."""
+    values = {"secret": secret, "expires": expires}
     return [
         Store(store.slug, store.label, *(fill(text, facts, values) for text in (store.save, store.use, store.replace)))
         for store in _stores()

@@ -1,4 +1,5 @@
 import uuid
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -343,6 +344,10 @@ class DelegatedToken(models.Model):
         """Refuse its calls, and those of its other generations, from elsewhere (see PausingQuerySet)."""
         return DelegatedToken.objects.keep_family_to(self.family, networks, by=by, now=now)
 
+    def keep_to_tools(self, tools: Collection[str], *, by: Actor, now: datetime) -> bool:
+        """Refuse other tools to it, its other generations, and what was exchanged for them (see PausingQuerySet)."""
+        return DelegatedToken.objects.keep_family_to_tools(self.family, tools, by=by, now=now)
+
     def revoke(self, *, by: Actor, reason: str, note: str = "", now: datetime) -> bool:
         """End the token and every generation of it for good, everywhere, before this returns.
 
@@ -359,9 +364,11 @@ class DelegatedToken(models.Model):
 
     def end_family(self, *, by: Actor, reason: str, note: str = "", now: datetime) -> bool:
         """Revoke the living generations, of which this one need not be; return False if there are none."""
-        living = DelegatedToken.objects.filter(family=self.family).living(now).select_related("account")
-        newest = living.order_by("-generation").first()
-        return newest is not None and newest.revoke(by=by, reason=reason, note=note, now=now)
+        with transaction.atomic():
+            generations = DelegatedToken.objects.lock_families(self.family)
+            living = [one for one in generations if one.ends_at > now]
+            newest = max(living, key=lambda one: one.generation, default=None)
+            return newest is not None and newest.revoke(by=by, reason=reason, note=note, now=now)
 
     def cancel(self, *, by: Actor, now: datetime) -> bool:
         """End a pending token that nobody will use, and leave the others of its family alone."""

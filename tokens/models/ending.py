@@ -9,18 +9,18 @@ from django.db import transaction
 
 from profiles.events import Action, Actor, Event
 from tokens.models.authority import Authority, AuthorityChange
-from tokens.models.exchanging import ExchangedQuerySet
+from tokens.models.families import FamilyQuerySet
 
 if TYPE_CHECKING:
     from tokens.models.delegated import DelegatedToken
 
 
-class EndingQuerySet(ExchangedQuerySet):
+class EndingQuerySet(FamilyQuerySet):
     def end_families(self, *, by: Actor, reason: str, note: str = "", now: datetime) -> "list[DelegatedToken]":
         """End the families of those that have not ended, everywhere, before this returns; return which these were.
 
-        All rows are locked first, in the order of their keys, and the epoch comes last: of two who end the same
-        tokens, one waits for the other and finds them ended.
+        All rows are locked first, generations before what came of them, and the epoch comes last: of two who end the
+        same tokens, one waits for the other and finds them ended.
         """
         Stage, said = self.model.Stage, ": ".join(part for part in (self.model.Reason(reason).label, note) if part)
         with transaction.atomic():
@@ -28,7 +28,7 @@ class EndingQuerySet(ExchangedQuerySet):
             held = self._held(set(chosen.values()))
             found = [token for token in held if token.pk in chosen]
             families = {token.family for token in found}
-            ends = [token for token in held if token.family in families]
+            ends = [each for each in held if each.family in families and (each.pk in chosen or each.ends_at > now)]
             if not ends:
                 return []
             pks = [token.pk for token in ends]
@@ -48,12 +48,11 @@ class EndingQuerySet(ExchangedQuerySet):
         return found
 
     def _held(self, families: Collection[uuid.UUID]) -> "list[DelegatedToken]":
-        """Lock what lives of the families, and what came of it, in one order."""
+        """Lock what lives of the families, and what came of it; return the first."""
+        held = self.lock_families(*families)
+        born = [token.pk for token in held]
         living = self.model.objects.exclude(stage=self.model.Stage.ENDED)
-        born = list(living.filter(family__in=families).values_list("pk", flat=True))
-        found = set(born)
         while born:
-            born = list(living.filter(parent__in=born).values_list("pk", flat=True))
-            found.update(born)
-        rows = living.filter(pk__in=found).select_related("account")
-        return list(rows.select_for_update(of=("self",)).order_by("pk"))
+            rows = living.filter(parent__in=born).select_for_update(of=("self",)).order_by("pk")
+            born = list(rows.values_list("pk", flat=True))
+        return held

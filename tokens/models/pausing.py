@@ -1,8 +1,9 @@
 """The pause of a token: it holds for every generation of it, and for what was exchanged for them."""
 
 import uuid
+from collections.abc import Collection
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.db import models, transaction
 from django.db.models import Q
@@ -19,6 +20,7 @@ class PausingQuerySet(EndingQuerySet):
     def pause_family(self, family: uuid.UUID, *, by: Actor, now: datetime) -> bool:
         """Refuse the calls of the family before this returns; return False if nothing of it runs."""
         with transaction.atomic():
+            self.lock_families(family)
             own = self._paused_among(self.filter(family=family, paused_at=None), "", now)
             if not own:
                 return False
@@ -33,6 +35,7 @@ class PausingQuerySet(EndingQuerySet):
         The clock looks at each of them anew: it was not unused, it was paused.
         """
         with transaction.atomic():
+            self.lock_families(family)
             of_family = Q(family=family)
             with_it = Q(pk__in=self._came_of(family).values("pk"), pause_reason=self.model.Reason.PARENT)
             paused = self._locked(self.filter(of_family | with_it).exclude(paused_at=None))
@@ -49,19 +52,53 @@ class PausingQuerySet(EndingQuerySet):
         The ranges lie within those it was kept to before, if it was: calls were let through from them. Nothing widens.
         """
         with transaction.atomic():
-            wider = [token for token in self._locked(self.filter(family=family)) if token.networks != networks]
+            wider = [token for token in self.lock_families(family) if token.networks != networks]
             if not wider or not networks:
                 return False
             self.model.objects.filter(pk__in=[token.pk for token in wider]).update(networks=networks)
-            Event.record_all(
-                [
-                    Event.unwritten(Action.TOKEN_NARROWED, by=by, now=now, account=token.account, subject=token,
-                                    before={"networks": token.networks}, after={"networks": networks})
-                    for token in wider
-                ]
-            )  # fmt: skip
-            Authority.objects.advance(AuthorityChange.Scope.TOKEN, [token.pk for token in wider])
+            self._note_narrowed(
+                [(token, {"networks": token.networks}, {"networks": networks}) for token in wider], by, now
+            )
         return True
+
+    def keep_family_to_tools(self, family: uuid.UUID, tools: Collection[str], *, by: Actor, now: datetime) -> bool:
+        """Refuse other tools to the family, and to what was exchanged for it, before this returns.
+
+        Return False if nothing would change. Nothing widens: a token keeps those of the tools that it had.
+        """
+        with transaction.atomic():
+            own = self._locked(self.filter(family=family))
+            narrowed = []
+            for token in [*own, *self._locked(self._came_of(family))]:
+                kept = sorted(set(tools) if token.tools is None else set(tools).intersection(token.tools))
+                if kept != token.tools:
+                    narrowed.append((token, kept))
+            if not own or not tools or not narrowed:
+                return False
+            for token, kept in narrowed:
+                self.model.objects.filter(pk=token.pk).update(tools=kept)
+            said = [(token, {"tools": token.tools}, {"tools": kept}) for token, kept in narrowed]
+            self._note_narrowed(said, by, now)
+        return True
+
+    def _note_narrowed(
+        self, narrowed: "list[tuple[DelegatedToken, dict[str, Any], dict[str, Any]]]", by: Actor, now: datetime
+    ) -> None:
+        Event.record_all(
+            [
+                Event.unwritten(
+                    Action.TOKEN_NARROWED,
+                    by=by,
+                    now=now,
+                    account=token.account,
+                    subject=token,
+                    before=before,
+                    after=after,
+                )
+                for token, before, after in narrowed
+            ]
+        )
+        Authority.objects.advance(AuthorityChange.Scope.TOKEN, [token.pk for token, _, _ in narrowed])
 
     def _came_of(self, family: uuid.UUID) -> "models.QuerySet[DelegatedToken]":
         return self.model.objects.filter(Q(parent__family=family) | Q(parent__parent__family=family))

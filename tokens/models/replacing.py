@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 DEFAULT_OVERLAP = timedelta(hours=24)
 MAX_OVERLAP = timedelta(days=7)
-LIMITS = ("tools", "is_read_only", "networks", "call_cap", "calls_taken", "pause_unused_after")
+KEPT = (  # by a successor: its family's limits, and its pause
+    "tools", "is_read_only", "networks", "call_cap", "calls_taken", "pause_unused_after", "paused_at", "pause_reason",
+)  # fmt: skip
 TOLD_EVERY = timedelta(hours=1)  # of one token's use after its end
 
 
@@ -54,7 +56,7 @@ class Generations(Caps):
                 account=current.account, toolkit=current.toolkit, name=current.name, family=current.family,
                 generation=self._newest_generation(current) + 1, stage=self.model.Stage.PENDING, issued_at=now,
                 expires_at=expires_at or now + life, overlap=overlap, idempotency_key=idempotency_key,
-                issued_by_key=issued_by_key, **{name: getattr(current, name) for name in LIMITS},
+                issued_by_key=issued_by_key, **{name: getattr(current, name) for name in KEPT},
             )  # fmt: skip
             successor.refuse_bad_expiry(now)
             if issued_by_key:
@@ -75,12 +77,13 @@ class Generations(Caps):
         """
         Stage = self.model.Stage
         with transaction.atomic():
-            token = self.select_related("account").get(pk=pk)
-            family = self.filter(family=token.family)
-            list(family.exclude(stage=Stage.ENDED).order_by("pk").select_for_update())  # one activation at a time
-            if not family.filter(pk=pk, stage=Stage.PENDING).exists():
+            family_id = self.values_list("family", flat=True).get(pk=pk)
+            family = self.filter(family=family_id)
+            generations = self.model.objects.lock_families(family_id)
+            token = next((one for one in generations if one.pk == pk and one.stage == Stage.PENDING), None)
+            if token is None:
                 return False
-            changed = list(family.exclude(stage=Stage.ENDED).values_list("pk", flat=True))
+            changed = [one.pk for one in generations]
             by = Actor(ActorKind.TOKEN, token.public_id, str(token))
             self._retire(family.filter(stage=Stage.OVERLAPPING), timedelta(), by=by, now=now)
             self._retire(family.filter(stage=Stage.CURRENT), token.overlap or timedelta(), by=by, now=now)

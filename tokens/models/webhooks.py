@@ -112,6 +112,7 @@ class Webhook(models.Model):
         REVOKED = "token.revoked", "A token was revoked"
         REPLACED = "token.replaced", "A token was replaced"
         REUSED = "token.reused", "A token that had ended was used"
+        UNEXPECTED = "token.unexpected", "A token was used as never before"
         PAUSED = "token.paused", "A token was paused"
         AUTHORIZATION_DIED = "authorization.died", "A server no longer takes an authorization"
 

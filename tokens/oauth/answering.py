@@ -13,6 +13,7 @@ from profiles.models import User
 from tokens.models import Connection
 from tokens.oauth import consent
 from tokens.oauth.authorization import Asker, Refusal, Wish
+from tokens.oauth.endpoint import guide_to
 from tokens.oauth.redirects import with_parameters
 from tokens.oauth.resources import audience
 
@@ -69,7 +70,7 @@ def with_cancellation(request: HttpRequest, asker: Asker) -> HttpResponse:
 
 def _refused_at(asker: Asker, refusal: Refusal) -> str:
     description = UNFIT.sub("", refusal.description.translate({ord("“"): "'", ord("”"): "'"}))
-    answer = {"error": refusal.code, "error_description": description}
+    answer = {"error": refusal.code, "error_description": description, "error_uri": guide_to(refusal.code)}
     if asker.state:
         answer["state"] = asker.state
     return with_parameters(asker.redirect_uri, answer | {"iss": settings.NEXUS_BASE_URL})

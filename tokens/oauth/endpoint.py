@@ -6,6 +6,7 @@ from functools import wraps
 from http import HTTPStatus
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import BadRequest, RequestDataTooBig, SuspiciousOperation, TooManyFieldsSent
 from django.db import InterfaceError, OperationalError
@@ -55,10 +56,15 @@ def endpoint(view: View) -> View:
 
 def error(status: int, code: str, description: str, **headers: str) -> HttpResponse:
     """Return the error of RFC 6749 section 5.2."""
-    content = {"error": code, "error_description": plain(description)}
+    content = {"error": code, "error_description": plain(description), "error_uri": guide_to(code)}
     return JsonResponse(
         content, status=status, headers={name.replace("_", "-"): text for name, text in headers.items()}
     )
+
+
+def guide_to(code: str) -> str:
+    """Return where the guide speaks of the error (error_uri of RFC 6749 section 5.2)."""
+    return f"{settings.NEXUS_BASE_URL}/guide/troubleshooting/#{code}"
 
 
 def plain(text: str) -> str:

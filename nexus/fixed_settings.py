@@ -1,4 +1,4 @@
-"""Settings of the REST API that nobody sets from outside."""
+"""Settings that nobody sets from outside."""
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
@@ -11,6 +11,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["profiles.rest.parsing.StrictJSON"],
     "DEFAULT_THROTTLE_CLASSES": ["profiles.rest.rates.PerAsker"],
     "DEFAULT_METADATA_CLASS": None,
+    "URL_FORMAT_OVERRIDE": None,  # `format` is a parameter of the export
     "EXCEPTION_HANDLER": "profiles.rest.problems.problem",
 }
 SPECTACULAR_SETTINGS = {
@@ -29,4 +30,17 @@ SPECTACULAR_SETTINGS = {
             "session": {"type": "apiKey", "in": "cookie", "name": "nexus_session"},
         }
     },
+}
+
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'self'"],
+        "script-src": ["'self'"],
+        "style-src": ["'self'"],
+        "img-src": ["'self'", "data:"],
+        "object-src": ["'none'"],
+        "base-uri": ["'none'"],
+        "frame-ancestors": ["'none'"],
+        "form-action": ["'self'"],
+    }
 }
