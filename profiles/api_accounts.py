@@ -8,11 +8,12 @@ from django.urls import path
 from rest_framework import serializers
 
 from profiles.models import Account
+from profiles.models.members import place_of
 from profiles.permissions import Act, Role
 from profiles.rest.acts import Input, Line, Moment, changes, creates, lists, reads, writes
 from profiles.rest.asking import Asked
 from profiles.rest.endpoints import resource
-from profiles.rest.problems import NeedsPerson
+from profiles.rest.problems import Conflict, NeedsPerson
 
 ROLES = [(role.value, role.value) for role in Role]
 
@@ -81,9 +82,19 @@ def resume_account(asked: Asked, pk: UUID) -> Account:
     return _with_role(asked, pk)
 
 
+@writes("accounts:write", None, problems=(409,))
+def leave_account(asked: Asked, pk: UUID) -> None:
+    """Leave an organization; what you have there ends, before this answers. Its last owner stays."""
+    account = asked.account(pk)
+    if not account.is_organization:
+        raise Conflict("This is your own account. It ends with you.")
+    place_of(asked.user, account).remove(by=asked.by, now=asked.now)
+
+
 urlpatterns = [
     path("accounts", resource(get=list_accounts, post=open_organization)),
     path("accounts/<uuid:pk>", resource(get=get_account, patch=rename_account)),
     path("accounts/<uuid:pk>/pause", resource(post=pause_account)),
     path("accounts/<uuid:pk>/resume", resource(post=resume_account)),
+    path("accounts/<uuid:pk>/leave", resource(post=leave_account)),
 ]

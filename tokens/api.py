@@ -14,7 +14,8 @@ from profiles.models import Toolkit
 from profiles.rest.acts import Input, Moment, creates, lists, reads, writes
 from profiles.rest.asking import Asked
 from profiles.rest.endpoints import resource
-from tokens import api_applications, api_bearer, api_management_keys, api_policies, api_webhooks
+from profiles.rest.paging import Parts
+from tokens import api_applications, api_bearer, api_connections, api_management_keys, api_policies, api_webhooks
 from tokens.api_output import IssuedOutput, RevokeInput, TokenOutput
 from tokens.models import DelegatedToken, Issued, ManagementKey
 from tokens.models.delegated import PRINTABLE
@@ -119,9 +120,10 @@ def _issuing_key(asked: Asked) -> ManagementKey | None:
 
 # No other orderings: no index would put a million tokens of an account in them.
 @lists("tokens:read", TokenOutput, filters=TokenFilters, orderings=("-issued_at", "issued_at"))
-def list_tokens(asked: Asked) -> QuerySet[DelegatedToken]:
+def list_tokens(asked: Asked) -> Parts:
     """List your own tokens, and all of accounts where you may revoke."""
-    return _visible(asked)
+    rows = asked.here(DelegatedToken.objects.all()).select_related("owner", "account", "toolkit")
+    return Parts(rows, DelegatedToken.objects.all().parts_visible_to(asked.user))
 
 
 @reads("tokens:read", TokenOutput)
@@ -224,6 +226,7 @@ urlpatterns = [
     path("tokens/<slug:public_id>/resume", resource(post=resume_token)),
     *api_management_keys.urlpatterns,
     *api_applications.urlpatterns,
+    *api_connections.urlpatterns,
     *api_policies.urlpatterns,
     *api_webhooks.urlpatterns,
 ]

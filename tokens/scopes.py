@@ -34,6 +34,7 @@ NOUNS = (
     Noun("servers", "Servers", Act.USE_TOOLKITS, Act.MANAGE_TOOLKITS),
     Noun("authorizations", "Authorizations", Act.AUTHORIZE, Act.AUTHORIZE),
     Noun("applications", "Applications", Act.MANAGE_TOOLKITS, Act.MANAGE_TOOLKITS),
+    Noun("connections", "Connected applications", Act.SEE_ACTIVITY, Act.SEE_ACTIVITY),
     Noun("policies", "Policies", Act.MANAGE_TOOLKITS, Act.MANAGE_TOOLKITS),
     Noun("webhooks", "Webhooks", Act.MANAGE_TOOLKITS, Act.MANAGE_TOOLKITS),
     Noun("activity", "Activity", Act.SEE_ACTIVITY, None, is_written=False),

@@ -1,6 +1,7 @@
 """Addresses of the API: each method is one act, and all of them are checked and answered in one place."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from django.http import HttpResponseBase
@@ -13,7 +14,7 @@ from rest_framework.views import APIView
 from profiles.rest import filtering, once, rates
 from profiles.rest.acts import Act
 from profiles.rest.asking import Asked
-from profiles.rest.paging import Keyset, next_page
+from profiles.rest.paging import Keyset, Parts, next_page
 from profiles.rest.schema import ActSchema
 
 View = Callable[..., HttpResponseBase]
@@ -92,7 +93,9 @@ def _do(act: Act, asked: Asked, names: dict[str, Any], wish: list[Any], prepared
     context = {"now": asked.now, "asked": asked}
     if not act.is_list:
         return Response(act.answers(found, context=context).data, act.status)
-    if act.filters:
+    if act.filters and isinstance(found, Parts):
+        found = replace(found, rows=filtering.filtered(act.filters, found.rows, asked))
+    elif act.filters:
         found = filtering.filtered(act.filters, found, asked)
     rows, cursor = Keyset.asked(asked.request, act.orderings).page(found)
     return Response(

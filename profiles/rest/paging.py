@@ -3,11 +3,14 @@
 import base64
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import reduce
+from operator import or_
 from typing import Any, Self
 
 from django.core.exceptions import ValidationError as NotOfItsKind
+from django.db import connections
 from django.db.models import Model, Q, QuerySet
 from django.utils.timezone import is_aware
 from rest_framework.exceptions import ValidationError
@@ -16,6 +19,27 @@ from rest_framework.request import Request
 MAX_LIMIT = 200
 LIMIT = 50
 BAD_CURSOR = "This cursor is not one of ours, or belongs to another ordering; begin without one."
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """A list of what any of several conditions holds for, each of which has an index in the order of the list.
+
+    An OR of them has none: a database would look at all rows, and sort what it found.
+    """
+
+    rows: QuerySet[Any]
+    conditions: list[Q]
+
+    def first(self, number: int, order: Sequence[str]) -> QuerySet[Any]:
+        """Return the first rows of each part, in which those of the whole are."""
+        if not connections[self.rows.db].features.supports_slicing_ordering_in_compound:
+            return self.rows.filter(reduce(or_, self.conditions))
+        parts = [self.rows.filter(each).order_by(*order).values_list("pk", flat=True) for each in self.conditions]
+        if len(parts) == 1:
+            return self.rows.filter(*self.conditions)
+        first, *others = (part[:number] for part in parts)
+        return self.rows.filter(pk__in=list(first.union(*others)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +59,16 @@ class Keyset:
         cursor = request.query_params.get("cursor")
         return cls(limit_asked(request), ordering, None if cursor is None else _decoded(cursor, ordering))
 
-    def page(self, rows: QuerySet[Any]) -> tuple[list[Any], str | None]:
+    def page(self, listed: QuerySet[Any] | Parts) -> tuple[list[Any], str | None]:
         """Return the rows of this page, and the cursor of the next if there is one."""
         name, sign = self.ordering.lstrip("-"), "-" if self.ordering.startswith("-") else ""
+        order = (f"{sign}{name}", f"{sign}pk")
+        rows = listed.rows if isinstance(listed, Parts) else listed
         if self.after:
             rows = rows.filter(self._below(rows.model, name, "lt" if sign else "gt", *self.after))
-        found = list(rows.order_by(f"{sign}{name}", f"{sign}pk")[: self.limit + 1])
+        if isinstance(listed, Parts):
+            rows = replace(listed, rows=rows).first(self.limit + 1, order)
+        found = list(rows.order_by(*order)[: self.limit + 1])
         if len(found) <= self.limit:
             return found, None
         last = found[self.limit - 1]

@@ -153,4 +153,4 @@ WIRE_NAMES: dict[Any, str] = {
 def _by_member(detail: Any) -> dict[Any, Any]:
     if not isinstance(detail, dict):
         return {"other": detail}
-    return {WIRE_NAMES.get(name, name): texts for name, texts in detail.items()}
+    return {WIRE_NAMES.get(str(name), str(name)): texts for name, texts in detail.items()}

@@ -89,7 +89,7 @@ class ActSchema(AutoSchema):
 
     def _problems(self) -> list[int]:
         act = self.act
-        named = [404] if "{" in self.path or act.takes else []
+        named = [404] if "{" in self.path or act.takes or act.parameters else []
         bodied = [413, 415] if act.takes else []
         repeated = [409, 422] if act.is_create else []
         return sorted({*ALWAYS, *named, *bodied, *repeated, *act.problems})

@@ -90,7 +90,7 @@ def test_calls_are_exported_as_on_the_page(alice, bob, charlie, acme, token, kin
     make_call(token, tool="=1+1")
     make_call(cast.make_token(alice, token.toolkit, "ci").token)
     path = f"activity/export?account={acme.pk}&format={kind}"
-    answer = rest.person(bob)("get", path)
+    answer = rest.person(bob)("get", path, Accept="text/csv")
     text = b"".join(answer.streaming_content).decode()
     assert (answer.status_code, text.count(token.public_id), "attachment" in answer["Content-Disposition"]) == (
         200,

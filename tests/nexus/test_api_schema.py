@@ -81,6 +81,7 @@ def things(alice, bob, acme, work):
         "accounts": acme.pk, "members": acme.members.get(user=bob).pk, "servers": server.pk, "profiles": work.pk,
         "authorizations": authorization.pk, "webhooks": hook.pk, "policies": work.pk, "invitations": invitation.pk,
         "tokens": token.public_id, "keys": key.public_id, "applications": application.client_id,
+        "connections": cast.make_access_token(alice, work, application)[0].session.connection.public_id,
         "server_pk": server.pk, "entry_pk": work.entries.first().pk, "delivery_pk": hook.send_test(now=now).pk,
     }  # fmt: skip
 

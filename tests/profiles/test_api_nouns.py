@@ -62,6 +62,17 @@ def test_members_are_changed_by_who_manages_them(ask, stale, acme, bob, work):
     assert not Member.objects.filter(pk=member.pk).exists()
 
 
+def test_who_leaves_an_organization_has_nothing_there_any_more(ask, acme, alice, bob, charlie, work):
+    token = cast.make_token(bob, work).token
+    assert rest.person(charlie)("post", f"accounts/{acme.pk}/leave").status_code == 404
+    assert rest.person(bob)("post", f"accounts/{bob.personal_account.pk}/leave").json()["code"] == "conflict"
+    assert rest.person(bob)("post", f"accounts/{acme.pk}/leave").status_code == 204
+    token.refresh_from_db()
+    assert (acme.role_of(bob), token.revoke_reason) == (None, "left")
+    assert ask("post", f"accounts/{acme.pk}/leave").status_code == 400
+    assert acme.role_of(alice) == "owner"
+
+
 def test_the_last_owner_stays(ask, acme, alice):
     own = Member.objects.get(account=acme, user=alice)
     for answer in (ask("delete", f"members/{own.pk}"), ask("patch", f"members/{own.pk}", {"role": "member"})):

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from profiles.events import Event
 from tests import cast
-from tokens.models import DelegatedToken
+from tokens.models import Authority, DelegatedToken
 
 pytestmark = [pytest.mark.django_db(databases="__all__")]
 
@@ -129,6 +129,17 @@ def test_the_number_of_queries_does_not_grow_with_rows(client, alice, work, djan
     client.force_login(alice)
     with django_assert_max_num_queries(5):
         client.get("/api/v1/tokens")
+
+
+def test_many_end_together_in_as_many_steps_as_few(client, alice, bob, work, django_assert_max_num_queries):
+    """One change for the hubs, and one mail for each owner, however many there are."""
+    ids = [cast.make_token(bob, work, f"ci {number}").token.public_id for number in range(30)]
+    client.force_login(alice)
+    epoch = Authority.objects.get().epoch
+    with django_assert_max_num_queries(30):
+        answer = post(client, "/api/v1/tokens/revoke", {"ids": ids, "reason": "leaked"})
+    assert {row["result"] for row in answer.json()["results"]} == {"revoked"}
+    assert Authority.objects.get().epoch == epoch + 1
 
 
 @pytest.mark.parametrize(("method", "path"), [("put", "tokens"), ("delete", "tokens/x"), ("get", "tokens/x/revoke")])

@@ -100,3 +100,19 @@ def test_no_list_asks_more_often_for_more_rows(ask, acme, alice, noun, django_as
         )  # fmt: skip
     with django_assert_max_num_queries(7):
         ask("get", noun)
+
+
+def test_connections_are_seen_and_ended_by_whose_they_are_and_by_who_revokes(alice, bob, charlie, acme, work):
+    for owner in (alice, bob):
+        cast.make_access_token(owner, work, cast.make_application(name=f"Desk of {owner.name}"))
+    mine = rest.person(bob, acme).rows("connections?living=yes")
+    assert [row["application"] for row in mine] == ["Desk of Bob"]
+    assert len(rest.key(alice, acme, "connections:read").rows("connections")) == 2
+    assert rest.person(charlie).rows("connections") == []
+    path = f"connections/{mine[0]['id']}"
+    assert rest.person(charlie)("post", f"{path}/revoke").status_code == 404
+    assert rest.key(alice, acme, "connections:read", name="Reader")("post", f"{path}/revoke").status_code == 403
+    ended = rest.person(alice, acme)("post", f"{path}/revoke").json()
+    assert ended["revoked_at"]
+    assert rest.person(alice, acme)("post", f"{path}/revoke").json() == ended
+    assert rest.person(bob).rows("connections?living=yes") == []

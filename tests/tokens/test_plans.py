@@ -1,12 +1,14 @@
 """What a million tokens would cost shows in the plans of a few: no periodic job, lookup or list scans them all."""
 
+from datetime import timedelta
+
 import pytest
 from django.db import connection
 from django.db.models import QuerySet
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from tests import cast
+from tests import cast, rest
 from tokens import keys, lookup
 from tokens.models import DelegatedToken
 from tokens.models.selecting import ENDS_AT, SWEEP_BATCH
@@ -69,3 +71,30 @@ def test_a_lookup_is_planned_once_on_a_connection(issued):
 @pytest.fixture
 def issued(alice, work):
     return cast.make_token(alice, work)
+
+
+def test_a_page_of_the_rest_api_is_read_from_an_index_for_each_part(alice, bob, acme, work):
+    """Bob's own in Acme, where he is a member; all of Globex, which he owns; and some that are both."""
+    globex = cast.make_account("Globex", owner=bob, member=alice)
+    desk = cast.make_toolkit(globex, "desk", cast.make_server("desk"), allowed=["echo"])
+    now = timezone.now()
+    made = {
+        cast.make_token(owner, toolkit, f"{number}", now=now - timedelta(minutes=number % 3)).token.public_id
+        for number, (owner, toolkit) in enumerate([(bob, work), (bob, desk), (alice, desk)] * 3)
+    }
+    cast.make_token(alice, work, "not bob's")
+    ask, seen, path = rest.person(bob), [], "tokens?limit=4"
+    with CaptureQueriesContext(connection) as queries:
+        while path:
+            page = ask("get", path).json()
+            seen += [row["id"] for row in page["results"]]
+            path = page["next"] and page["next"].partition("/api/v1/")[2]
+    assert (len(seen), set(seen)) == (9, made)
+    [union, *_] = [each["sql"] for each in queries if " UNION " in each["sql"]] or [""]
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off")
+            cursor.execute(f"EXPLAIN {union}")
+            plan = str(cursor.fetchall())
+        assert "delegated_token_of_owner" in plan
+        assert "delegated_token_of_account" in plan

@@ -271,10 +271,7 @@ class Application(AbstractApplication):
     def disable(self, *, by: Actor, now: datetime) -> bool:
         """Refuse it, and its access tokens, until it is enabled; what it exchanged ends for good."""
         with transaction.atomic():
-            if not self._switch(now, by, now):
-                return False
-            self._end_exchanged("its application was disabled", by, now)
-        return True
+            return self._switch(now, by, now)
 
     def enable(self, *, by: Actor, now: datetime) -> bool:
         """Take it again, and those of its access tokens that have not ended."""
@@ -291,8 +288,8 @@ class Application(AbstractApplication):
         with transaction.atomic():
             if not Application.objects.select_for_update().filter(pk=self.pk).exists():
                 return False
-            self._end_connections("application removed", by, now)
             self._end_exchanged("its application was removed", by, now)
+            self._end_connections("application removed", by, now)
             if self.machine:
                 if member := self.member:
                     member.remove(by=by, now=now)
@@ -307,6 +304,8 @@ class Application(AbstractApplication):
         if not found.update(disabled_at=disabled_at):
             return False
         self.disabled_at = disabled_at
+        if disabled_at:
+            self._end_exchanged("its application was disabled", by, now)
         if connected := list(self.connections.living().values_list("pk", flat=True)):
             Authority.objects.advance(AuthorityChange.Scope.CONNECTION, connected)
         before, after = {"disabled": not was_enabled}, {"disabled": was_enabled}
@@ -318,8 +317,8 @@ class Application(AbstractApplication):
             connected.revoke(by=by, reason=why, now=now)
 
     def _end_exchanged(self, why: str, by: Actor, now: datetime) -> None:
-        for token in DelegatedToken.objects.living(now).exchanged_by(self.client_id).select_related("account"):
-            token.revoke(by=by, reason=DelegatedToken.Reason.PARENT, note=why, now=now)
+        exchanged = DelegatedToken.objects.living(now).exchanged_by(self.client_id)
+        exchanged.end_families(by=by, reason=DelegatedToken.Reason.PARENT, note=why, now=now)
 
     def _new_secret(self) -> keys.Key:
         """Set a fresh secret, which is hashed when the row is saved; of a public application nobody learns it."""
