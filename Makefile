@@ -106,7 +106,7 @@ $(TEST_STAMP):
 	@.ci/environment requirements-test.txt $@
 
 # What tests start: clients and a test suite in JavaScript, on Node from a wheel, and Python clients that need packages of their own.
-programs: $(patsubst %,build/%/.installed,clients mcp1 fastmcp civic claude-code)
+programs: $(patsubst %,build/%/.installed,clients mcp1 fastmcp civic pydantic-ai)
 all-programs: programs $(patsubst %,build/%/.installed,$(PYTHON_CLIENTS) $(NODE_CLIENTS)) build/n8n/.installed
 suite: build/conformance/.installed
 

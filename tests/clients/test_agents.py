@@ -36,6 +36,7 @@ def has_called(model, said: str) -> bool:
     return tools_called() == [("echo__echo", "ok")]
 
 
+@pytest.mark.flow
 def test_claude_code(ready, facts, tmp_path, model):
     programs, agent = claude_code(tmp_path), claude_with(model)
     listed = shell(ready, set_up(facts, "claude-code").text + "claude mcp list", tmp_path, programs, **agent)

@@ -6,9 +6,10 @@ from tests.clients.conftest import tools_called
 from tests.clients.environments import modules, python
 from tests.clients.pasting import save, set_up, shell
 
-pytestmark = [pytest.mark.django_db(transaction=True, databases="__all__"), pytest.mark.flow]
+pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
 
 
+@pytest.mark.flow
 @pytest.mark.parametrize("slug", ["openai-agents", "langchain", "llamaindex"])
 def test_a_framework_in_python_lists_the_tools_and_calls_one(ready, facts, tmp_path, slug):
     pasted = set_up(facts, slug, "Python")
@@ -25,6 +26,7 @@ def test_pydantic_ai_lists_the_tools_and_calls_them(ready, facts, tmp_path):
     assert set(tools_called()) == {("echo__echo", "ok"), ("nexus_status", "ok")}
 
 
+@pytest.mark.flow
 @pytest.mark.parametrize("slug", ["openai-agents", "ai-sdk", "mastra"])
 def test_a_framework_in_javascript_lists_the_tools_and_calls_one(ready, facts, tmp_path, slug):
     pasted = set_up(facts, slug, "JavaScript")
