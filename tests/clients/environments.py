@@ -2,6 +2,8 @@
 
 import pathlib
 
+from tests.clients.model_server import Model
+
 QUIET = {
     "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
     "ENABLE_TOOL_SEARCH": "false",  # Claude Code: tools stand in the first request, where the model looks for them
@@ -13,6 +15,7 @@ CODEX_ASKS = (
     "codex exec --skip-git-repo-check --dangerously-bypass-approvals-and-sandbox -m loopback -c model_provider=loopback "
     "-c model_providers.loopback.name=loopback -c model_providers.loopback.base_url=$MODEL_URL 'Call echo.' </dev/null"
 )
+GEMINI_ASKS = "gemini -m gemini-2.5-flash --yolo -p 'Call echo.'"
 CLAUDE_ASKS = "claude -p 'Call echo.' --allowedTools mcp__nexus-work"
 BUILD = pathlib.Path(__file__).resolve().parents[2] / "build"
 
@@ -33,6 +36,14 @@ def claude_code(folder: pathlib.Path) -> pathlib.Path:
     (programs / "claude").write_text(f'#!/bin/sh\nexec node {launcher} "$@"\n')
     (programs / "claude").chmod(0o755)
     return programs
+
+
+def gemini_with(model: Model) -> dict[str, str]:
+    return {**QUIET, "GOOGLE_VERTEX_BASE_URL": model.url, "GOOGLE_API_KEY": "none", "GOOGLE_GENAI_USE_VERTEXAI": "true"}
+
+
+def claude_with(model: Model) -> dict[str, str]:
+    return {**QUIET, "ANTHROPIC_BASE_URL": model.url, "ANTHROPIC_API_KEY": "none"}
 
 
 def _there(path: pathlib.Path) -> pathlib.Path:

@@ -24,10 +24,15 @@ def set_up(facts: Facts, slug: str, label: str = "", auth: Auth = Auth.TOKEN) ->
     return next(each for each in filled if label in ("", each.label))
 
 
-def shell(ready: Ready, text: str, folder: pathlib.Path, *programs: pathlib.Path, **more: str) -> str:
-    """Run it in a shell that has curl, jq, Node, this Python and what lies in the folders of programs."""
+def environment(ready: Ready, folder: pathlib.Path, *programs: pathlib.Path, **more: str) -> dict[str, str]:
+    """Return what a shell is told that has curl, jq, Node, this Python and what lies in the folders of programs."""
     path = [*map(str, programs), str(pathlib.Path(sys.executable).parent), str(NODE.parent), os.environ["PATH"]]
-    told = {"PATH": ":".join(path), "HOME": str(folder), "NEXUS_TOKEN": ready.secret, **LOOPBACK_ONLY, **more}
+    return {"PATH": ":".join(path), "HOME": str(folder), "NEXUS_TOKEN": ready.secret, **LOOPBACK_ONLY, **more}
+
+
+def shell(ready: Ready, text: str, folder: pathlib.Path, *programs: pathlib.Path, **more: str) -> str:
+    """Run it in a shell of that environment; return what it printed."""
+    told = environment(ready, folder, *programs, **more)
     ended = subprocess.run(
         ["/bin/bash", "-e"], input=text, cwd=folder, env=told, capture_output=True, text=True, timeout=100, check=False
     )

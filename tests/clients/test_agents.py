@@ -9,7 +9,17 @@ import pytest
 
 from activity.models import Call
 from tests.clients.conftest import tools_called
-from tests.clients.environments import CLAUDE_ASKS, CODEX_ASKS, QUIET, claude_code, modules, python
+from tests.clients.environments import (
+    CLAUDE_ASKS,
+    CODEX_ASKS,
+    GEMINI_ASKS,
+    QUIET,
+    claude_code,
+    claude_with,
+    gemini_with,
+    modules,
+    python,
+)
 from tests.clients.model_server import DONE, TEXT
 from tests.clients.pasting import save, set_up, shell
 
@@ -27,7 +37,7 @@ def has_called(model, said: str) -> bool:
 
 
 def test_claude_code(ready, facts, tmp_path, model):
-    programs, agent = claude_code(tmp_path), {**QUIET, "ANTHROPIC_BASE_URL": model.url, "ANTHROPIC_API_KEY": "none"}
+    programs, agent = claude_code(tmp_path), claude_with(model)
     listed = shell(ready, set_up(facts, "claude-code").text + "claude mcp list", tmp_path, programs, **agent)
     assert "Connected" in listed
     assert seen("claude-code") >= {"server/discover", "tools/list"}
@@ -39,8 +49,7 @@ def test_claude_code_with_the_file_of_a_project(ready, facts, tmp_path, model):
     save(set_up(facts, "claude-code", ".mcp.json"), tmp_path)
     (tmp_path / ".claude").mkdir()
     (tmp_path / ".claude/settings.local.json").write_text('{"enableAllProjectMcpServers": true}')
-    agent = {**QUIET, "ANTHROPIC_BASE_URL": model.url, "ANTHROPIC_API_KEY": "none"}
-    assert has_called(model, shell(ready, CLAUDE_ASKS, tmp_path, claude_code(tmp_path), **agent))
+    assert has_called(model, shell(ready, CLAUDE_ASKS, tmp_path, claude_code(tmp_path), **claude_with(model)))
 
 
 @pytest.mark.flow
@@ -59,14 +68,7 @@ def test_gemini_cli(ready, facts, tmp_path, model, label):
     pasted, programs = set_up(facts, "gemini-cli", label), modules("gemini-cli") / ".bin"
     command = "" if pasted.file and save(pasted, tmp_path) else pasted.text
     assert "Connected" in shell(ready, f"{command}\ngemini mcp list 2>&1", tmp_path, programs, **QUIET)
-    agent = {
-        **QUIET,
-        "GOOGLE_VERTEX_BASE_URL": model.url,
-        "GOOGLE_API_KEY": "none",
-        "GOOGLE_GENAI_USE_VERTEXAI": "true",
-    }
-    asked = "gemini -m gemini-2.5-flash --yolo -p 'Call echo.'"
-    assert has_called(model, shell(ready, asked, tmp_path, programs, **agent))
+    assert has_called(model, shell(ready, GEMINI_ASKS, tmp_path, programs, **gemini_with(model)))
 
 
 @pytest.mark.flow

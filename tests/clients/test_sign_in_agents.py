@@ -2,12 +2,21 @@
 
 import pytest
 
-from activity.models import Call
 from tests.clients.conftest import tools_called
-from tests.clients.environments import CLAUDE_ASKS, CODEX_ASKS, QUIET, claude_code, modules
+from tests.clients.environments import (
+    CLAUDE_ASKS,
+    CODEX_ASKS,
+    GEMINI_ASKS,
+    QUIET,
+    claude_code,
+    claude_with,
+    gemini_with,
+    modules,
+)
 from tests.clients.model_server import DONE
-from tests.clients.pasting import set_up, shell
+from tests.clients.pasting import environment, set_up, shell
 from tests.clients.signing_in import asked_for, connected, person, sessions
+from tests.clients.terminal import pasted
 from tokens.clients import Auth
 
 pytestmark = [pytest.mark.django_db(transaction=True, databases="__all__"), pytest.mark.flow]
@@ -21,42 +30,50 @@ def browser(alice, tmp_path):
     return browser
 
 
-def pasted_into_a_terminal(ready, facts, slug: str, folder, programs, **more: str) -> str:
-    (folder / "pasted.sh").write_text(set_up(facts, slug, auth=Auth.BROWSER).text)
-    command = "script -qefc 'bash -e pasted.sh' /dev/null </dev/null"
-    return shell(ready, command, folder, programs, folder, TERM="xterm", **more)
+@pytest.fixture
+def paste(ready, facts, tmp_path, browser):
+    """Paste the set-up of a client into a terminal, on a desk with a display and that browser."""
+
+    def paste(slug, programs, **more):
+        told = {**QUIET, "BROWSER": str(browser.program), "DISPLAY": ":0", **more}
+        text = set_up(facts, slug, auth=Auth.BROWSER).text
+        return pasted(text, tmp_path, environment(ready, tmp_path, programs, tmp_path, **told))
+
+    return paste
 
 
-def has_signed_in(facts, browser) -> bool:
+def has_signed_in(browser, resource: str) -> bool:
     [visit] = browser.visits
-    assert asked_for(visit)["resource"] == facts.url
-    return (visit["choices"], connected(), sessions()) == ([], [("dcr", "public", "work")], (1, 1, 1))
+    assert asked_for(visit)["resource"] == resource
+    return (connected(), sessions()) == ([("dcr", "public", "work")], (1, 1, 1))
 
 
-def test_claude_code(ready, facts, tmp_path, model, browser):
-    programs, agent = claude_code(tmp_path), {**QUIET, "BROWSER": str(browser.program)}
-    print(pasted_into_a_terminal(ready, facts, "claude-code", tmp_path, programs, **agent))
-    assert has_signed_in(facts, browser)
-    agent |= {"ANTHROPIC_BASE_URL": model.url, "ANTHROPIC_API_KEY": "none"}
-    assert DONE in shell(ready, CLAUDE_ASKS, tmp_path, programs, **agent)
+def test_claude_code(ready, facts, tmp_path, model, browser, paste):
+    programs = claude_code(tmp_path)
+    with paste("claude-code", programs) as terminal:
+        terminal.waits_for("Authenticated with")
+    assert has_signed_in(browser, facts.url)
+    assert DONE in shell(ready, CLAUDE_ASKS, tmp_path, programs, **claude_with(model))
     assert tools_called() == [("echo__echo", "ok")]
 
 
-def test_codex(ready, facts, tmp_path, model, browser):
+def test_codex(ready, facts, tmp_path, model, browser, paste):
     programs = modules("codex") / ".bin"
-    print(pasted_into_a_terminal(ready, facts, "codex", tmp_path, programs, BROWSER=str(browser.program)))
-    assert has_signed_in(facts, browser)
+    with paste("codex", programs) as terminal:
+        terminal.waits_for("Successfully logged in")
+    assert has_signed_in(browser, facts.url)
     assert DONE in shell(ready, CODEX_ASKS, tmp_path, programs, MODEL_URL=f"{model.url}/v1")
     assert tools_called() == [("echo__echo", "ok")]
 
 
-def test_gemini_cli(ready, facts, tmp_path, model, browser):
-    programs = modules("gemini-cli") / ".bin"
-    (tmp_path / "pasted.sh").write_text(set_up(facts, "gemini-cli", auth=Auth.BROWSER).text)
-    agent = {**QUIET, "GOOGLE_VERTEX_BASE_URL": model.url, "GOOGLE_API_KEY": "none", "GOOGLE_GENAI_USE_VERTEXAI": "true"}
-    command = "timeout 30 script -qefc 'bash -e pasted.sh' /dev/null </dev/null || true"
-    print(shell(ready, command, tmp_path, programs, tmp_path, TERM="xterm", BROWSER=str(browser.program), **agent)[-3000:])
-    assert has_signed_in(facts, browser)
-    asked = "gemini -m gemini-2.5-flash --yolo -p 'Call echo.'"
-    assert DONE in shell(ready, asked, tmp_path, programs, **agent)
+def test_gemini_cli(ready, facts, tmp_path, model, browser, paste):
+    programs, agent = modules("gemini-cli") / ".bin", gemini_with(model)
+    (tmp_path / ".gemini").mkdir()
+    (tmp_path / ".gemini/settings.json").write_text('{"security": {"auth": {"selectedType": "vertex-ai"}}}')
+    with paste("gemini-cli", programs, **agent) as terminal:
+        terminal.waits_for("Do you want to continue?")
+        terminal.types("\r")
+        terminal.waits_for("Successfully authenticated")
+    assert has_signed_in(browser, facts.url.partition("?")[0])  # it leaves the query out; the person picks the toolkit
+    assert DONE in shell(ready, GEMINI_ASKS, tmp_path, programs, **agent)
     assert tools_called() == [("echo__echo", "ok")]
