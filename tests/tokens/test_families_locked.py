@@ -96,6 +96,17 @@ def test_a_first_use_and_the_end_or_pause_of_its_predecessor_do_not_wait_in_a_ci
         assert not living(current).exists()
 
 
+def test_a_replacement_during_a_first_use_replaces_what_is_current_then(current):
+    successor = replaced(current)
+    with ThreadPoolExecutor() as threads:
+        with transaction.atomic():
+            DelegatedToken.objects.activate(successor.pk, now=timezone.now())
+            replacing = threads.submit(alone, lambda: replaced(current))
+            wait_for(lambda: replacing.done() or waiting() == 1, "the replacement")
+        assert replacing.result().generation == successor.generation + 1
+    assert sorted(living(current).values_list("stage", flat=True)) == ["current", "overlapping", "pending"]
+
+
 def test_a_replaced_token_that_is_paused_has_a_successor_that_is_paused(current):
     current.pause(by=OPERATOR, now=timezone.now())
     successor = replaced(current)

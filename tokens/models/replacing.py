@@ -125,6 +125,7 @@ class Generations(Caps):
 
     def _lock_current(self, token: "DelegatedToken", now: datetime) -> "DelegatedToken":
         """Return the current token of the family, and let no other replacement go on meanwhile."""
+        self.model.objects.lock_families(token.family)  # which of them is current may change while we wait
         related = self.select_related("owner", "account", "toolkit").select_for_update(of=("self",))
         current: DelegatedToken | None = related.filter(family=token.family, stage=self.model.Stage.CURRENT).first()
         if current is None or current.ends_at <= now:
