@@ -43,8 +43,8 @@ run: environment
 chromium_is_there = $(shell command -v chromium)
 
 test: test-environment chromium programs suite reference
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not flow and not slow$(if $(chromium_is_there),, and not browser)"
-	NEXUS_TEST_STORE=sqlite $(BIN)/python -m pytest -q -n 2 --dist loadfile -m "sqlite and not flow and not slow"
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m "not flow and not slow$(if $(chromium_is_there),, and not browser)"
+	NEXUS_TEST_STORE=sqlite $(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m "sqlite and not flow and not slow"
 
 # What takes longest: revocation under load on three hub processes, ten thousand reminders, two thousand idle connections.
 proofs: test-environment

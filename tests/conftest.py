@@ -18,6 +18,12 @@ def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix):
         connections["default"].settings_dict["TEST"]["TEMPLATE"] = template
 
 
+@pytest.fixture(scope="session")
+def django_db_keepdb():
+    """Leave the database to the end of its cluster: a process of a test may hold a connection still."""
+    return "NEXUS_TEST_TEMPLATE" in os.environ
+
+
 KEPT = ("django_content_type", "auth_permission")  # what migrations put there, and no test changes
 
 

@@ -20,6 +20,7 @@ from django.db import connections
 from profiles.models import Toolkit
 from tests.servers import end_with_parent
 from tests.upstreams import wait_for
+from tokens import keys
 from tokens.models import Authority, AuthorityChange, HubProcess, Issued
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -78,6 +79,11 @@ class Live:
         if connections["default"].vendor == "postgresql":
             known = HubProcess.objects.filter(confirmed_epoch__gte=epoch)
             wait_for(known.exists, "the hub's confirmation of the epoch")
+        wait_for(self._takes_guesses, "the end of the guesses of another test")
+
+    def _takes_guesses(self) -> bool:
+        headers = {"Authorization": f"Bearer {keys.make(keys.Kind.DELEGATED).text}"}
+        return self.request("GET", "/hub/token/verify", headers=headers).status_code != 429
 
     def stop(self) -> None:
         self.client.close()

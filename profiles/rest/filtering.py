@@ -17,6 +17,8 @@ from rest_framework.request import Request
 from profiles.rest.problems import WIRE_NAMES
 
 PAGE = ("limit", "cursor", "ordering")
+FIRST, LAST = 1970, 2999
+BOUNDS = f"Choose a time from {FIRST} to {LAST}."
 
 
 class MomentField(IsoDateTimeField):
@@ -25,9 +27,12 @@ class MomentField(IsoDateTimeField):
     def to_python(self, value: Any) -> datetime | None:
         moment = super().to_python(value)
         try:
-            return moment and moment.astimezone(UTC)
+            moment = moment and moment.astimezone(UTC)
         except OverflowError:
-            raise ModelRefusal("This moment is out of all bounds.") from None
+            raise ModelRefusal(BOUNDS) from None
+        if moment and not FIRST <= moment.year <= LAST:
+            raise ModelRefusal(BOUNDS)
+        return moment
 
 
 class MomentFilter(IsoDateTimeFilter):

@@ -11,7 +11,7 @@ from activity.recorder import TABLE
 from tests.activity.rows import make_file
 from tests.live import ROOT
 
-pytestmark = pytest.mark.sqlite
+pytestmark = [pytest.mark.sqlite, pytest.mark.slow]
 
 WRITER = """
 import asyncio, os, resource, sys

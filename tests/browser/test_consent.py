@@ -16,7 +16,7 @@ from playwright.sync_api import expect
 from tests.browser.conftest import OUT, sign_in
 from tests.tokens.oauth.authorizing import CHALLENGE
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser"), pytest.mark.timeout(300), pytest.mark.slow]
 MAKE = """
 from tokens.models import Application
 for client_id, name, uris, secret in {rows!r}:

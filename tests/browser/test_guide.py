@@ -136,6 +136,7 @@ def settle_check(page) -> None:
 PICTURES = {"install": settle_install, "activity": settle_activity, "check": settle_check}
 
 
+@pytest.mark.slow
 def test_the_pictures_show_what_there_is(nexus, open_page):
     use(nexus)
     is_kept = os.environ.get("NEXUS_PICTURES") == "1"

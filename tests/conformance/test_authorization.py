@@ -22,6 +22,7 @@ def browser(transactional_db, alice) -> Browser:
 
 @pytest.mark.sqlite
 @pytest.mark.parametrize("names_toolkit", [True, False], ids=["toolkit in the address", "toolkit picked"])
+@pytest.mark.slow
 def test_every_scenario_is_met(alice, browser, tmp_path, names_toolkit):
     live = start(tmp_path, NEXUS_CLIENT_ID_DOCUMENTS="1")
     try:

@@ -49,6 +49,7 @@ def manage(*arguments: str) -> str:
 
 @pytest.mark.sqlite
 @pytest.mark.parametrize("revision", suite.REVISIONS)
+@pytest.mark.slow
 def test_every_scored_scenario_is_met(met, revision):
     assert not met(revision, 1)
 

@@ -126,6 +126,7 @@ def servers():
         cluster.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
+@pytest.mark.slow
 def test_it_runs_on_postgresql_and_redis_too(tmp_path, servers):
     nexus = Running(tmp_path / "var", **servers).wait_until_served()
     assert nexus.get("/healthz")[1] == b"ok"

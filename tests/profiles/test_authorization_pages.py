@@ -58,11 +58,11 @@ def test_the_list_asks_the_database_as_often_for_twenty_as_for_one(
     at_acme, acme, notes, bob, django_assert_num_queries
 ):
     connect(notes, acme, bob)
-    with django_assert_num_queries(10):
+    with django_assert_num_queries(9):
         at_acme.get("/authorizations/")
     for _ in range(20):
         connect(notes, acme, bob)
-    with django_assert_num_queries(10):
+    with django_assert_num_queries(9):
         at_acme.get("/authorizations/")
 
 

@@ -33,6 +33,7 @@ def before_and_after(transactional_db):
     migrated_to(*newest)
 
 
+@pytest.mark.slow
 def test_a_definition_survives_the_way_back_and_there_again(before_and_after, work):
     go_back, go_on = before_and_after
     server = work.servers.get()
@@ -58,6 +59,7 @@ def test_what_was_allowed_before_counts_as_approved(before_and_after, work):
     assert approved == {"echo": Tool.objects.get(name="echo").digest, "add": ""}
 
 
+@pytest.mark.slow
 def test_a_server_of_2024_goes_back_to_the_only_transport_with_an_address(before_and_after, work):
     go_back, _ = before_and_after
     work.servers.update(transport="sse")

@@ -2,7 +2,11 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from tests.fleet import Flood, frozen, statuses
+
+pytestmark = pytest.mark.slow
 
 LIMIT = 2.5  # seconds in which a revocation is answered, whatever a hub process does
 

@@ -5,8 +5,12 @@ import json
 import time
 from contextlib import closing
 
+import pytest
+
 from tests.fleet import CALL, Browser, Flood, ask, statuses, without_a_lease
 from tests.upstreams import wait_for
+
+pytestmark = pytest.mark.slow
 
 LEASE_IS_OVER = 2.5  # seconds
 

@@ -44,6 +44,7 @@ def test_no_page_can_be_framed(pages):
         assert answer["X-Frame-Options"] == "DENY", path
 
 
+@pytest.mark.slow
 def test_the_policy_allows_no_inline_script_or_style(pages):
     for path, answer in pages:
         policy = answer["Content-Security-Policy"]
@@ -52,18 +53,21 @@ def test_the_policy_allows_no_inline_script_or_style(pages):
         assert "default-src 'self'" in policy, path
 
 
+@pytest.mark.slow
 def test_no_page_sends_a_referrer(pages):
     for path, answer in pages:
         assert answer["Referrer-Policy"] == "no-referrer", path
         assert answer["X-Content-Type-Options"] == "nosniff", path
 
 
+@pytest.mark.slow
 def test_no_page_loads_anything_from_elsewhere(pages):
     for path, answer in pages:
         for address in LOADS.findall(answer.content.decode()):
             assert re.match(r"/(?!/)|data:|#", address), (path, address)
 
 
+@pytest.mark.slow
 def test_links_that_lead_away_carry_no_token(pages):
     for path, answer in pages:
         for address in re.findall(r"""href=["'](https?://[^"']+)""", answer.content.decode()):

@@ -10,7 +10,7 @@ from tests.hub.test_eras import call, initialized
 from tests.security.conftest import EVERYTHING
 from tests.security.test_row_72_handles import prepare
 
-pytestmark = [EVERYTHING, pytest.mark.sqlite]
+pytestmark = [EVERYTHING, pytest.mark.sqlite, pytest.mark.slow]
 ROUNDS, AT_ONCE = 25, 100  # of each owner and each era: 10,000 calls in all
 
 
