@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 RATE = 20  # lookups a second of one address that find nothing
-PATIENCE = 1.0  # seconds for which one too many waits for its turn
+PATIENCE = 5.0  # seconds for which one too many waits for its turn: a busy database is no flood
 MOST_WAITING = 1_000  # of one address
 FORGET_AFTER = 10.0  # seconds
 
