@@ -2,15 +2,14 @@
 
 import logging
 from datetime import datetime
-from functools import partial
 from smtplib import SMTPException
 
 from django.conf import settings
 from django.core.mail import send_mail
-from django.db import transaction
 from django.template.loader import render_to_string
 from django.urls import reverse
 
+from profiles.after_commit import after_commit
 from profiles.events import Actor
 from profiles.models.people import MACHINE_DOMAIN, User
 
@@ -39,7 +38,7 @@ def notice_later(user: User, what: str, *, by: Actor, now: datetime, to: str = "
         "way_out": settings.NEXUS_BASE_URL + reverse("settings_security"),
     }  # fmt: skip
     text = render_to_string("profiles/mail/notice.txt", context)
-    transaction.on_commit(partial(_send, what, text, address), robust=True)
+    after_commit(_send, what, text, address)
 
 
 def _send(subject: str, text: str, address: str) -> None:

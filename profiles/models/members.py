@@ -1,6 +1,5 @@
 from collections.abc import Iterable
 from datetime import datetime
-from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from celery import current_app
@@ -9,6 +8,7 @@ from django.db import models, transaction
 from django.db.models import Q
 from django.db.models.functions import Lower
 
+from profiles.after_commit import after_commit
 from profiles.events import Action, Actor, ActorKind, Event
 from profiles.models.accounts import Account, refuse_bad_role, refuse_management, refuse_ownerless
 from profiles.models.people import User
@@ -116,7 +116,7 @@ class Member(models.Model):
         self.note(Action.MEMBER_REMOVED, by, now, before={"role": self.role}, reason=reason)
         if not self.user.is_machine and not (by.kind == ActorKind.USER and by.id == str(self.user_id)):
             args = [self.user_id, str(self.account), by.label, reason]
-            transaction.on_commit(partial(current_app.send_task, "profiles.tasks.mail_removed", args=args), robust=True)
+            after_commit(current_app.send_task, "profiles.tasks.mail_removed", args=args)
         self.delete()
 
     def _keep_an_owner(self, role: Role) -> None:

@@ -3,13 +3,13 @@
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from typing import ClassVar
 
 from celery import current_app
 from django.db import transaction
 from django.db.models import Count, Max
 
+from profiles.after_commit import after_commit
 from profiles.events import Action, Actor, ActorKind, Event
 from profiles.models import Account, Toolkit, User
 from tokens.models.authority import Authority, AuthorityChange
@@ -127,5 +127,4 @@ class Credentials:
             if by.kind == ActorKind.USER and by.id == str(owner):
                 continue
             args = [owner, tokens[: self.MAILED], len(tokens), len(connections), by.label]
-            send = partial(current_app.send_task, "tokens.tasks.mail_revoked_together", args=args)
-            transaction.on_commit(send, robust=True)
+            after_commit(current_app.send_task, "tokens.tasks.mail_revoked_together", args=args)

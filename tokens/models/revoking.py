@@ -3,12 +3,12 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
-from functools import partial
 
 from celery import current_app
 from django.db import transaction
 from django.db.models import Q
 
+from profiles.after_commit import after_commit
 from profiles.events import Actor, ActorKind
 from tokens.models.credentials import Credentials
 from tokens.models.delegated import DelegatedToken
@@ -36,7 +36,7 @@ def revoke_all(
             of_owner[token.owner_id].append(token.pk)
         for owner, pks in of_owner.items():
             if not (by.kind == ActorKind.USER and by.id == str(owner)):
-                transaction.on_commit(partial(_tell, owner, pks, by.label), robust=True)
+                after_commit(_tell, owner, pks, by.label)
     return ended
 
 

@@ -6,12 +6,12 @@ Policies of the account and of the toolkit and the token itself may each say aft
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from functools import partial
 
 from celery import current_app
 from django.db import transaction
 from django.db.models import Max
 
+from profiles.after_commit import after_commit
 from profiles.events import Action, Actor, Event
 from profiles.models import ReminderStage
 from tokens.models.authority import Authority, AuthorityChange
@@ -83,8 +83,7 @@ def _tell_owners(paused: list[DelegatedToken]) -> None:
     for token in paused:
         of_owner[token.owner_id].append(token.pk)
     for tokens in of_owner.values():
-        send = partial(current_app.send_task, "tokens.tasks.mail_paused", args=[tokens])
-        transaction.on_commit(send, robust=True)
+        after_commit(current_app.send_task, "tokens.tasks.mail_paused", args=[tokens])
 
 
 def _can_be_paused(token: DelegatedToken) -> bool:
