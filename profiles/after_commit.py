@@ -1,4 +1,4 @@
-"""What is done when a transaction is over, and undoes nothing where it fails: above all, handing tasks to the broker."""
+"""What is done when a transaction is over, and undoes nothing where it fails: handing tasks to the broker."""
 
 from collections.abc import Callable
 from typing import Any
