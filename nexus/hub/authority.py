@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeVar
 
 from django.db import close_old_connections
 
+from nexus.hub import guesses
 from nexus.hub.guesses import Guesses
 from profiles import resolver
 from profiles.resolver import ToolkitView
@@ -74,6 +75,7 @@ class AuthorityCache:
         self._tokens: dict[str, TokenAuthority] = {}
         self._toolkits: dict[uuid.UUID, ToolkitView] = {}
         self._guesses = Guesses()
+        self._looks: dict[tuple[str, str], asyncio.Future[TokenAuthority | None]] = {}  # under way
         self._of_servers: list[Callable[[uuid.UUID | None], None]] = []
 
     def on_server(self, heard: Callable[[uuid.UUID | None], None]) -> None:
@@ -106,7 +108,21 @@ class AuthorityCache:
             return None
         if address is None:
             return await self._look_up(digest, kind)
-        return await self._guesses.look(address, lambda: self._look_up(digest, kind))
+        return await self._look_once(digest, kind, guesses.subject(address))
+
+    async def _look_once(self, digest: str, kind: keys.Kind, asker: str) -> TokenAuthority | None:
+        """Ask once for all who wait at one address: what is found is at least as new as the latest of them."""
+        look = self._looks.get((asker, digest))
+        if look is None:
+            look = asyncio.ensure_future(self._guesses.look(asker, lambda: self._look_up(digest, kind)))
+            self._looks[asker, digest] = look
+            look.add_done_callback(lambda done: self._looked(asker, digest, done))
+        return await asyncio.shield(look)
+
+    def _looked(self, asker: str, digest: str, done: "asyncio.Future[TokenAuthority | None]") -> None:
+        del self._looks[asker, digest]
+        if not done.cancelled():
+            done.exception()  # everybody who asked may have gone
 
     async def _look_up(self, digest: str, kind: keys.Kind) -> TokenAuthority | None:
         while True:

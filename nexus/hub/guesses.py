@@ -50,9 +50,9 @@ class Guesses:
         self._askers: dict[str, Asker] = {}
         self._tidied_at = clock()
 
-    async def look(self, address: str, find: Callable[[], Awaitable[T | None]]) -> T | None:
-        """Return what is found; raise TooManyGuesses where the address has to come again in a second."""
-        asker = self._asker(subject(address))
+    async def look(self, key: str, find: Callable[[], Awaitable[T | None]]) -> T | None:
+        """Return what is found; raise TooManyGuesses where this subject has to come again in a second."""
+        asker = self._asker(key)
         await self._enter(asker)
         is_guess = False
         try:

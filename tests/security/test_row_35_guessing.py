@@ -7,12 +7,13 @@ from collections import Counter
 import pytest
 
 from nexus.hub import guesses
+from nexus.hub.authority import Database
 from nexus.hub.guesses import Guesses, TooManyGuesses
 from tests import cast
 from tests.hub.conftest import run_in_thread, running_hub
 from tests.hub.upstream import running_upstream
 from tests.security.conftest import EVERYTHING
-from tokens import keys
+from tokens import keys, lookup
 
 HOUSE, ELSEWHERE = "203.0.113.7", "198.51.100.9"
 GUESSES, AT_ONCE = 3_000, 100
@@ -140,3 +141,27 @@ async def test_addresses_that_ask_no_more_are_forgotten():
 )
 def test_an_ipv6_customer_has_one_address(one, other, is_same):
     assert (guesses.subject(one) == guesses.subject(other)) is is_same
+
+
+class Counting(Database):
+    asked = 0
+
+    async def run(self, function, *arguments):
+        self.asked += function is lookup.token_with
+        return await super().run(function, *arguments)
+
+
+@EVERYTHING
+@pytest.mark.sqlite
+async def test_all_who_come_first_with_one_token_wait_for_one_look_at_the_database():
+    async with running_upstream() as upstream:
+        secret, *_ = await run_in_thread(prepare, upstream.url)
+        async with running_hub() as client:
+            database = client.hub._cache._database = Counting()
+            answers = await asyncio.gather(*(verify(client, secret) for _ in range(200)))
+            assert ({answer.status for answer in answers}, database.asked) == ({200}, 1)
+            given_up = asyncio.create_task(verify(client, keys.make(keys.Kind.DELEGATED).text))
+            await asyncio.sleep(0)
+            given_up.cancel()  # the look goes on, and leaves nothing behind
+            assert (await verify(client, keys.make(keys.Kind.DELEGATED).text)).status == 401
+            await database.stop()
