@@ -44,3 +44,16 @@ CONTENT_SECURITY_POLICY = {
         "form-action": ["'self'"],
     }
 }
+
+# Second factors
+MFA_ADAPTER = "profiles.adapter.FactorsAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_FORMS = {
+    "authenticate": "profiles.forms_security.SecondFactorForm",
+    "authenticate_webauthn": "profiles.forms_security.SecondPasskeyForm",
+    "login_webauthn": "profiles.forms_security.PasskeySignInForm",
+}
+MFA_TOTP_ISSUER = "Nexus"
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_WEBAUTHN_USER_VERIFICATION = "required"  # a passkey alone signs in, so it must know its owner
+MFA_RECOVERY_CODE_DIGITS = 10

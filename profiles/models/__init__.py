@@ -1,5 +1,6 @@
 from profiles.events import Event
 from profiles.models.accounts import Account
+from profiles.models.aliases import FormerAlias
 from profiles.models.attempts import Attempts
 from profiles.models.authorizations import Authorization, Grant
 from profiles.models.entries import ToolkitServer, ToolkitTool
@@ -11,7 +12,7 @@ from profiles.models.people import User
 from profiles.models.registrations import Registration
 from profiles.models.servers import Server
 from profiles.models.sign_in import SignInLink
-from profiles.models.toolkits import FormerAlias, Toolkit
+from profiles.models.toolkits import Toolkit
 from profiles.models.tools import Tool
 
 __all__ = [

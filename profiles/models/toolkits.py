@@ -19,6 +19,7 @@ from django.utils import timezone
 from profiles import names
 from profiles.events import Action, Actor, Event
 from profiles.models.accounts import Account
+from profiles.models.aliases import FormerAlias
 from profiles.models.entries import Choice, ToolkitServer, ToolkitTool
 from profiles.models.pausing import Pausable
 from profiles.models.people import User
@@ -379,20 +380,6 @@ class Toolkit(Pausable):
             Action.TOOLKIT_CHANGED, by=by, now=now, account=self.account, subject=self, before=before, after=after
         )
         authority_changed.send(Toolkit, scope="toolkit", subject=str(self.pk))
-
-
-class FormerAlias(models.Model):
-    """An alias that a toolkit had; clients that still use it are led to the toolkit."""
-
-    toolkit = models.ForeignKey(Toolkit, on_delete=models.CASCADE, related_name="former_aliases")
-    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="+")
-    alias = models.CharField(max_length=40)
-
-    class Meta:
-        constraints = [models.UniqueConstraint(fields=["account", "alias"], name="former_alias_once_per_account")]
-
-    def __str__(self) -> str:
-        return self.alias
 
 
 @receiver(post_save, sender=Account)
