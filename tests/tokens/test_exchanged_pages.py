@@ -121,5 +121,5 @@ def test_a_page_of_many_children_costs_no_more(as_alice, parent, exchange, djang
     with django_assert_max_num_queries(16):
         page = text(as_alice.get(f"/tokens/{parent.token.public_id}/"))
     assert page.count("CRM &lt;sync&gt;") >= 20
-    with django_assert_max_num_queries(16):
+    with django_assert_max_num_queries(8):
         as_alice.get("/tokens/?made=any")
