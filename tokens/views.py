@@ -17,24 +17,16 @@ from profiles.permissions import Act
 from tokens import expiry, locking, uses
 from tokens.forms import RevokeForm, TokenFilterForm
 from tokens.models import Connection, DelegatedToken, Dismissal
+from tokens.shown import HasState
 
 PAGE_SIZE = 50
 EVENTS_SHOWN = 20
 NARROWED_SHOWN = 20
 GENERATIONS_SHOWN = 20
-KINDS = {
-    DelegatedToken.State.ACTIVE: "ok",
-    DelegatedToken.State.ENDING: "warn",
-    DelegatedToken.State.PAUSED: "warn",
-    DelegatedToken.State.PENDING: "info",
-    DelegatedToken.State.OVERLAPPING: "info",
-    DelegatedToken.State.REVOKED: "bad",
-    DelegatedToken.State.EXPIRED: "quiet",
-}
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class Shown(HasState):
     """A token, and what the clock makes of it."""
 
     token: DelegatedToken
@@ -47,14 +39,6 @@ class Shown:
     def at(cls, token: DelegatedToken, now: datetime, use: uses.Use | None = None) -> "Shown":
         silent = uses.silent_since(token, use, now)
         return cls(token, token.state(now), expiry.words(token.ends_at, now), use, silent)
-
-    @property
-    def kind(self) -> str:
-        return KINDS[self.state]
-
-    @property
-    def is_over(self) -> bool:
-        return self.state in (DelegatedToken.State.REVOKED, DelegatedToken.State.EXPIRED)
 
 
 @require_safe

@@ -21,7 +21,7 @@ from tokens.forms import RevokeForm
 from tokens.forms_keys import KeyForm, Made, ReplaceKeyForm
 from tokens.models import AlreadyMade, DelegatedToken, ManagementKey
 from tokens.pages import unkept
-from tokens.views import KINDS
+from tokens.shown import HasState
 
 READ_AND_WRITE = ["GET", "HEAD", "POST"]
 KEPT = "management"
@@ -32,7 +32,7 @@ TOKENS_SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class Shown(HasState):
     """A key, and what the clock makes of it."""
 
     key: ManagementKey
@@ -42,14 +42,6 @@ class Shown:
     @classmethod
     def at(cls, key: ManagementKey, now: datetime) -> "Shown":
         return cls(key, key.state(now), expiry.words(key.ends_at, now))
-
-    @property
-    def kind(self) -> str:
-        return KINDS[self.state]
-
-    @property
-    def is_over(self) -> bool:
-        return self.state in (DelegatedToken.State.REVOKED, DelegatedToken.State.EXPIRED)
 
 
 @require_safe

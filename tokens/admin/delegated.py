@@ -17,8 +17,9 @@ from profiles.models import Account, Toolkit, User
 from profiles.operator import is_uuid
 from tokens import keys, uses
 from tokens.admin.identifying import identify
-from tokens.admin.revoking import KINDS, RevokesTokens
+from tokens.admin.revoking import RevokesTokens
 from tokens.models import DelegatedToken
+from tokens.shown import KINDS
 
 ACCOUNTS_SHOWN = 20
 OWNERS, TOOLKITS = 200, 200  # that one search is for, at most
@@ -139,7 +140,7 @@ class DelegatedTokenAdmin(RevokesTokens, KeysetAdmin):
     @admin.display(description="state")
     def standing(self, token: DelegatedToken) -> SafeString:
         state = token.state(timezone.now())
-        return badge(KINDS.get(state, ""), state.label)
+        return badge(KINDS[state], state.label)
 
     @admin.display(description="limits")
     def limits(self, token: DelegatedToken) -> str:

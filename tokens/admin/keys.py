@@ -10,9 +10,9 @@ from django.utils.safestring import SafeString
 from profiles.admin_pages import Answer, EndingAdmin, badge, every_field, two_lines
 from profiles.events import Actor
 from tokens.models import ManagementKey
+from tokens.shown import KINDS
 
 State = ManagementKey.State
-KINDS = {State.ACTIVE: "ok", State.ENDING: "warn", State.REVOKED: "bad"}
 
 
 class KeyStateFilter(admin.SimpleListFilter):
@@ -71,7 +71,7 @@ class ManagementKeyAdmin(EndingAdmin):
     @admin.display(description="state")
     def standing(self, key: ManagementKey) -> SafeString:
         state = key.state(timezone.now())
-        return badge(KINDS.get(state, ""), state.label)
+        return badge(KINDS[state], state.label)
 
     def impact(self, row: ManagementKey) -> list[str]:
         number = row.issued_tokens(timezone.now()).count()

@@ -20,13 +20,13 @@ from profiles.admin_pages import StaffAdmin, badge
 from profiles.events import Actor
 from tokens import emails
 from tokens.models import DelegatedToken, revoking
+from tokens.shown import KINDS
 
 AT_ONCE = 500  # tokens, in one revocation
 TYPED_FROM = 20  # tokens: as many are revoked only by whoever types the number
 LATELY = timedelta(hours=1)
 NAMED = 5
 State = DelegatedToken.State
-KINDS = {State.ACTIVE: "ok", State.ENDING: "warn", State.PAUSED: "warn", State.REVOKED: "bad"}
 
 
 class RevokeForm(forms.Form):
@@ -86,7 +86,7 @@ class Impact:
     @property
     def rows(self) -> list[tuple[DelegatedToken, SafeString]]:
         now = timezone.now()
-        return [(each, badge(KINDS.get(each.state(now), ""), each.state(now).label)) for each in self.tokens]
+        return [(each, badge(KINDS[each.state(now)], each.state(now).label)) for each in self.tokens]
 
 
 class RevokesTokens(StaffAdmin):
