@@ -1,14 +1,13 @@
 """The only server entry point: the hub and the health endpoints before Django, everything else to Django."""
 
 import os
-from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "nexus.settings")
 
-from django.core.asgi import get_asgi_application
+import django
 from django.core.management.base import BaseCommand
 
-django_application: Any = get_asgi_application()
+django.setup(set_prefix=False)
 BaseCommand().check(tags=["security"])  # whatever starts the server: not with a weak key, not with debug pages
 
 from nexus.bounded_http import raise_descriptor_limit  # noqa: E402
@@ -16,8 +15,9 @@ from nexus.hub.app import PATHS  # noqa: E402
 from nexus.hub.assembly import make_hub  # noqa: E402
 from nexus.hub.health import healthz, metrics, readyz  # noqa: E402
 from nexus.hub.request import Receive, Scope, Send  # noqa: E402
+from nexus.threads import DjangoApplication  # noqa: E402
 
-hub = make_hub()
+django_application, hub = DjangoApplication(), make_hub()
 OPEN = {"/healthz": healthz, "/readyz": readyz, "/metrics": metrics}
 
 

@@ -203,6 +203,7 @@ def sqlite_database(name: str) -> dict[str, object]:
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": str(NEXUS_DATA_DIR / name),
         "OPTIONS": dict(SQLITE_OPTIONS),
+        "CONN_MAX_AGE": None,  # to open it again costs more than most requests ask of it
         "TEST": {"NAME": str(NEXUS_DATA_DIR / f"test-{name}")},
     }
 

@@ -6,12 +6,12 @@ from nexus import views_live
 from nexus.api_docs import docs
 
 urlpatterns = [
+    path("", include("tokens.oauth.urls")),  # first: programs ask here, and the search goes from above
     path("", home, name="home"),
     path("install/live/", views_live.live, name="install_live"),
     path("install/live/stream/", views_live.stream, name="install_live_stream"),
     path("", include("profiles.urls")),
     path("", include("tokens.urls")),
-    path("", include("tokens.oauth.urls")),
     path("", include("activity.urls")),
     path("guide/", include("nexus.guide.urls")),
     path("api/v1/docs", docs, name="api_docs"),

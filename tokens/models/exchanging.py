@@ -30,17 +30,17 @@ LIMITS = ("tools", "is_read_only", "networks", "pause_unused_after")  # what a n
 # What is read of a subject: to name each column of its seven rows costs a millisecond.
 WHOSE = ("owner", "account", "toolkit")
 NAMED = ("owner__email", "owner__name", "owner__is_machine", "account__id", "toolkit__alias", "toolkit__account_id")
-OF_TOKEN = (
-    "name", "public_id", "last_four", "stage", "expires_at", "retires_at", "exchanges", "actors", "call_cap",
-    "owner_id", "account_id", "toolkit_id", "last_used_at", *LIMITS,
-)  # fmt: skip
 OF_ACCESS_TOKEN = (
     "expires", "scope", "session__began_at", "session__ends_at", "session__ended_at", "session__connection__revoked_at",
     "session__connection__last_used_at", "session__connection__application__client_id",
     "session__connection__application__name",
 )  # fmt: skip
 
-# Two questions of each exchange as ready-made SQL: Django puts one together in the time that all else of it takes.
+# Questions of each exchange as ready-made SQL: Django puts one together in the time that all else of it takes.
+LOCKED = """
+SELECT t.*, u.email AS owner_email, u.name AS owner_name, u.is_machine AS owner_is_machine, k.alias AS toolkit_alias
+FROM tokens_delegatedtoken t
+JOIN profiles_user u ON u.id = t.owner_id JOIN profiles_toolkit k ON k.id = t.toolkit_id WHERE t.digest = %s"""
 HELD = "SELECT 1 FROM tokens_application WHERE id = %s AND may_exchange AND disabled_at IS NULL"
 COUNTED = """
 SELECT 1 FROM tokens_delegatedtoken
@@ -147,6 +147,11 @@ class Subject:
             raise CannotExchange("The subject token has a limit of calls, which no other token may share.")
 
 
+def _locking(sql: str, strength: str) -> str:
+    """Return the question with what locks its rows; SQLite locks all of itself."""
+    return f"{sql} FOR {strength}" if connection.features.has_select_for_update else sql
+
+
 def _is_there(sql: str, *parameters: Any) -> bool:
     with connection.cursor() as cursor:
         cursor.execute(sql, parameters)
@@ -219,8 +224,7 @@ class Exchanges(models.Manager["DelegatedToken"]):
 
     def _hold(self, application: "Application") -> None:
         """See that the application may exchange still, which nobody changes until the transaction is over."""
-        locked = f"{HELD} FOR NO KEY UPDATE" if connection.features.has_select_for_update else HELD
-        if not _is_there(locked, application.pk):
+        if not _is_there(_locking(HELD, "NO KEY UPDATE"), application.pk):
             raise CannotExchange("This application may not exchange tokens any more.", code="unauthorized_client")
 
     def _locked(self, digest: str, kind: keys.Kind) -> Subject:
@@ -233,10 +237,24 @@ class Exchanges(models.Manager["DelegatedToken"]):
                     *OF_ACCESS_TOKEN, *(path + name for name in NAMED)
                 )
                 return Subject.of_access_token(rows.get(token_checksum=digest, session__isnull=False))
-            tokens = self.select_related(*WHOSE).select_for_update(of=("self",)).only(*OF_TOKEN, *NAMED)
-            return Subject.of_token(tokens.get(digest=digest))
+            return Subject.of_token(self._locked_token(digest))
         except (AccessToken.DoesNotExist, self.model.DoesNotExist):
             raise CannotExchange("The subject token is gone. Ask for a new one.") from None
+
+    def _locked_token(self, digest: str) -> "DelegatedToken":
+        """Return the token with as much of owner, account and toolkit as an exchange needs."""
+        for token in self.raw(_locking(LOCKED, "UPDATE OF t"), [digest]):
+            read = vars(token)
+            token.owner = User(
+                pk=token.owner_id,
+                email=read["owner_email"],
+                name=read["owner_name"],
+                is_machine=read["owner_is_machine"],
+            )
+            token.account = Account(pk=token.account_id)
+            token.toolkit = Toolkit(pk=token.toolkit_id, alias=read["toolkit_alias"], account_id=token.account_id)
+            return token
+        raise self.model.DoesNotExist
 
     def _refuse_too_many(self, subject: Subject, now: datetime) -> None:
         moments = [connection.ops.adapt_datetimefield_value(moment) for moment in (now, now - COUNTED_FOR)]

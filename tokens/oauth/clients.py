@@ -21,6 +21,7 @@ HASHER = MachineSecretHasher()
 # What the secret of an unknown client is compared with: of a secret that nobody has.
 NOBODYS = HASHER.encode(secrets.token_urlsafe(32), "nexus")
 MAX_ID = 255
+NAMED = "SELECT * FROM tokens_application WHERE client_id = %s"  # ready-made: each request of a program asks it
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ def authenticate(request: HttpRequest, now: datetime) -> Caller | HttpResponse:
     address = request.META.get("REMOTE_ADDR", "")
     if seconds := failures.wait(address, found.client_id, now):
         return _too_many(seconds)
-    application = Application.objects.filter(client_id=found.client_id).first()
+    application = next(iter(Application.objects.raw(NAMED, [found.client_id])), None)
     if not _is_proved(application, found.secret) or application is None:
         failures.note(address, found.client_id, now)
         return unauthorized("The client is unknown, or its secret is wrong.")
