@@ -7,7 +7,7 @@ from typing import Any
 
 import redis
 from django.conf import settings
-from django.db import DatabaseError, connections
+from django.db import DatabaseError, connections, router
 from django.db.migrations.executor import MigrationExecutor
 
 from activity import stream
@@ -63,8 +63,10 @@ def migrations() -> Finding:
 
 
 def pending_migrations(alias: str) -> list[Any]:
+    """Return what waits for this database, of the applications that have tables there."""
     executor = MigrationExecutor(connections[alias])
-    return [migration for migration, _ in executor.migration_plan(executor.loader.graph.leaf_nodes())]
+    targets = [key for key in executor.loader.graph.leaf_nodes() if router.allow_migrate(alias, key[0])]
+    return [migration for migration, _ in executor.migration_plan(targets)]
 
 
 def queue(now: datetime) -> Finding:
