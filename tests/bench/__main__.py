@@ -16,14 +16,14 @@ from collections.abc import Iterator
 import psycopg
 import redis
 
-from tests.bench import calls, exchanges, listing, noisy, pages, slow, tokens, two
+from tests.bench import calls, exchanges, lighthouse, listing, noisy, pages, slow, tokens, two
 from tests.bench.driving import CPUS, running_upstream, set_stage
 from tests.bench.installation import ROOT, Installation
 from tests.bench.report import Gates, say
 
 ON_ONE_INSTALLATION = {"calls": calls, "slow": slow, "list": listing, "exchange": exchanges}
 installations = itertools.count(1)
-SCENARIOS = [*ON_ONE_INSTALLATION, "pages", "noisy", "two", "activity", "tokens"]
+SCENARIOS = [*ON_ONE_INSTALLATION, "pages", "noisy", "two", "lighthouse", "activity", "tokens"]
 
 
 def stores_of(name: str) -> dict[str, str]:
@@ -89,12 +89,15 @@ def main() -> int:
     introduce(options)
     gates = Gates()
     with running_upstream() as upstream:
-        if options.only not in ("noisy", "two", "activity", "tokens"):
+        if options.only not in ("noisy", "two", "lighthouse", "activity", "tokens"):
             on_one_installation(options, upstream, gates)
         if options.only in (None, "noisy"):
             on_its_own(noisy, stores_of(options.store), options, upstream, gates)
         if options.only in (None, "two"):
             on_its_own(two, stores_of("postgres"), options, upstream, gates)
+        if options.only in (None, "lighthouse"):
+            with running({}) as installation:
+                lighthouse.measure(installation, options, gates)
         if options.only in (None, "activity"):
             measured = subprocess.run(
                 [sys.executable, "-m", "tests.bench.activity", "measure", options.store], cwd=ROOT

@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import Page, sync_playwright
 
 from tests.bench.installation import Installation
+from tests.prepared import prepare
 
 OUT = pathlib.Path(__file__).resolve().parents[1] / "screenshots" / "out"
 CHROMIUM = {
@@ -46,6 +47,7 @@ class Watched:
 def nexus(tmp_path_factory):
     """The embedded run, for real, on SQLite in a folder of its own."""
     installation = Installation(tmp_path_factory.mktemp("first-day"), {})
+    prepare(installation.folder / "var")
     installation.start()
     yield installation
     installation.stop()

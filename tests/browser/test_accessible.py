@@ -5,8 +5,10 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from tests.bench.pages import signed_in
 from tests.browser.conftest import sign_in
 from tests.browser.walk import PAGES, SIGNED_OUT, WIDE, Walk, populate, prepare_folder
+from tests.lighthouse import ACCESSIBILITY, BEST_PRACTICES, look_at
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser"), pytest.mark.timeout(300)]
 STYLES, SCRIPTS, SHIFT = 40 * 1024, 35 * 1024, 0.05  # compressed bytes; cumulative layout shift
@@ -75,6 +77,13 @@ def of_portal(found: dict) -> dict:
 
 def bad(found: dict) -> dict:
     return {name: value for name, value in found.items() if value}
+
+
+def test_lighthouse_gives_install_all_points_for_accessibility_and_best_practices(nexus, addresses):
+    """`make bench` asks it of other pages too, and how fast they are on a slow phone."""
+    with signed_in(nexus) as client:
+        (found,) = look_at([f"{nexus.base}/install/?client=n8n"], client, [ACCESSIBILITY, BEST_PRACTICES])
+    assert found["scores"] == {ACCESSIBILITY: 100, BEST_PRACTICES: 100}, found
 
 
 def test_axe_finds_no_fault_on_any_page(walk):

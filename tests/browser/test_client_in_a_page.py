@@ -12,6 +12,7 @@ from playwright.sync_api import expect
 from tests.bench.installation import Installation
 from tests.browser.conftest import AN_HOUR_LATER, sign_in
 from tests.clients.node import INSTALLED
+from tests.prepared import prepare
 from tests.upstreams import running_sdk_server
 
 pytestmark = [
@@ -74,6 +75,7 @@ def site():
 def nexus(site, tmp_path_factory):
     """The embedded run, told that pages of the site may use it."""
     installation = Installation(tmp_path_factory.mktemp("page"), {"NEXUS_ALLOWED_ORIGINS": site})
+    prepare(installation.folder / "var")
     installation.start()
     with running_sdk_server() as url:
         installation.manage("add_server", "echo", url, "--toolkit", "default")
