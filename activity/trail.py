@@ -8,6 +8,9 @@ from django.db.models import CharField, Q
 from django.db.models.functions import Cast
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
+from django.utils.formats import date_format
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from activity.keyset import Listing
 from profiles.events import Action, ActorKind, Event
@@ -16,21 +19,21 @@ from profiles.permissions import Act
 from tokens.models import Connection, DelegatedToken
 
 GROUPS = {
-    "token": "Tokens",
-    "session": "Sessions of applications",
-    "application": "Applications",
-    "toolkit": "Toolkits",
-    "server": "Servers",
-    "authorization": "Authorizations",
-    "member": "Members",
-    "invitation": "Invitations",
-    "account": "Account",
-    "policy": "Policies",
-    "key": "Management keys",
-    "webhook": "Webhooks",
-    "feed": "Calendar feeds",
-    "user": "People",
-    "activity": "Exports",
+    "token": _("Tokens"),
+    "session": _("Sessions of applications"),
+    "application": _("Applications"),
+    "toolkit": _("Toolkits"),
+    "server": _("Servers"),
+    "authorization": _("Authorizations"),
+    "member": _("Members"),
+    "invitation": _("Invitations"),
+    "account": _("Account"),
+    "policy": _("Policies"),
+    "key": _("Management keys"),
+    "webhook": _("Webhooks"),
+    "feed": _("Calendar feeds"),
+    "user": _("People"),
+    "activity": _("Exports"),
 }
 
 
@@ -92,12 +95,12 @@ def changes(event: Event) -> Iterator[Change]:
 
 def written(value: Any) -> str:
     if isinstance(value, bool):
-        return "yes" if value else "no"
+        return gettext("yes") if value else gettext("no")
     if isinstance(value, dict):
-        return "; ".join(f"{key}: {written(each)}" for key, each in value.items()) or "none"
+        return "; ".join(f"{key}: {written(each)}" for key, each in value.items()) or gettext("none")
     if isinstance(value, list):
-        return ", ".join(map(written, value)) or "none"
-    return "none" if value in (None, "") else _moment(str(value))
+        return ", ".join(map(written, value)) or gettext("none")
+    return gettext("none") if value in (None, "") else _moment(str(value))
 
 
 def _moment(text: str) -> str:
@@ -106,7 +109,8 @@ def _moment(text: str) -> str:
         moment = parse_datetime(text)
     except ValueError:
         return text
-    return f"{timezone.localtime(moment):%-d %b %Y, %H:%M}" if moment and timezone.is_aware(moment) else text
+    is_moment = moment and timezone.is_aware(moment)
+    return date_format(timezone.localtime(moment), "DATETIME_FORMAT") if is_moment else text
 
 
 @dataclass(frozen=True, slots=True)
