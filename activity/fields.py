@@ -3,13 +3,12 @@
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from ipaddress import ip_network
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
-from django.utils.functional import Promise
-from django.utils.text import format_lazy
+from django.utils.functional import lazy
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -18,12 +17,18 @@ from activity.spans import FIRST, LAST
 from profiles.models import Toolkit
 from tokens import keys
 
+if TYPE_CHECKING:
+    from django.utils.functional import _StrPromise
+
 NAMED_IN_ERROR = 8  # toolkits, in the message about one that is not there
 MOMENT = _("Write a date and a time, as in 2026-12-24T17:30.")
 
 
-def one_of(values: Iterable[str]) -> Promise:
-    return format_lazy(_("Choose one of: {values}."), values=", ".join(values))
+def _one_of(values: Iterable[str]) -> str:
+    return gettext("Choose one of: %(values)s.") % {"values": ", ".join(values)}
+
+
+one_of = lazy(_one_of, str)
 
 
 def refuse_secret(text: str) -> None:
@@ -62,7 +67,7 @@ def _parsed(text: str) -> datetime | None:
         return None
 
 
-def text_field(label: str | Promise, length: int, **attributes: str | Promise) -> forms.CharField:
+def text_field(label: "_StrPromise", length: int, **attributes: "str | _StrPromise") -> forms.CharField:
     attributes = {"autocomplete": "off", "spellcheck": "false", **attributes}
     return forms.CharField(
         label=label,
@@ -130,5 +135,5 @@ class MomentField(forms.DateTimeField):
         return moment
 
 
-def moment_field(label: str | Promise) -> forms.DateTimeField:
+def moment_field(label: "_StrPromise") -> forms.DateTimeField:
     return MomentField(label=label, required=False, error_messages={"invalid": MOMENT})
