@@ -9,7 +9,7 @@ from django.db.models.functions import Cast
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.utils.formats import date_format
-from django.utils.translation import gettext
+from django.utils.translation import gettext, gettext_noop
 from django.utils.translation import gettext_lazy as _
 
 from activity.keyset import Listing
@@ -35,6 +35,25 @@ GROUPS = {
     "user": _("People"),
     "activity": _("Exports"),
 }
+
+
+# What acts change, as far as it has a name in every language; in English it is the name under which it is kept.
+NAMES = {
+    name.replace(" ", "_"): name
+    for name in (
+        gettext_noop("address"), gettext_noop("alias"), gettext_noop("by mail"), gettext_noop("client id"),
+        gettext_noop("devices"), gettext_noop("email"), gettext_noop("ends at"), gettext_noop("expires at"),
+        gettext_noop("format"), gettext_noop("from"), gettext_noop("filters"), gettext_noop("is enabled"),
+        gettext_noop("is machine"), gettext_noop("is staff"), gettext_noop("key"), gettext_noop("kinds"),
+        gettext_noop("max life days"), gettext_noop("max tokens"), gettext_noop("method"), gettext_noop("name"),
+        gettext_noop("networks"), gettext_noop("number"), gettext_noop("overlap hours"),
+        gettext_noop("pause unused days"), gettext_noop("role"), gettext_noop("rule"), gettext_noop("rules"),
+        gettext_noop("scope"), gettext_noop("scopes"), gettext_noop("stage"), gettext_noop("to"),
+        gettext_noop("token"), gettext_noop("toolkit"), gettext_noop("toolkits"), gettext_noop("tools"),
+        gettext_noop("unused since"), gettext_noop("url"), gettext_noop("values"), gettext_noop("visibility"),
+        gettext_noop("what"),
+    )
+}  # fmt: skip
 
 
 def actions_of(group: str) -> list[str]:
@@ -90,7 +109,7 @@ def changes(event: Event) -> Iterator[Change]:
     """Return what the act changed, value by value, in words."""
     for name in dict.fromkeys([*event.before, *event.after]):
         before, after = (written(side[name]) if name in side else None for side in (event.before, event.after))
-        yield Change(name.replace("_", " "), before, after)
+        yield Change(gettext(NAMES[name]) if name in NAMES else name.replace("_", " "), before, after)
 
 
 def written(value: Any) -> str:

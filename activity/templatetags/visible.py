@@ -8,7 +8,7 @@ from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from activity import drawing, numbers
+from activity import drawing, numbers, reasons
 from activity.charts import duration
 from activity.models import Call
 from profiles.visible import visible, visible_lines
@@ -24,6 +24,7 @@ def milliseconds(number: float) -> str:
 
 
 register.filter("grouped", numbers.grouped)
+register.filter("reason_told", reasons.told)
 register.filter("duration", duration)
 register.filter("bars", drawing.bars)
 register.filter("rows", drawing.rows)

@@ -7,6 +7,8 @@ from typing import Any
 from django.utils.translation import gettext
 from django.utils.translation import gettext_noop as _
 
+from activity import reasons
+
 SENTENCES = {
     "network": _("Calls come from %(network)s, where it was not used before."),
     "client": _("A client calls that says it is “%(client)s”, which did not use it before."),
@@ -45,6 +47,8 @@ class Sentence:
     def in_language(self) -> str:
         """Return it in the language of the page, or of the mail."""
         named = {part: value or gettext(NAMELESS.get(part, "-")) for part, value in self.parts.items()}
+        if "reason" in named:
+            named["reason"] = reasons.told(named["reason"])
         return gettext(SENTENCES[self.name]) % named
 
 
