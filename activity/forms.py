@@ -59,7 +59,7 @@ class SpanForm(forms.Form):
             return Span.named(data["range"] or self.default_range, self.now)
         until = until or self.now
         if since is None:
-            self.add_error("since", f"{gettext('Say from when.')} {MOMENT}")
+            self.add_error("since", " ".join([gettext("Say from when."), str(MOMENT)]))
         elif since >= until:
             self.add_error("until", _("This is not after the beginning."))
         elif until - since > LONGEST:

@@ -62,7 +62,8 @@ class HeatMap:
         silent = [str(name) for place, name in enumerate(DAYS) if not any(self.calls[place, each] for each in HOURS)]
         if not silent:
             return most
-        return f"{most} {gettext('None on %(days)s.') % {'days': get_text_list(silent, gettext('and'))}}"
+        none = gettext("None on %(days)s.") % {"days": get_text_list(silent, gettext("and"))}
+        return f"{most} {none}"
 
     @property
     def days(self) -> tuple[str, ...]:

@@ -17,7 +17,8 @@ ALARMS = (
     ("P3D", timedelta(days=3), _("Token “%(name)s” ends in 3 days")),
     ("PT24H", timedelta(hours=24), _("Token “%(name)s” ends in 24 hours")),
 )
-SHORT_ALARM = ("PT1H", timedelta(hours=1), _("Token “%(name)s” ends in 1 hour"))  # of a token that lives a day or less
+# Of a token that lives a day or less.
+SHORT_ALARM = ("PT1H", timedelta(hours=1), _("Token “%(name)s” ends in 1 hour"))
 SPECIAL = re.compile(r"[\\;,]")
 CONTENT_TYPE = "text/calendar; charset=utf-8"
 
