@@ -20,7 +20,7 @@ MARKED = re.compile(r"""\b(?:_|n?gettext)\(u?("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*
 # What of a template is no text of its own: marked text, comments, code, and whatever is inside tags.
 NO_TEXT = re.compile(
     r"{%\s*blocktranslate\b.*?{%\s*endblocktranslate\s*%}|{%\s*comment\b.*?{%\s*endcomment\s*%}|{#.*?#}|<!--.*?-->"
-    r"|<(pre|code|kbd)\b.*?</\1>|{%.*?%}|{{.*?}}|<[^>]*>|&\w+;",
+    r"|{%\s*block (?:bodyclass|sheet_class)\b.*?{%\s*endblock\s*%}|<(pre|code|kbd)\b.*?</\1>|{%.*?%}|{{.*?}}|<[^>]*>|&\w+;",
     re.DOTALL,
 )
 SAID_BY_TAGS = re.compile(
