@@ -3,6 +3,7 @@ import re
 from django import forms
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from activity.fields import AddressField, one_of, text_field
 from activity.forms import SpanForm
@@ -18,7 +19,7 @@ class EventsForm(SpanForm):
 
     text = text_field(_("Search"), 100, type="search", placeholder=_("Person, thing, reason"))
     group = forms.ChoiceField(
-        label=_("About"), required=False, choices=[("", _("Anything")), *GROUPS.items()],
+        label=pgettext_lazy("events", "About"), required=False, choices=[("", _("Anything")), *GROUPS.items()],
         error_messages={"invalid_choice": one_of(GROUPS)},
     )  # fmt: skip
     actor = text_field(_("Who"), 100, placeholder=_("E-mail or program"))

@@ -8,6 +8,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_noop as _
 
 from activity import reasons
+from activity.numbers import written
 
 SENTENCES = {
     "network": _("Calls come from %(network)s, where it was not used before."),
@@ -30,6 +31,7 @@ NAMELESS = {
     "one": _("an unnamed client"),
     "other": _("an unnamed client"),
 }
+NUMBERS = {"number", "before"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,7 @@ class Sentence:
     def in_language(self) -> str:
         """Return it in the language of the page, or of the mail."""
         named = {part: value or gettext(NAMELESS.get(part, "-")) for part, value in self.parts.items()}
+        named |= {part: written(named[part]) for part in NUMBERS & named.keys()}
         if "reason" in named:
             named["reason"] = reasons.told(named["reason"])
         return gettext(SENTENCES[self.name]) % named
