@@ -17,12 +17,13 @@ MARKS = {"_", "gettext", "gettext_lazy", "gettext_noop", "ngettext", "ngettext_l
 
 STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 MARKED = re.compile(r"""\b(?:_|n?gettext)\(u?("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')""")
-# What of a template is no text of its own: marked text, comments, code, and whatever is inside tags.
-NO_TEXT = re.compile(
-    r"{%\s*blocktranslate\b.*?{%\s*endblocktranslate\s*%}|{%\s*comment\b.*?{%\s*endcomment\s*%}|{#.*?#}|<!--.*?-->"
-    r"|{%\s*block (?:bodyclass|sheet_class)\b.*?{%\s*endblock\s*%}|<(pre|code|kbd)\b.*?</\1>|{%.*?%}|{{.*?}}|<[^>]*>|&\w+;",
+# What of a template is no text of its own: what is marked, comments and tags, and then markup and code.
+MARKED_OR_TAGS = re.compile(
+    r"{%\s*blocktranslate\b.*?{%\s*endblocktranslate\s*%}|{%\s*comment\b.*?{%\s*endcomment\s*%}|{#.*?#}"
+    r"|{%\s*block (?:bodyclass|sheet_class)\b.*?{%\s*endblock\s*%}|{%.*?%}|{{.*?}}",
     re.DOTALL,
 )
+MARKUP = re.compile(r"<!--.*?-->|<(pre|code|kbd)\b.*?</\1>|<[^>]*>|&\w+;", re.DOTALL)
 SAID_BY_TAGS = re.compile(
     r'(?<=\s)(?:title|text|label|label2|lead|empty|here|save|what|sub)="([^"{]*[A-Za-z]{2}[^"{]*)"'
 )
@@ -103,8 +104,8 @@ def templates() -> list[Path]:
 
 def unmarked(source: str) -> list[str]:
     """Return the words of a template that no translation reaches."""
-    rest = NO_TEXT.sub("\n", source)
+    html = MARKED_OR_TAGS.sub("", source)
+    rest = MARKUP.sub("\n", html)
     bare = [line.strip() for line in rest.splitlines() if WORD.search(line)]
     tags = [text for tag in re.findall(r"{%\s*include.*?%}", source) for text in SAID_BY_TAGS.findall(tag)]
-    html = re.sub(r"{%.*?%}|{{.*?}}|{#.*?#}", "", source)
     return bare + tags + SAID_BY_ATTRIBUTES.findall(html)
