@@ -18,6 +18,8 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from profiles import confirmation
 from profiles.admin_lists import Capped, NewestFirst
@@ -47,7 +49,7 @@ class StaffAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         if not all(map(self._may_be_a_key, request.POST.getlist(ACTION_CHECKBOX_NAME))):
-            self.message_user(request, "Nothing was done: choose rows of this list.", "error")
+            self.message_user(request, gettext("Nothing was done: choose rows of this list."), "error")
             return redirect(request.get_full_path())
         title = capfirst(str(self.opts.verbose_name_plural))
         return super().changelist_view(request, {"title": title, **(extra_context or {})})
@@ -106,7 +108,7 @@ class ConfirmedAdmin(StaffAdmin):
         if not confirmation.is_confirmed(request):
             if request.method == "POST":
                 self.message_user(
-                    request, "Nothing was saved: you had confirmed more than 10 minutes before.", "warning"
+                    request, gettext("Nothing was saved: you had confirmed more than 10 minutes before."), "warning"
                 )
             return confirmation.ask(request, next_url=request.get_full_path())
         return super().changeform_view(request, object_id, form_url, extra_context)
@@ -148,7 +150,11 @@ class AsksFirst(StaffAdmin):
             queryset = self.get_queryset(request).filter(pk__in=request.POST.getlist(ACTION_CHECKBOX_NAME))
         rows = list(queryset.select_related(*self.list_select_related).order_by("pk")[: self.at_once + 1])
         if len(rows) > self.at_once:
-            self.message_user(request, f"At most {self.at_once} at once. Narrow the list. Nothing was done.", "error")
+            self.message_user(
+                request,
+                gettext("At most %(number)s at once. Narrow the list. Nothing was done.") % {"number": self.at_once},
+                "error",
+            )
             return None
         if not is_answer:
             return self._ask(request, rows, verb, warning)
@@ -184,7 +190,7 @@ class EndingAdmin(AsksFirst, KeysetAdmin):
 class SinceFilter(admin.SimpleListFilter):
     """The last hour, day, week, month."""
 
-    title = "time"
+    title = _("time")
     parameter_name = "since"
     SPANS = {
         "1h": ("Last hour", timedelta(hours=1)),

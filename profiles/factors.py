@@ -15,6 +15,7 @@ from allauth.mfa.webauthn.internal import auth as webauthn
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils.crypto import constant_time_compare
+from django.utils.translation import gettext as _
 
 from profiles import encryption, notices
 from profiles.events import Action, Actor, Event
@@ -72,7 +73,7 @@ def turn_on_app(user: User, secret: str, code: str, *, by: Actor, now: datetime)
     with transaction.atomic():
         _refuse_unverified(user)
         if Authenticator.objects.filter(user=user, type=Type.TOTP).exists():
-            raise ValidationError("An authenticator app is on already. Remove it first.")
+            raise ValidationError(_("An authenticator app is on already. Remove it first."))
         app = Authenticator.objects.create(
             user=user, type=Type.TOTP, data={"secret": encrypt(secret), "last_step": step}
         )
@@ -85,14 +86,16 @@ def add_passkey(user: User, name: str, credential: dict[str, Any], *, by: Actor,
         User.objects.select_for_update(no_key=True).get(pk=user.pk)
         _refuse_unverified(user)
         if Authenticator.objects.filter(user=user, type=Type.WEBAUTHN).count() >= PASSKEYS:
-            raise ValidationError(f"{PASSKEYS} passkeys are the most there can be. Remove one first.")
+            raise ValidationError(
+                _("%(number)s passkeys are the most there can be. Remove one first.") % {"number": PASSKEYS}
+            )
         return _added(user, webauthn.WebAuthn.add(user, name, credential).instance, by=by, now=now)
 
 
 def _refuse_unverified(user: User) -> None:
     """Refuse to lock an account to whoever has not shown that the address is theirs."""
     if EmailAddress.objects.filter(user=user, verified=False, primary=True).exists():
-        raise ValidationError("Confirm your address first: sign out, and sign in with a mailed code.")
+        raise ValidationError(_("Confirm your address first: sign out, and sign in with a mailed code."))
 
 
 def _added(user: User, factor: Authenticator, *, by: Actor, now: datetime) -> list[str]:
@@ -107,7 +110,7 @@ def make_codes(user: User, *, by: Actor, now: datetime) -> list[str]:
     """Replace the recovery codes, and return the new ones, which nobody sees again."""
     with transaction.atomic():
         if not has_second(user):
-            raise ValidationError("Recovery codes stand in for a second factor. Turn one on first.")
+            raise ValidationError(_("Recovery codes stand in for a second factor. Turn one on first."))
         Authenticator.objects.filter(user=user, type=Type.RECOVERY_CODES).delete()
         notices.notice_later(user, "New recovery codes were made for your account", by=by, now=now)
         return _make_codes(user, by=by, now=now)

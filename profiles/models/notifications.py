@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.db import models, transaction
 from django.db.models import Q, Value
+from django.utils.translation import gettext_lazy as _
 
 from profiles.events import Action, Actor, Event
 from profiles.models.accounts import Account
@@ -16,12 +17,12 @@ from profiles.models.people import User
 class ReminderStage(models.TextChoices):
     """At which points of a token's life its owner is reminded; all but the last by the clock alone."""
 
-    WEEK = "7d", "7 days before it ends"
-    THREE_DAYS = "3d", "3 days before it ends"
-    DAY = "24h", "24 hours before it ends"
-    HOUR = "1h", "1 hour before it ends"
-    EXPIRED = "expired", "when it has expired"
-    UNUSED = "unused", "48 hours before it is paused, because nothing uses it"
+    WEEK = "7d", _("7 days before it ends")
+    THREE_DAYS = "3d", _("3 days before it ends")
+    DAY = "24h", _("24 hours before it ends")
+    HOUR = "1h", _("1 hour before it ends")
+    EXPIRED = "expired", _("when it has expired")
+    UNUSED = "unused", _("48 hours before it is paused, because nothing uses it")
 
 
 def mailed_by_default() -> list[str]:
