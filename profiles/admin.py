@@ -7,6 +7,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from profiles.admin_forms import as_json
@@ -30,7 +31,7 @@ class SubjectFilter(admin.SimpleListFilter):
         return bool(self.value())
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("kind:id", "One thing")]
+        return [("kind:id", gettext("One thing"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Event]) -> QuerySet[Event]:
         kind, _, subject = (self.value() or "").partition(":")

@@ -15,6 +15,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.functional import Promise
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
@@ -27,7 +28,7 @@ from profiles.admin_lists import Capped, NewestFirst
 Answer = HttpResponse | None
 
 
-def badge(kind: str, text: str) -> SafeString:
+def badge(kind: str, text: str | Promise) -> SafeString:
     """Return a state as the portal shows it; kinds are those of badge.css."""
     return format_html('<span class="badge plain {}">{}</span>', kind, text)
 
@@ -160,7 +161,11 @@ class AsksFirst(StaffAdmin):
             return self._ask(request, rows, verb, warning)
         with transaction.atomic():
             done = sum(act(row) for row in rows)
-        text = f"Done: {done}, from now on and everywhere." if done else "Nothing was done: it was so already."
+        text = (
+            gettext("Done: %(number)s, from now on and everywhere.") % {"number": done}
+            if done
+            else gettext("Nothing was done: it was so already.")
+        )
         self.message_user(request, text, "success" if done else "warning")
         return None
 
@@ -193,14 +198,14 @@ class SinceFilter(admin.SimpleListFilter):
     title = _("time")
     parameter_name = "since"
     SPANS = {
-        "1h": ("Last hour", timedelta(hours=1)),
-        "24h": ("Last 24 hours", timedelta(hours=24)),
-        "7d": ("Last 7 days", timedelta(days=7)),
-        "30d": ("Last 30 days", timedelta(days=30)),
+        "1h": (_("Last hour"), timedelta(hours=1)),
+        "24h": (_("Last 24 hours"), timedelta(hours=24)),
+        "7d": (_("Last 7 days"), timedelta(days=7)),
+        "30d": (_("Last 30 days"), timedelta(days=30)),
     }
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterator[tuple[str, str]]:
-        return ((key, label) for key, (label, _) in self.SPANS.items())
+        return ((key, str(label)) for key, (label, _) in self.SPANS.items())
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         chosen = self.SPANS.get(self.value() or "")

@@ -45,8 +45,11 @@ class UserAdmin(AsksFirst, ConfirmedAdmin):
             return [(None, {"fields": ("email", "name", "time_zone", "is_staff"), "description": note})]
         return [
             (None, {"fields": ("email", "name", "time_zone")}),
-            ("Access", {"fields": ("standing", "is_staff"), "description": "People are disabled, never deleted."}),
-            ("Seen", {"fields": ("last_login", "date_joined")}),
+            (
+                _("Access"),
+                {"fields": ("standing", "is_staff"), "description": _("People are disabled, never deleted.")},
+            ),
+            (_("Seen"), {"fields": ("last_login", "date_joined")}),
         ]
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> Any:
@@ -134,7 +137,7 @@ class MemberInline(admin.TabularInline):  # type: ignore[type-arg]
     form = MemberForm
     formset = MemberFormSet
     extra = 1
-    verbose_name_plural = "members"
+    verbose_name_plural = _("members")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Member]:
         return super().get_queryset(request).select_related("user", "account").order_by("user__email")
@@ -198,8 +201,8 @@ class AccountAdmin(AsksFirst, ConfirmedAdmin):
     @admin.display(description=_("kind"))
     def kind(self, account: Account) -> str:
         if account.personal_of:
-            return f"Personal, of {account.personal_of}"
-        return "Deleted organization" if account.deleted_at else "Organization"
+            return gettext("Personal, of %(person)s") % {"person": account.personal_of}
+        return gettext("Deleted organization") if account.deleted_at else gettext("Organization")
 
     @admin.display(description=_("members"), ordering="member_count")
     def member_count(self, account: Any) -> int:
@@ -225,7 +228,7 @@ class AccountAdmin(AsksFirst, ConfirmedAdmin):
         for member in formset.new_objects:
             form.instance.add_member(member.user, Role(member.role), by=by, now=now)
         # New owners first: an account is never without one.
-        for member, _ in sorted(formset.changed_objects, key=lambda changed: changed[0].role != Role.OWNER):
+        for member, _changes in sorted(formset.changed_objects, key=lambda changed: changed[0].role != Role.OWNER):
             member.change_role(Role(member.role), by=by, now=now)
         for member in formset.deleted_objects:
             member.remove(by=by, now=now)

@@ -29,7 +29,7 @@ class CatalogFilter(admin.SimpleListFilter):
     parameter_name = "place"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
-        return [("catalog", "Catalog"), ("accounts", "Of an account"), ("removed", "Removed")]
+        return [("catalog", _("Catalog")), ("accounts", _("Of an account")), ("removed", _("Removed"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Server]) -> QuerySet[Server]:
         match self.value():
@@ -70,11 +70,11 @@ class ServerAdmin(AsksFirst, ConfirmedAdmin):
         how = ("url", "command") if obj is None else ("command",) if obj.transport == "stdio" else ("url",)
         parts = [
             (None, {"fields": ("transport", "name", "slug", "description")}),
-            ("How it is reached", {"fields": how, "description": explained}),
+            (_("How it is reached"), {"fields": how, "description": explained}),
         ]
         seen = ("place", "tool_names", "listed_at", "failed_at", "failure", "created_at", "removed_at")
-        limits = ("Limits", {"fields": ("timeout_s", "max_concurrent")})
-        return [*parts, limits, ("Seen", {"fields": seen})] if obj else parts
+        limits = (_("Limits"), {"fields": ("timeout_s", "max_concurrent")})
+        return [*parts, limits, (_("Seen"), {"fields": seen})] if obj else parts
 
     def get_readonly_fields(self, request: HttpRequest, obj: Server | None = None) -> Any:
         return ("transport", "slug", *self.readonly_fields) if obj else ()
@@ -88,7 +88,7 @@ class ServerAdmin(AsksFirst, ConfirmedAdmin):
 
     @admin.display(description=_("place"), ordering="account__name")
     def place(self, server: Server) -> str:
-        return f"Account “{server.account}”" if server.account else "Catalog"
+        return gettext("Account “%(account)s”") % {"account": server.account} if server.account else gettext("Catalog")
 
     @admin.display(description=_("address or command"))
     def reached_at(self, server: Server) -> SafeString:
@@ -100,7 +100,7 @@ class ServerAdmin(AsksFirst, ConfirmedAdmin):
 
     @admin.display(description=_("tools"))
     def tool_names(self, server: Server) -> str:
-        return ", ".join(server.tools.values_list("name", flat=True)) or "None"
+        return ", ".join(server.tools.values_list("name", flat=True)) or gettext("None")
 
     @admin.display(description=_("state"))
     def standing(self, server: Server) -> SafeString:
@@ -181,7 +181,7 @@ class ToolkitAdmin(StaffAdmin):
 
     @admin.display(description=_("allowed tools"))
     def allowed(self, toolkit: Toolkit) -> str:
-        return ", ".join(toolkit.allowed_entries().values_list("exposed_name", flat=True)) or "None"
+        return ", ".join(toolkit.allowed_entries().values_list("exposed_name", flat=True)) or gettext("None")
 
     @admin.display(description=_("state"))
     def standing(self, toolkit: Toolkit) -> SafeString:
@@ -200,7 +200,7 @@ class EndedFilter(admin.SimpleListFilter):
     parameter_name = "state"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("living", "Not ended"), ("dead", "No longer taken"), ("ended", "Ended")]
+        return [("living", gettext("Not ended")), ("dead", gettext("No longer taken")), ("ended", gettext("Ended"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Authorization]) -> QuerySet[Authorization]:
         match self.value():

@@ -205,7 +205,11 @@ def named(factors: Sequence[Authenticator]) -> str:
     """Return a name for one more passkey."""
     taken = {each.data["name"] for each in factors}
     number = len(factors) + 1
-    return next(name for name in (f"Passkey {number + more}" for more in range(PASSKEYS + 2)) if name not in taken)
+    return next(
+        name
+        for name in (_("Passkey %(number)s") % {"number": number + more} for more in range(PASSKEYS + 2))
+        if name not in taken
+    )
 
 
 def _described(factor: Authenticator) -> dict[str, Any]:

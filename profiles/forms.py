@@ -162,7 +162,7 @@ class DeleteToolkitForm(forms.Form):
 class ServerSearchForm(forms.Form):
     q = forms.CharField(
         label=_("Search"), required=False, max_length=100,
-        widget=forms.SearchInput(attrs={"placeholder": "Name, or a tool’s name"}),
+        widget=forms.SearchInput(attrs={"placeholder": _("Name, or a tool’s name")}),
     )  # fmt: skip
 
 
@@ -290,7 +290,7 @@ class NotificationsForm(forms.Form):
 class ThemeForm(forms.Form):
     theme = forms.ChoiceField(
         label=_("Theme"),
-        choices=[("system", "As the device"), ("light", "Light"), ("dark", "Dark")],
+        choices=[("system", _("As the device")), ("light", _("Light")), ("dark", _("Dark"))],
         widget=forms.RadioSelect,
     )
 

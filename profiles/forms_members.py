@@ -2,12 +2,13 @@ from collections.abc import Collection
 from typing import Any
 
 from django import forms
+from django.utils.text import capfirst
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from profiles.forms import PLAIN_LINE
 from profiles.models import Account, Member, Toolkit
-from profiles.permissions import Role, roles_given_by
+from profiles.permissions import ROLE_NAMES, Role, roles_given_by
 
 SAID = {
     Role.OWNER: _("Owner: everything, other owners and the end of the organization included"),
@@ -134,7 +135,7 @@ class SearchForm(forms.Form):
     q = forms.CharField(label=_("Search"), required=False, max_length=200, widget=forms.SearchInput)
     role = forms.ChoiceField(
         label=_("Role"), required=False,
-        choices=[("", "Every role"), *((role.value, role.value.replace("_", " ").capitalize()) for role in Role)],
+        choices=[("", _("Every role")), *((role.value, capfirst(name)) for role, name in ROLE_NAMES.items())],
     )  # fmt: skip
 
     def said(self) -> Collection[str]:

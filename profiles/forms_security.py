@@ -12,6 +12,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
+from django.utils.functional import Promise
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -40,18 +41,18 @@ class CredentialField(forms.JSONField):
 
     widget = forms.HiddenInput
 
-    def __init__(self, *, parse: Any, refusal: str) -> None:
+    def __init__(self, *, parse: Any, refusal: str | Promise) -> None:
         super().__init__(error_messages={"required": refusal, "invalid": refusal})
         self.parse, self.refusal = parse, refusal
 
     def clean(self, value: Any) -> Any:
         if len(str(value)) > LARGEST:
-            raise ValidationError(self.refusal)
+            raise ValidationError(str(self.refusal))
         credential = super().clean(value)
         try:
             self.parse(credential)
         except (TypeError, ValueError, LookupError, AttributeError, ValidationError):
-            raise ValidationError(self.refusal) from None
+            raise ValidationError(str(self.refusal)) from None
         return credential
 
 

@@ -50,7 +50,7 @@ class Row:
 
     @property
     def help(self) -> str:
-        return HELP.get(self.state, "")
+        return str(HELP.get(self.state, ""))
 
     @property
     def wants_sign_in(self) -> bool:

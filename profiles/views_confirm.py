@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.functional import Promise
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
@@ -86,10 +87,10 @@ def confirm_passkey(request: HttpRequest) -> HttpResponse:
     return redirect(confirmation.way_back(request))
 
 
-def _refused(request: HttpRequest, form: Form, what: str, now: datetime, too_many: str = "") -> HttpResponse:
+def _refused(request: HttpRequest, form: Form, what: str, now: datetime, too_many: str | Promise = "") -> HttpResponse:
     """Say what is wrong. What came too often is not looked at, and not noted."""
     if too_many:
-        form.add_error(None, too_many)
+        form.add_error(None, str(too_many))
         return _page(request, status=429, **{what: form})
     confirmation.fail(request, method=what, now=now)
     return _page(request, status=422, **{what: form})

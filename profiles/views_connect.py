@@ -9,6 +9,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 from django.views.decorators.http import require_http_methods, require_safe
 
@@ -69,7 +70,7 @@ def _begin(request: HttpRequest, server: Server, account: Account, context: dict
     user, now = signed_in(request), timezone.now()
     try:
         if not Attempts.objects.take(f"sign-in:{user.pk}", SIGN_INS, now=now):
-            raise UpstreamError("You have begun many sign-ins in a short time. Wait 10 minutes, then try again.")
+            raise UpstreamError(_("You have begun many sign-ins in a short time. Wait 10 minutes, then try again."))
         address = connecting.begin(request.session, server, account, user, now=now)
     except UpstreamError as error:
         context["failure"] = sentence(server, error)
@@ -127,12 +128,12 @@ def _try_out(request: HttpRequest, found: Authorization) -> HttpResponse:
     is_manager = found.account.lets(signed_in(request), Act.MANAGE_TOOLKITS)
     if is_manager and (server.failed_at or not server.tools.exists()):
         server.remember_tools(tools, now=now)
-    shown = f"{len(tools)} tool{'' if len(tools) == 1 else 's'}"
-    messages.success(
-        request,
-        _("“%(server)s” is connected, and shows %(shown)s. It is used from the next call on.")
-        % {"server": server, "shown": shown},
+    said = ngettext(
+        "“%(server)s” is connected, and shows %(number)s tool. It is used from the next call on.",
+        "“%(server)s” is connected, and shows %(number)s tools. It is used from the next call on.",
+        len(tools),
     )
+    messages.success(request, said % {"server": server, "number": len(tools)})
     return redirect("authorization", found.pk)
 
 

@@ -121,8 +121,13 @@ def member_role(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _a(role: Role) -> str:
-    name = role.value.replace("_", " ")
-    return f"an {name}" if name[0] in "aeo" else f"a {name}"
+    named = {
+        Role.OWNER: _("an owner"),
+        Role.ADMIN: _("an admin"),
+        Role.MEMBER: _("a member"),
+        Role.END_USER: _("an end user"),
+    }
+    return named[role]
 
 
 def _confirm_first(request: HttpRequest, found: Member) -> HttpResponse:
@@ -134,7 +139,7 @@ def _confirm_first(request: HttpRequest, found: Member) -> HttpResponse:
 @require_POST
 def member_toolkits(request: HttpRequest, pk: int) -> HttpResponse:
     """Choose what an end user may use; more than before only after a fresh confirmation."""
-    found, _ = _managed(request, pk)
+    found = _managed(request, pk)[0]
     form = AssignForm(request.POST, account=found.account)
     if found.role != Role.END_USER or not form.is_valid():
         messages.error(request, _("Nothing was changed: toolkits are assigned to end users, from the list."))

@@ -78,5 +78,9 @@ def passkey_remove(request: HttpRequest, pk: int) -> HttpResponse:
         factors.remove(user, found, by=Actor.from_request(request), now=timezone.now())
         return factor_removed(request, _("The passkey “%(name)s” was removed.") % {"name": name})
     mine = factors.of(user)
-    context = {"title": f"Remove “{name}”", "is_passkey": True, "is_last": not mine.app and len(mine.passkeys) == 1}
+    context = {
+        "title": _("Remove “%(name)s”") % {"name": name},
+        "is_passkey": True,
+        "is_last": not mine.app and len(mine.passkeys) == 1,
+    }
     return render(request, "profiles/settings_factor_remove.html", context)

@@ -11,6 +11,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -125,7 +126,7 @@ def app_remove(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         factors.remove(user, found.app, by=Actor.from_request(request), now=timezone.now())
         return factor_removed(request, _("Your authenticator app is off."))
-    context = {"title": "Remove the authenticator app", "is_last": not found.passkeys}
+    context = {"title": _("Remove the authenticator app"), "is_last": not found.passkeys}
     return render(request, "profiles/settings_factor_remove.html", context)
 
 
@@ -166,9 +167,8 @@ def sessions_end(request: HttpRequest) -> HttpResponse:
     by, here = Actor.from_request(request), request.session.session_key
     ended = sessions.end_others(signed_in(request), here, by=by, now=timezone.now())
     if ended:
-        messages.success(
-            request, _("Signed out in %(ended)s other browser%(s)s.") % {"ended": ended, "s": "" if ended == 1 else "s"}
-        )
+        said = ngettext("Signed out in %(number)s other browser.", "Signed out in %(number)s other browsers.", ended)
+        messages.success(request, said % {"number": ended})
     else:
         messages.info(request, _("You are signed in here only."))
     return redirect("settings_security")

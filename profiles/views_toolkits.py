@@ -8,6 +8,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from profiles import names
@@ -127,7 +128,11 @@ def toolkit_edit(request: HttpRequest, pk: Any) -> HttpResponse:
 @require_http_methods(READ_AND_WRITE)
 def toolkit_copy(request: HttpRequest, pk: Any) -> HttpResponse:
     found = managed_toolkit(request, pk)
-    initial = {"name": f"{found.name[:75]} copy", "alias": f"{found.alias[:35]}-copy", "description": found.description}
+    initial = {
+        "name": _("%(name)s copy") % {"name": found.name[:75]},
+        "alias": f"{found.alias[:35]}-copy",
+        "description": found.description,
+    }
     form = ToolkitForm(request.POST or None, initial=initial)
     if request.method == "POST" and form.is_valid():
         try:
@@ -150,7 +155,12 @@ def toolkit_copy(request: HttpRequest, pk: Any) -> HttpResponse:
 def _left_off(altered: int) -> str:
     if not altered:
         return ""
-    return f" Off are {altered} tool{'s' if altered > 1 else ''} whose change nobody has approved there."
+    said = ngettext(
+        "Off are %(number)s tool whose change nobody has approved there.",
+        "Off are %(number)s tools whose change nobody has approved there.",
+        altered,
+    )
+    return " " + said % {"number": altered}
 
 
 @require_http_methods(READ_AND_WRITE)

@@ -87,5 +87,6 @@ def toolkit_approve(request: HttpRequest, pk: Any) -> HttpResponse:
 
 
 def _named(names: list[str]) -> str:
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return ", ".join(names[:3]) + more or "nothing"
+    if len(names) <= 3:
+        return ", ".join(names) or _("nothing")
+    return _("%(names)s and %(number)s more") % {"names": ", ".join(names[:3]), "number": len(names) - 3}

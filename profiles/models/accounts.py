@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, ClassVar, Self
 from django.core.exceptions import ValidationError
 from django.db import models, transaction
 from django.db.models import F
+from django.utils.text import capfirst
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from profiles.events import Action, Actor, Event
 from profiles.models.attempts import Attempts
 from profiles.models.pausing import Pausable
-from profiles.permissions import MACHINE_ROLES, Act, Role, may_manage, roles_with
+from profiles.permissions import MACHINE_ROLES, ROLE_NAMES, Act, Role, may_manage, roles_with
 from profiles.signals import account_deleted, authority_changed
 
 if TYPE_CHECKING:
@@ -100,7 +101,8 @@ class Account(Pausable):
 
     def get_own_role(self) -> str:
         """Return the role in words; nothing without with_role_of()."""
-        return str(getattr(self, "own_role", "")).replace("_", " ").capitalize()
+        role = getattr(self, "own_role", "")
+        return str(capfirst(ROLE_NAMES[Role(role)])) if role else ""
 
     @property
     def is_organization(self) -> bool:

@@ -152,12 +152,12 @@ class Authorization(models.Model):
         ORGANIZATION = "organization", _("the whole account")
 
     class State(models.TextChoices):
-        WORKS = "works"
+        WORKS = "works", _("Works")
         NARROW = "narrow", _("too few scopes")
         ELSEWHERE = "elsewhere", _("the server changed")
-        EXPIRED = "expired"
+        EXPIRED = "expired", _("Expired")
         DEAD = "dead", _("sign in again")
-        ENDED = "ended"
+        ENDED = "ended", _("Ended")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     server = models.ForeignKey(Server, on_delete=models.CASCADE, related_name="authorizations")

@@ -19,7 +19,7 @@ from profiles.models.members import Member
 from profiles.models.people import MACHINE_DOMAIN, User
 from profiles.models.sign_in import digest
 from profiles.models.toolkits import Toolkit
-from profiles.permissions import Role
+from profiles.permissions import ROLE_NAMES, Role
 
 LIFE = timedelta(days=7)
 DAY = timedelta(days=1)
@@ -91,9 +91,25 @@ def refuse_flood(account: Account, inviter: User, email: str, *, now: datetime) 
     """Count one more mail; raise ValidationError where there were enough of them within a day."""
     address = hashlib.sha256(email.encode()).hexdigest()[:40]
     limits = (
-        (f"invite-to:{address}", TO_AN_ADDRESS, {"email": f"{email} got {TO_AN_ADDRESS} invitations within a day."}),
-        (f"invite-by:{inviter.pk}", OF_A_PERSON, f"You have sent {OF_A_PERSON} invitations within a day."),
-        (f"invite-from:{account.pk}", OF_AN_ACCOUNT, f"{account} has sent {OF_AN_ACCOUNT} invitations within a day."),
+        (
+            f"invite-to:{address}",
+            TO_AN_ADDRESS,
+            {
+                "email": gettext("%(who)s got %(number)s invitations within a day.")
+                % {"who": email, "number": TO_AN_ADDRESS}
+            },
+        ),
+        (
+            f"invite-by:{inviter.pk}",
+            OF_A_PERSON,
+            gettext("You have sent %(number)s invitations within a day.") % {"number": OF_A_PERSON},
+        ),
+        (
+            f"invite-from:{account.pk}",
+            OF_AN_ACCOUNT,
+            gettext("%(who)s has sent %(number)s invitations within a day.")
+            % {"who": account, "number": OF_AN_ACCOUNT},
+        ),
     )
     for key, most, problem in limits:
         if not Attempts.objects.take(key, most, now=now, window=DAY):
@@ -112,7 +128,7 @@ class Invitation(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="invitations")
     email = models.EmailField("e-mail address")
-    role = models.CharField(max_length=16, choices=[(role.value, role.value.replace("_", " ")) for role in Role])
+    role = models.CharField(max_length=16, choices=[(role.value, ROLE_NAMES[role]) for role in Role])
     toolkits: "models.ManyToManyField[Any, Any]" = models.ManyToManyField(
         Toolkit, blank=True, related_name="+", help_text=_("Assigned to an end user who accepts.")
     )

@@ -13,7 +13,7 @@ from profiles.after_commit import after_commit
 from profiles.events import Action, Actor, ActorKind, Event
 from profiles.models.accounts import Account, refuse_bad_role, refuse_management, refuse_ownerless
 from profiles.models.people import User
-from profiles.permissions import Act, Role
+from profiles.permissions import ROLE_NAMES, Act, Role
 from profiles.signals import access_ended, authority_changed, role_changed
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Member(models.Model):
 
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="members")
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
-    role = models.CharField(max_length=16, choices=[(role.value, role.value.replace("_", " ")) for role in Role])
+    role = models.CharField(max_length=16, choices=[(role.value, ROLE_NAMES[role]) for role in Role])
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects: ClassVar[models.Manager["Member"]] = MemberQuerySet.as_manager()

@@ -135,7 +135,7 @@ class Toolkit(Pausable):
     """A group of servers, and the tools allowed from each; on the wire it is called profile."""
 
     class Naming(models.TextChoices):
-        PREFIXED = "prefixed", _("server__tool")
+        PREFIXED = "prefixed", "server__tool"
         PLAIN = "plain", _("as the server names it")
 
     class Kept(models.TextChoices):
@@ -214,12 +214,9 @@ class Toolkit(Pausable):
             account_id=self.account_id, alias=self.alias, toolkit__deleted_at=None
         ).exclude(toolkit_id=self.pk)
         if former := taken.select_related("toolkit").first():
-            raise ValidationError(
-                {
-                    "alias": gettext("“%(alias)s” still leads to the toolkit “%(toolkit)s”. Choose another alias.")
-                    % {"alias": self.alias, "toolkit": former.toolkit}
-                }
-            )
+            taken_by = {"alias": self.alias, "toolkit": former.toolkit}
+            refusal = gettext("“%(alias)s” still leads to the toolkit “%(toolkit)s”. Choose another alias.") % taken_by
+            raise ValidationError({"alias": refusal})
 
     def allowed_entries(self) -> "models.QuerySet[ToolkitTool]":
         """Return the tools that a client of this toolkit sees, and may call."""
@@ -272,13 +269,11 @@ class Toolkit(Pausable):
             return
         names_here = self.entries.exclude(tool__server=server).values("exposed_name")
         if twice := server.tools.filter(name__in=names_here).values_list("name", flat=True).first():
-            raise ValidationError(
-                gettext(
-                    "“%(tool)s” is the name of another tool here already. Show names with the server's prefix "
-                    "instead, or put this server into another toolkit."
-                )
-                % {"tool": twice}
+            refusal = gettext(
+                "“%(tool)s” is the name of another tool here already. Show names with the server's prefix instead, "
+                "or put this server into another toolkit."
             )
+            raise ValidationError(refusal % {"tool": twice})
 
     def remove_server(self, server: Server, *, by: Actor, now: datetime) -> bool:
         with transaction.atomic():

@@ -2,37 +2,32 @@
 // is in data-options, or at the address in data-options-from, which is asked only when somebody wants it.
 import { create, get } from "./webauthn.js";
 
-const SAID = {
-  NotAllowedError: "Nothing was confirmed. Try again, and follow what your browser asks.",
-  InvalidStateError: "This device has a passkey for you already.",
-  SecurityError: "Passkeys work only under the address of this Nexus. Open it by that address, not by a number.",
-  NotSupportedError: "This device cannot keep such a passkey. Try another one.",
-};
-
 async function optionsOf(form) {
   if (form.dataset.options) return JSON.parse(form.dataset.options);
   const answer = await fetch(form.dataset.optionsFrom, { headers: { Accept: "application/json" } });
-  if (!answer.ok) throw new Error(answer.status === 429 ? "Too often. Wait a minute." : `The server said ${answer.status}.`);
+  if (!answer.ok) throw { name: answer.status === 429 ? "TooOften" : "Refused" };
   return (await answer.json()).request_options;
 }
 
-function say(form, text) {
+// What is said of an error is in the page, in the person's language: that of a NotAllowedError in data-not-allowed-error.
+function say(form, error) {
   const place = form.querySelector("[data-passkey-error]");
-  place.textContent = text;
-  place.hidden = !text;
+  const name = error && error.name[0].toLowerCase() + error.name.slice(1);
+  place.textContent = error ? place.dataset[name] || place.dataset.other : "";
+  place.hidden = !error;
 }
 
 async function fill(form) {
   const button = form.querySelector("button");
   button.disabled = true;
-  say(form, "");
+  say(form, null);
   try {
-    if (!window.PublicKeyCredential) throw new Error("This browser has no passkeys here. They need https, or localhost.");
+    if (!window.PublicKeyCredential) throw { name: "NoPasskeys" };
     const ask = form.dataset.passkey === "create" ? create : get;
     form.elements.credential.value = JSON.stringify(await ask(await optionsOf(form)));
     form.submit();
   } catch (error) {
-    say(form, SAID[error.name] || error.message || "That did not work. Try again.");
+    say(form, error);
     button.disabled = false;
   }
 }
