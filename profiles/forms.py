@@ -4,6 +4,7 @@ from typing import Any
 from allauth.account.forms import SignupForm
 from allauth.core import context
 from django import forms
+from django.conf import settings
 from django.contrib.auth.hashers import make_password
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
@@ -239,15 +240,19 @@ class ServerSettingsForm(forms.Form):
 
 
 class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]
-    """How the person is called, and in which zone they read times."""
+    """How the person is called, and in which language and zone they read."""
 
+    language = forms.ChoiceField(
+        label=_("Language"), required=False, choices=[("", _("As the browser")), *settings.LANGUAGES],
+        help_text=_("Of pages, and of the mails you get."),
+    )  # fmt: skip
     time_zone = forms.ChoiceField(
         label=_("Time zone"), help_text=_("All times are shown in it, with UTC beside it where it matters.")
     )
 
     class Meta:
         model = User
-        fields = ["name", "time_zone"]
+        fields = ["name", "language", "time_zone"]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

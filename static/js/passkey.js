@@ -1,33 +1,36 @@
 // <form data-passkey="create" or "get">: asks the browser for a passkey before it is sent. What the server wants to know
-// is in data-options, or at the address in data-options-from, which is asked only when somebody wants it.
+// is in data-options, or at the address in data-options-from, which is asked only when somebody wants it. The texts are
+// in the data of the place for errors, under the names of the browser's errors and of ours.
 import { create, get } from "./webauthn.js";
+
+const named = (name) => Object.assign(new Error(name), { name });
+const keyOf = (error) => error.name[0].toLowerCase() + error.name.slice(1);
 
 async function optionsOf(form) {
   if (form.dataset.options) return JSON.parse(form.dataset.options);
   const answer = await fetch(form.dataset.optionsFrom, { headers: { Accept: "application/json" } });
-  if (!answer.ok) throw { name: answer.status === 429 ? "TooOften" : "Refused" };
+  if (!answer.ok) throw named(answer.status === 429 ? "tooOften" : "server");
   return (await answer.json()).request_options;
 }
 
-// What is said of an error is in the page, in the person's language: that of a NotAllowedError in data-not-allowed-error.
-function say(form, error) {
+function say(form, text) {
   const place = form.querySelector("[data-passkey-error]");
-  const name = error && error.name[0].toLowerCase() + error.name.slice(1);
-  place.textContent = error ? place.dataset[name] || place.dataset.other : "";
-  place.hidden = !error;
+  place.textContent = text;
+  place.hidden = !text;
 }
 
 async function fill(form) {
   const button = form.querySelector("button");
   button.disabled = true;
-  say(form, null);
+  say(form, "");
   try {
-    if (!window.PublicKeyCredential) throw { name: "NoPasskeys" };
+    if (!window.PublicKeyCredential) throw named("noPasskeys");
     const ask = form.dataset.passkey === "create" ? create : get;
     form.elements.credential.value = JSON.stringify(await ask(await optionsOf(form)));
     form.submit();
   } catch (error) {
-    say(form, error);
+    const said = form.querySelector("[data-passkey-error]").dataset;
+    say(form, said[keyOf(error)] || error.message || said.other);
     button.disabled = false;
   }
 }
