@@ -48,9 +48,9 @@ class PersonField(forms.ModelChoiceField):  # type: ignore[type-arg]
 
     def __init__(self) -> None:
         super().__init__(
-            User.objects.filter(is_machine=False), to_field_name="email", label=gettext("E-mail address"),
+            User.objects.filter(is_machine=False), to_field_name="email", label=_("E-mail address"),
             widget=forms.EmailInput(attrs={"class": "vTextField", "placeholder": "name@example.com"}),
-            error_messages={"invalid_choice": gettext("Nobody here has this address. Add the user first.")},
+            error_messages={"invalid_choice": _("Nobody here has this address. Add the user first.")},
         )  # fmt: skip
 
     def to_python(self, value: Any) -> Any:

@@ -10,6 +10,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.text import format_lazy
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -227,15 +228,17 @@ class ServerSettingsForm(forms.Form):
         label=_("Timeout"),
         min_value=1,
         max_value=MAX_TIMEOUT,
-        help_text=_("Seconds after which a call that it has not answered is given up: 1 to %(most)s.")
-        % {"most": MAX_TIMEOUT},
+        help_text=format_lazy(
+            _("Seconds after which a call that it has not answered is given up: 1 to {most}."), most=MAX_TIMEOUT
+        ),
     )
     max_concurrent = forms.IntegerField(
         label=_("Calls at a time"),
         min_value=1,
         max_value=MAX_CONCURRENT,
-        help_text=_("How many it has to answer at once: 1 to %(most)s. More wait their turn.")
-        % {"most": MAX_CONCURRENT},
+        help_text=format_lazy(
+            _("How many it has to answer at once: 1 to {most}. More wait their turn."), most=MAX_CONCURRENT
+        ),
     )
 
 

@@ -53,7 +53,8 @@ class SecretForm(forms.Form):
     def __init__(self, *args: Any, server: Server, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.is_bearer = server.authentication == Server.Authentication.BEARER
-        self.fields["secret"].label = "Bearer token" if self.is_bearer else f"Value of {server.header_name}"
+        value = gettext("Value of %(header)s") % {"header": server.header_name}
+        self.fields["secret"].label = gettext("Bearer token") if self.is_bearer else value
 
     def clean_secret(self) -> str:
         secret: str = self.cleaned_data["secret"]

@@ -22,7 +22,7 @@ class RoleField(forms.TypedChoiceField):
     """One of the roles that somebody may give."""
 
     def __init__(self, manager: Role | None = None, **kwargs: Any) -> None:
-        super().__init__(label=gettext("Role"), coerce=Role, widget=forms.RadioSelect, **kwargs)
+        super().__init__(label=_("Role"), coerce=Role, widget=forms.RadioSelect, **kwargs)
         self.offer(manager)
 
     def offer(self, manager: Role | None) -> None:
@@ -33,8 +33,8 @@ class ToolkitsField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(
             queryset=Toolkit.objects.none(), required=False, widget=forms.CheckboxSelectMultiple,
-            error_messages={"invalid_choice": gettext("Choose toolkits from the list."),
-                            "invalid_pk_value": gettext("Choose toolkits from the list.")}, **kwargs,
+            error_messages={"invalid_choice": _("Choose toolkits from the list."),
+                            "invalid_pk_value": _("Choose toolkits from the list.")}, **kwargs,
         )  # fmt: skip
 
     def of(self, account: Account) -> None:

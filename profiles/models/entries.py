@@ -31,8 +31,8 @@ class ToolkitServer(models.Model):
     toolkit = models.ForeignKey("Toolkit", on_delete=models.CASCADE, related_name="places")
     server = models.ForeignKey(Server, on_delete=models.CASCADE, related_name="places")
     added_at = models.DateTimeField()
-    offers_resources = models.BooleanField("offer its resources", default=False)
-    offers_prompts = models.BooleanField("offer its prompts", default=False)
+    offers_resources = models.BooleanField(_("offer its resources"), default=False)
+    offers_prompts = models.BooleanField(_("offer its prompts"), default=False)
 
     class Meta:
         ordering = ["added_at", "id"]
@@ -105,7 +105,7 @@ class ToolkitTool(models.Model):
         default=False, help_text=_("Appeared after the server was added; nobody has decided yet.")
     )
     is_marked_read_only = models.BooleanField(
-        "only reads",
+        _("only reads"),
         null=True,
         blank=True,
         default=None,

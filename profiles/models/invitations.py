@@ -127,7 +127,7 @@ class Invitation(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="invitations")
-    email = models.EmailField("e-mail address")
+    email = models.EmailField(_("e-mail address"))
     role = models.CharField(max_length=16, choices=[(role.value, ROLE_NAMES[role]) for role in Role])
     toolkits: "models.ManyToManyField[Any, Any]" = models.ManyToManyField(
         Toolkit, blank=True, related_name="+", help_text=_("Assigned to an end user who accepts.")

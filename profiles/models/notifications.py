@@ -76,7 +76,7 @@ class Notifications(models.Model):
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="notifications")
     account = models.ForeignKey(Account, null=True, blank=True, on_delete=models.CASCADE, related_name="+")
-    sends_mail = models.BooleanField("remind me by mail", default=True)
+    sends_mail = models.BooleanField(_("remind me by mail"), default=True)
     mail_stages = models.JSONField(default=mailed_by_default, blank=True)
     portal_stages = models.JSONField(
         default=shown_by_default,
@@ -87,7 +87,7 @@ class Notifications(models.Model):
     objects: ClassVar = NotificationsQuerySet.as_manager()
 
     class Meta:
-        verbose_name_plural = "notifications"
+        verbose_name_plural = _("notifications")
         constraints = [
             models.UniqueConstraint(fields=["user"], condition=Q(account=None), name="notifications_once_everywhere"),
             models.UniqueConstraint(fields=["user", "account"], name="notifications_once_per_account"),

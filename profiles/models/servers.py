@@ -168,11 +168,11 @@ class Server(SignsIn):
         default=list, blank=True, help_text=_("Of a stdio server: program and arguments; staff only.")
     )
     timeout_s = models.PositiveSmallIntegerField(
-        "timeout", default=120, validators=[MinValueValidator(1), MaxValueValidator(MAX_TIMEOUT)],
+        _("timeout"), default=120, validators=[MinValueValidator(1), MaxValueValidator(MAX_TIMEOUT)],
         help_text=_("Seconds after which a call that it has not answered is given up."),
     )  # fmt: skip
     max_concurrent = models.PositiveSmallIntegerField(
-        "calls at a time", default=512, validators=[MinValueValidator(1), MaxValueValidator(MAX_CONCURRENT)],
+        _("calls at a time"), default=512, validators=[MinValueValidator(1), MaxValueValidator(MAX_CONCURRENT)],
         help_text=_("How many calls of one hub process it has to answer at once; more wait their turn."),
     )  # fmt: skip
     capabilities = models.JSONField(default=dict, blank=True, help_text=_("What it declared last."))

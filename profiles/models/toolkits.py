@@ -150,13 +150,13 @@ class Toolkit(Pausable):
     description = models.TextField(blank=True, max_length=500)
     is_default = models.BooleanField(default=False, editable=False)
     naming = models.CharField(max_length=10, choices=Naming.choices, default=Naming.PREFIXED)
-    includes_new_tools = models.BooleanField("include new tools", default=False)
-    offers_status_tool = models.BooleanField("offer the tool nexus_status", default=True)
+    includes_new_tools = models.BooleanField(_("include new tools"), default=False)
+    offers_status_tool = models.BooleanField(_("offer the tool nexus_status"), default=True)
     is_read_only = models.BooleanField(
-        "read-only", default=False, help_text=_("Offers only the tools that are marked here as only reading.")
+        _("read-only"), default=False, help_text=_("Offers only the tools that are marked here as only reading.")
     )
     holds_changed_tools = models.BooleanField(
-        "hold changed tools back", default=False,
+        _("hold changed tools back"), default=False,
         help_text=_("A tool that its server altered is not offered until somebody has approved it."),
     )  # fmt: skip
     kept_of_calls = models.CharField(
