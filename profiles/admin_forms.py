@@ -19,9 +19,9 @@ class UserForm(forms.ModelForm):  # type: ignore[type-arg]
         model = User
         fields = ["email", "name", "time_zone", "is_staff"]
         help_texts = {
-            "name": "As the person wants to be called.",
-            "time_zone": "In which they read times, as in Europe/Berlin.",
-            "is_staff": "Staff use these pages: they see every token and call, and add programs that Nexus runs.",
+            "name": _("As the person wants to be called."),
+            "time_zone": _("In which they read times, as in Europe/Berlin."),
+            "is_staff": _("Staff use these pages: they see every token and call, and add programs that Nexus runs."),
         }
 
     def __init__(self, *args: Any, request_user: User, **kwargs: Any) -> None:
@@ -127,10 +127,12 @@ class ServerForm(forms.ModelForm):  # type: ignore[type-arg]
         if self.errors:
             return cleaned
         if self.is_stdio:
-            self._refuse_both("url", "A stdio server has no address: it is a program on this machine.")
+            self._refuse_both("url", gettext("A stdio server has no address: it is a program on this machine."))
             refuse_bad_command(cleaned.get("command"))
         else:
-            self._refuse_both("command", "A streamable HTTP server has no command: it is reached by its address.")
+            self._refuse_both(
+                "command", gettext("A streamable HTTP server has no command: it is reached by its address.")
+            )
             refuse_bad_address(cleaned.get("url") or "")
         cleaned["command"] = cleaned.get("command") or []
         if not self.instance.pk or {"url", "command"} & set(self.changed_data):

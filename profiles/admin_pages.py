@@ -26,6 +26,15 @@ from profiles import confirmation
 from profiles.admin_lists import Capped, NewestFirst
 
 Answer = HttpResponse | None
+# What staff can do to rows: the names of the acts, and what their buttons say.
+VERBS = {
+    "disable": _("Disable"),
+    "end": _("End"),
+    "pause": _("Pause"),
+    "remove": _("Remove"),
+    "revoke": _("Revoke"),
+    "switch": _("Switch"),
+}
 
 
 def badge(kind: str, text: str | Promise) -> SafeString:
@@ -178,13 +187,19 @@ class AsksFirst(StaffAdmin):
         return []
 
     def _ask(self, request: HttpRequest, rows: list[Any], verb: str, warning: str) -> HttpResponse:
-        label = verb.partition("_")[0].capitalize()
+        word = verb.partition("_")[0]
+        label = str(VERBS.get(word, word.capitalize()))
         noun = self.opts.verbose_name if len(rows) == 1 else self.opts.verbose_name_plural
         context = {
-            **self.admin_site.each_context(request), "title": f"{label} {noun}", "opts": self.opts,
-            "rows": [(row.pk, self.told(row), self.impact(row)) for row in rows], "verb": verb, "label": label,
-            "warning": warning, "checkbox": ACTION_CHECKBOX_NAME,
-        }  # fmt: skip
+            **self.admin_site.each_context(request),
+            "title": gettext("%(verb)s %(noun)s") % {"verb": label, "noun": noun},
+            "opts": self.opts,
+            "rows": [(row.pk, self.told(row), self.impact(row)) for row in rows],
+            "verb": verb,
+            "label": label,
+            "warning": warning,
+            "checkbox": ACTION_CHECKBOX_NAME,
+        }
         return render(request, "admin/confirm_end.html", context)
 
 

@@ -106,10 +106,15 @@ class UserAdmin(AsksFirst, ConfirmedAdmin):
         self.message_user(
             request,
             format_html(
-                "To let {} in, run {} on the server and send them the link it prints. It works once, for an hour. "
-                "They may also ask the sign-in page for a mailed code.", obj.email, command,
-            ), "info",
-        )  # fmt: skip
+                gettext(
+                    "To let {} in, run {} on the server and send them the link it prints. It works once, for an hour. "
+                    "They may also ask the sign-in page for a mailed code."
+                ),
+                obj.email,
+                command,
+            ),
+            "info",
+        )
         return super().response_add(request, obj, post_url_continue)
 
     def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:

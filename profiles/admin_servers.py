@@ -132,7 +132,10 @@ class ServerAdmin(AsksFirst, ConfirmedAdmin):
     def list_again(self, request: HttpRequest, queryset: QuerySet[Server]) -> None:
         for server in queryset.filter(removed_at=None):
             failure = list_again(server, now=timezone.now())
-            text = failure or f"“{server}” listed {server.tools.count()} tools just now."
+            text = failure or (
+                gettext("“%(server)s” listed %(number)s tools just now.")
+                % {"server": server, "number": server.tools.count()}
+            )
             self.message_user(request, text, "error" if failure else "success")
 
     @admin.action(description=_("Remove…"), permissions=["view"])
@@ -145,7 +148,8 @@ class ServerAdmin(AsksFirst, ConfirmedAdmin):
 
     def impact(self, row: Server) -> list[str]:
         toolkits = list(row.toolkits.filter(deleted_at=None).values_list("name", flat=True)[:TOOLKITS_NAMED])
-        return [f"Offered in {', '.join(f'“{name}”' for name in toolkits)}."] if toolkits else []
+        named = ", ".join(f"“{name}”" for name in toolkits)
+        return [gettext("Offered in %(toolkits)s.") % {"toolkits": named}] if toolkits else []
 
 
 @admin.register(Toolkit)

@@ -176,7 +176,7 @@ class NewPasswordForm(ResetPasswordKeyForm):
         with transaction.atomic():
             super().save()
             Event.record(Action.PASSWORD_CHANGED, by=by, now=now, subject=self.user, after={"method": "mailed link"})
-            notices.notice_later(self.user, "The password of your account was replaced", by=by, now=now)
+            notices.notice_later(self.user, _("The password of your account was replaced"), by=by, now=now)
             if self.cleaned_data["distrusts"]:
                 everything_distrusted.send(User, user=self.user, by=by, now=now)
 

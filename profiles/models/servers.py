@@ -116,7 +116,7 @@ def refuse_bad_address(url: str) -> None:
 
 def refuse_bad_command(command: Any) -> None:
     """Raise ValidationError for what is not a list of texts that a program can be started with."""
-    example = 'Write a JSON list of texts, the program first, as in ["uvx", "mcp-server-time"].'
+    example = gettext('Write a JSON list of texts, the program first, as in ["uvx", "mcp-server-time"].')
     if not isinstance(command, list) or not command:
         raise ValidationError({"command": gettext("This is not a list. %(example)s") % {"example": example}})
     if not all(isinstance(part, str) for part in command):
