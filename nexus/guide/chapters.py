@@ -37,6 +37,7 @@ class Chapter:
     title: str
     lead: str
     sections: list[Section]
+    language: str = "en"  # of the texts in docs/
 
     @property
     def path(self) -> str:
@@ -83,7 +84,7 @@ def neighbours(slug: str) -> tuple[Chapter | None, Chapter | None]:
 
 def _page(slug: str) -> Chapter:
     title, lead = PAGES[slug]
-    return Chapter(slug, str(title), str(lead), [])
+    return Chapter(slug, str(title), str(lead), [], get_language() or "")
 
 
 @cache
