@@ -1,12 +1,14 @@
 import zoneinfo
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from django.conf import settings
 from django.contrib.auth.models import AbstractUser, BaseUserManager
 from django.core.exceptions import ValidationError
 from django.db import models, transaction
 from django.db.models.functions import Lower
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from profiles.events import Action, Actor, Event
 from profiles.models.accounts import Account
@@ -82,6 +84,10 @@ class User(AbstractUser):
     email = models.EmailField("e-mail address")
     name = models.CharField(max_length=120, blank=True)
     time_zone = models.CharField(max_length=64, default="UTC", validators=[validate_time_zone])
+    language = models.CharField(
+        max_length=8, blank=True, default="", db_default="", choices=settings.LANGUAGES,
+        help_text="In which pages and mails are written; where empty, pages are in that of the browser.",
+    )  # fmt: skip
     is_machine = models.BooleanField(
         default=False, db_default=False, editable=False, help_text="Stands for an application, and can never sign in."
     )
@@ -159,3 +165,7 @@ class User(AbstractUser):
     @property
     def zone(self) -> zoneinfo.ZoneInfo:
         return zoneinfo.ZoneInfo(self.time_zone)
+
+    def in_own_language(self) -> AbstractContextManager[None]:
+        """Return what has mails to this person written in their language, whoever causes them."""
+        return translation.override(self.language or settings.LANGUAGE_CODE)

@@ -1,5 +1,11 @@
-"""How dates read in English where no template says otherwise, in the Django admin above all."""
+"""How dates read in English. The names that Django does not have are for `|date:"…"` of the templates."""
 
 DATE_FORMAT = "j M Y"
 DATETIME_FORMAT = "j M Y, H:i"
+DATETIME_SECONDS_FORMAT = "j M Y, H:i:s"
 TIME_FORMAT = "H:i"
+DAY_TIME_FORMAT = "j M, H:i"
+LONG_DATE_FORMAT = "j F Y"
+LONG_DATETIME_FORMAT = "j F Y, H:i"
+WEEKDAY_TIME_FORMAT = "l, H:i"
+WEEKDAY_DATETIME_FORMAT = "l, j F Y, H:i"

@@ -1,0 +1,11 @@
+"""How dates read in German; the names are those of nexus/formats/en."""
+
+DATE_FORMAT = "j. M Y"
+DATETIME_FORMAT = "j. M Y, H:i"
+DATETIME_SECONDS_FORMAT = "j. M Y, H:i:s"
+TIME_FORMAT = "H:i"
+DAY_TIME_FORMAT = "j. M, H:i"
+LONG_DATE_FORMAT = "j. F Y"
+LONG_DATETIME_FORMAT = "j. F Y, H:i"
+WEEKDAY_TIME_FORMAT = "l, H:i"
+WEEKDAY_DATETIME_FORMAT = "l, j. F Y, H:i"
