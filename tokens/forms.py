@@ -1,4 +1,5 @@
 import uuid
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
@@ -34,7 +35,7 @@ LIVES = [
 ]
 
 
-limited = lazy(lambda text: f"{text} {LIMIT}", str)
+limited: Callable[[object], Any] = lazy(lambda text: f"{text} {LIMIT}", str)
 MISSING = {
     "date": limited(_("Choose the date of this moment.")),
     "time": limited(_("Choose the time of this moment.")),

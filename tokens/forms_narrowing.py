@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -16,7 +17,7 @@ PAUSES = [
     ("14", _("After 14 days without a call")),
     ("21", _("After 21 days without a call")),
 ]
-grouped = lazy(lambda number: number_format(number, force_grouping=True), str)
+grouped: Callable[[int], Any] = lazy(lambda number: number_format(number, force_grouping=True), str)
 
 
 def numbers_only(lowest: int, highest: int) -> dict[str, Any]:

@@ -79,7 +79,7 @@ class Credentials:
 
         The hubs hear of it as one change of the toolkit or the owner, however many there are.
         """
-        said = ": ".join(part for part in (DelegatedToken.Reason(reason).label, note) if part)
+        said = ": ".join(part for part in (DelegatedToken.Reason(reason).written, note) if part)
         with transaction.atomic():
             connected = self._disconnect(by, said, now)
             ended = self._end(by, reason, note, said, now)

@@ -11,7 +11,7 @@ from django.db.models import F, Q, Value
 from django.db.models.functions import Lower, Now
 from django.db.models.lookups import GreaterThan, LessThanOrEqual
 from django.utils.formats import date_format
-from django.utils.translation import gettext
+from django.utils.translation import gettext, override
 from django.utils.translation import gettext_lazy as _
 
 from profiles.events import Action, Actor, ActorKind, Event
@@ -160,6 +160,12 @@ class DelegatedToken(models.Model):
         TOOLKIT_DELETED = "toolkit_deleted", _("Toolkit deleted")
         PARENT = "parent", _("What it was exchanged for has ended")
         OTHER = "other", _("Other")
+
+        @property
+        def written(self) -> str:
+            """Return it as events and programs get it: in English, whatever language the request is in."""
+            with override(None):
+                return str(self.label)
 
     public_id = models.CharField(max_length=12, unique=True, editable=False)
     digest = models.CharField(max_length=64, unique=True, editable=False)
@@ -384,7 +390,7 @@ class DelegatedToken(models.Model):
             self.refresh_from_db(fields=["stage", "revoked_at", "revoke_reason"])
             Event.record(
                 Action.TOKEN_REVOKED, by=by, now=now, account=self.account, subject=self,
-                reason=self.get_revoke_reason_display(),
+                reason=self.Reason(self.revoke_reason).written,
             )  # fmt: skip
             self.narrowed.living(now).end_with_origin(by=by, now=now)
             Authority.objects.advance(AuthorityChange.Scope.TOKEN, [self.pk])

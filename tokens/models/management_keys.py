@@ -372,7 +372,7 @@ class ManagementKey(models.Model):
             ManagementKey.objects.filter(pk__in=[each.pk for each in living]).update(
                 stage=Stage.ENDED, revoked_at=now, revoke_reason=reason, revoke_note=note[:300]
             )
-            said = ": ".join(part for part in (Reason(reason).label, note) if part)
+            said = ": ".join(part for part in (Reason(reason).written, note) if part)
             for each in living:
                 each._note(Action.KEY_REVOKED, by, now, reason=said)
             DelegatedToken.objects.filter(issued_by_key__family=self.family).end_with_origin(by=by, now=now)

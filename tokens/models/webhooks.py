@@ -13,7 +13,7 @@ from celery import current_app
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, models, transaction
 from django.db.models import Exists, F, OuterRef, Q, Value
-from django.utils.translation import gettext
+from django.utils.translation import gettext, gettext_noop
 from django.utils.translation import gettext_lazy as _
 
 from profiles.encryption import Secret
@@ -230,7 +230,7 @@ class Webhook(models.Model):
         self.release()
         Webhook.objects.filter(pk=self.pk, failing_since=None).update(failing_since=now)
         if outcome.status == GONE:
-            self.switch_off("Its address answered HTTP 410: it is gone.", now=now)
+            self.switch_off(gettext_noop("Its address answered HTTP 410: it is gone."), now=now)
         elif Webhook.objects.filter(pk=self.pk, failing_since__lte=now - SWITCHED_OFF_AFTER).exists():
             self.switch_off(f"Nothing could be delivered for {SWITCHED_OFF_AFTER.days} days.", now=now)
 
@@ -344,7 +344,7 @@ class WebhookDelivery(models.Model):
 
     @property
     def kind_label(self) -> str:
-        return Webhook.Kind(self.kind).label if self.kind in Webhook.Kind else "Test"
+        return str(Webhook.Kind(self.kind).label) if self.kind in Webhook.Kind else gettext("Test")
 
     @property
     def is_waiting(self) -> bool:
