@@ -7,8 +7,10 @@ from django.urls import reverse
 
 from profiles.models import Invitation, User
 from profiles.permissions import Role
+from profiles.written_for import written_for
 
 
+@written_for(lambda user, code: user)
 def confirmation_code(user: User, code: str) -> None:
     """Mail the code with which a person confirms who they are."""
     text = render_to_string("profiles/mail/confirmation_code.txt", {"code": code, "site": settings.NEXUS_BASE_URL})
@@ -28,6 +30,7 @@ def invitation(sent: Invitation, secret: str) -> bool:
     return True
 
 
+@written_for(lambda user, account, by, reason: user)
 def removed(user: User, account: str, by: str, reason: str) -> None:
     """Tell a person that they are no longer a member; raise OSError if the mail server does not take it."""
     context = {"account": account, "by": by, "reason": reason, "link": settings.NEXUS_BASE_URL + "/"}

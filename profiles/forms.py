@@ -4,11 +4,13 @@ from typing import Any
 from allauth.account.forms import SignupForm
 from allauth.core import context
 from django import forms
+from django.conf import settings
 from django.contrib.auth.hashers import make_password
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from profiles import invited
 from profiles.models import Account, Notifications, ReminderStage, Server, Toolkit, User
@@ -213,15 +215,19 @@ class ServerSettingsForm(forms.Form):
 
 
 class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]
-    """How the person is called, and in which zone they read times."""
+    """How the person is called, and in which language and zone they read."""
 
+    language = forms.ChoiceField(
+        label=_("Language"), required=False, choices=[("", _("As the browser")), *settings.LANGUAGES],
+        help_text=_("Of pages, and of the mails you get."),
+    )  # fmt: skip
     time_zone = forms.ChoiceField(
         label="Time zone", help_text="All times are shown in it, with UTC beside it where it matters."
     )
 
     class Meta:
         model = User
-        fields = ["name", "time_zone"]
+        fields = ["name", "language", "time_zone"]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -12,6 +12,7 @@ from django.urls import reverse
 from profiles.after_commit import after_commit
 from profiles.events import Actor
 from profiles.models.people import MACHINE_DOMAIN, User
+from profiles.written_for import written_for
 
 logger = logging.getLogger("nexus.mail")
 
@@ -28,6 +29,7 @@ def address_taken(address: str) -> None:
     send_mail("Somebody wanted to use your address for Nexus", text, None, [address])
 
 
+@written_for(lambda user, what, **rest: user)
 def notice_later(user: User, what: str, *, by: Actor, now: datetime, to: str = "") -> None:
     """Mail the person, once the act is committed, what became of their account; a lost mail undoes nothing."""
     address = to or user.email

@@ -10,6 +10,7 @@ from django.contrib.auth.signals import user_logged_out
 from django.dispatch import receiver
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.translation import get_language_from_request
 
 from profiles import notices, sessions
 from profiles.events import Action, Actor, Event
@@ -24,6 +25,7 @@ def note_signing_in(request: HttpRequest, user: User, **kwargs: Any) -> None:
     method = (records[-1].get("type") or records[-1]["method"]) if records else ""
     by, now = Actor.from_request(request), timezone.now()
     sessions.begin(request, now=now)
+    user.note_browser_language(get_language_from_request(request))
     Event.record(Action.SIGNED_IN, by=by, now=now, subject=user, after={"method": method})
 
 

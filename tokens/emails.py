@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from profiles.events import Event
 from profiles.models import User
+from profiles.written_for import written_for
 from tokens import links
 from tokens.models import Connection, Counted, DelegatedToken, Digest, Reminder, unused
 from tokens.signals import clients_wanted
@@ -20,6 +21,7 @@ TOKENS_SHOWN = 20  # in one mail
 GROUPS = {"ending": "Ends soon", "unused": "Unused, and will be paused", "ended": "Has expired"}
 
 
+@written_for(lambda digest, found, now: digest.owner)
 def reminders(digest: Digest, found: Sequence[Reminder], now: datetime) -> EmailMultiAlternatives:
     """Return the one mail about all of these, which may be handed over again under the same Message-ID."""
     owner = digest.owner
@@ -95,6 +97,7 @@ def revoked(token: DelegatedToken, by: str) -> None:
     of_revoked([token], by).send()
 
 
+@written_for(lambda tokens, by: tokens[0].owner)
 def of_revoked(tokens: Sequence[DelegatedToken], by: str) -> EmailMultiAlternatives:
     """Return the mail about tokens of one owner that somebody else ended."""
     token = tokens[0]
@@ -114,6 +117,7 @@ def revoked_together(owner: User, tokens: Sequence[DelegatedToken], counted: Cou
     _of_revoked_together(owner, tokens, counted, by).send()
 
 
+@written_for(lambda owner, tokens, counted, by: owner)
 def _of_revoked_together(
     owner: User, tokens: Sequence[DelegatedToken], counted: Counted, by: str
 ) -> EmailMultiAlternatives:
@@ -161,7 +165,7 @@ def unexpected(token: DelegatedToken, event: Event) -> None:
 
 
 def _message(name: str, owner: User, context: dict[str, Any]) -> EmailMultiAlternatives:
-    with timezone.override(owner.zone):
+    with timezone.override(owner.zone), owner.in_own_language():
         subject, text, html = (
             render_to_string(f"emails/{name}.{kind}", context) for kind in ("subject.txt", "txt", "html")
         )

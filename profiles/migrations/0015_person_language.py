@@ -19,4 +19,15 @@ class Migration(migrations.Migration):
                 max_length=8,
             ),
         ),
+        migrations.AddField(
+            model_name="user",
+            name="browser_language",
+            field=models.CharField(
+                db_default="en",
+                default="en",
+                editable=False,
+                help_text="In which their browser asked for pages at the last sign-in: that of mails where none is chosen.",
+                max_length=8,
+            ),
+        ),
     ]

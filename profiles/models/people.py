@@ -88,6 +88,10 @@ class User(AbstractUser):
         max_length=8, blank=True, default="", db_default="", choices=settings.LANGUAGES,
         help_text="In which pages and mails are written; where empty, pages are in that of the browser.",
     )  # fmt: skip
+    browser_language = models.CharField(
+        max_length=8, default=settings.LANGUAGE_CODE, db_default=settings.LANGUAGE_CODE, editable=False,
+        help_text="In which their browser asked for pages at the last sign-in: that of mails where none is chosen.",
+    )  # fmt: skip
     is_machine = models.BooleanField(
         default=False, db_default=False, editable=False, help_text="Stands for an application, and can never sign in."
     )
@@ -166,6 +170,16 @@ class User(AbstractUser):
     def zone(self) -> zoneinfo.ZoneInfo:
         return zoneinfo.ZoneInfo(self.time_zone)
 
+    def note_browser_language(self, language: str) -> None:
+        """Remember it for mails, which no browser asks for."""
+        if language != self.browser_language:
+            self.browser_language = language
+            User.objects.filter(pk=self.pk).update(browser_language=language)
+
+    @property
+    def mail_language(self) -> str:
+        return self.language or self.browser_language
+
     def in_own_language(self) -> AbstractContextManager[None]:
         """Return what has mails to this person written in their language, whoever causes them."""
-        return translation.override(self.language or settings.LANGUAGE_CODE)
+        return translation.override(self.mail_language)
