@@ -38,7 +38,8 @@ def everything(request: HttpRequest) -> HttpResponse:
     sessions.end_others(user, request.session.session_key, by=by, now=now)
     ended = gettext("Revoked: %(ended)s. Every call from now on gets a 401.") % {"ended": living}
     said = ended if living.total else gettext("You had no tokens to revoke.")
-    messages.success(request, f"{said} {gettext('You are signed in here only.')}")
+    here = gettext("You are signed in here only.")
+    messages.success(request, f"{said} {here}")
     return redirect("settings_security")
 
 
