@@ -3,7 +3,7 @@
 # make clients         real clients against a live Nexus, with a token and through the whole sign-in by browser
 # make pictures        the pictures of the README and the guide, anew, of the pages as they are
 # make openapi         write tests/openapi.json, the schema of the REST API
-# make messages        collect the portal's texts for translation and compile what is translated
+# make messages        collect the portal's texts for translation and compile what is translated; make check says what is not
 # make conformance     the official conformance suite of MCP, through a hub of its own and at its authorization server
 PYTHON ?= python3
 VENV := .venv
@@ -56,6 +56,7 @@ check: test-environment
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q -n 0 tests/nexus/test_catalogs.py
 	NEXUS_DATA_DIR=build/check $(BIN)/python manage.py makemigrations --check --dry-run
 	$(PRODUCTION) $(BIN)/python manage.py check --deploy --fail-level WARNING
 

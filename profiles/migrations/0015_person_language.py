@@ -12,7 +12,6 @@ class Migration(migrations.Migration):
             name="language",
             field=models.CharField(
                 blank=True,
-                choices=[("en", "English"), ("de", "Deutsch")],
                 db_default="",
                 default="",
                 help_text="In which pages and mails are written; where empty, pages are in that of the browser.",

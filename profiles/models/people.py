@@ -85,7 +85,7 @@ class User(AbstractUser):
     name = models.CharField(max_length=120, blank=True)
     time_zone = models.CharField(max_length=64, default="UTC", validators=[validate_time_zone])
     language = models.CharField(
-        max_length=8, blank=True, default="", db_default="", choices=settings.LANGUAGES,
+        max_length=8, blank=True, default="", db_default="",
         help_text="In which pages and mails are written; where empty, pages are in that of the browser.",
     )  # fmt: skip
     browser_language = models.CharField(
