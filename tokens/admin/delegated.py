@@ -140,7 +140,7 @@ class DelegatedTokenAdmin(RevokesTokens, KeysetAdmin):
     @admin.display(description="state")
     def standing(self, token: DelegatedToken) -> SafeString:
         state = token.state(timezone.now())
-        return badge(KINDS[state], state.label)
+        return badge(KINDS[state], str(state.label))
 
     @admin.display(description="limits")
     def limits(self, token: DelegatedToken) -> str:

@@ -38,7 +38,7 @@ class WebhookAdmin(AsksFirst):
 
     @admin.display(description="state")
     def standing(self, webhook: Webhook) -> SafeString:
-        return badge(KINDS[webhook.state], webhook.state.label)
+        return badge(KINDS[webhook.state], str(webhook.state.label))
 
     @admin.display(description="told when")
     def told_when(self, webhook: Webhook) -> str:
