@@ -4,6 +4,7 @@ from django.conf import settings
 from django.core.mail import EmailMultiAlternatives, send_mail
 from django.template.loader import render_to_string
 from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from profiles.models import Invitation, User
 from profiles.permissions import ROLE_NAMES, Role
@@ -14,7 +15,7 @@ from profiles.written_for import written_for
 def confirmation_code(user: User, code: str) -> None:
     """Mail the code with which a person confirms who they are."""
     text = render_to_string("profiles/mail/confirmation_code.txt", {"code": code, "site": settings.NEXUS_BASE_URL})
-    send_mail(f"{code} is your Nexus code", text, None, [user.email])
+    send_mail(_("%(code)s is your Nexus code") % {"code": code}, text, None, [user.email])
 
 
 def invitation(sent: Invitation, secret: str) -> bool:
