@@ -7,7 +7,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from profiles.models import Invitation, User
-from profiles.permissions import Role
+from profiles.permissions import ROLE_NAMES, Role
 from profiles.written_for import written_for
 
 
@@ -21,7 +21,7 @@ def confirmation_code(user: User, code: str) -> None:
 def invitation(sent: Invitation, secret: str) -> bool:
     """Mail the link to the invited address, the only place where it is; return False if no mail server took it."""
     context = {
-        "invitation": sent, "role": Role(sent.role).value.replace("_", " "), "site": settings.NEXUS_BASE_URL,
+        "invitation": sent, "role": ROLE_NAMES[Role(sent.role)], "site": settings.NEXUS_BASE_URL,
         "link": settings.NEXUS_BASE_URL + reverse("invitation_open", args=[secret]),
     }  # fmt: skip
     try:

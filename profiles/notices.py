@@ -8,6 +8,7 @@ from django.conf import settings
 from django.core.mail import send_mail
 from django.template.loader import render_to_string
 from django.urls import reverse
+from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 
 from profiles.after_commit import after_commit
@@ -31,7 +32,7 @@ def address_taken(address: str) -> None:
 
 
 @written_for(lambda user, what, **rest: user)
-def notice_later(user: User, what: str, *, by: Actor, now: datetime, to: str = "") -> None:
+def notice_later(user: User, what: str | Promise, *, by: Actor, now: datetime, to: str = "") -> None:
     """Mail the person, once the act is committed, what became of their account; a lost mail undoes nothing."""
     address = to or user.email
     if address.endswith(f"@{MACHINE_DOMAIN}"):
@@ -41,7 +42,7 @@ def notice_later(user: User, what: str, *, by: Actor, now: datetime, to: str = "
         "way_out": settings.NEXUS_BASE_URL + reverse("settings_security"),
     }  # fmt: skip
     text = render_to_string("profiles/mail/notice.txt", context)
-    after_commit(_send, what, text, address)
+    after_commit(_send, str(what), text, address)
 
 
 def _send(subject: str, text: str, address: str) -> None:

@@ -148,7 +148,7 @@ class DelegatedTokenAdmin(RevokesTokens, KeysetAdmin):
     @admin.display(description=_("state"))
     def standing(self, token: DelegatedToken) -> SafeString:
         state = token.state(timezone.now())
-        return badge(KINDS[state], state.label)
+        return badge(KINDS[state], str(state.label))
 
     @admin.display(description=_("limits"))
     def limits(self, token: DelegatedToken) -> str:

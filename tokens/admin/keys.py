@@ -78,7 +78,7 @@ class ManagementKeyAdmin(EndingAdmin):
     @admin.display(description=_("state"))
     def standing(self, key: ManagementKey) -> SafeString:
         state = key.state(timezone.now())
-        return badge(KINDS[state], state.label)
+        return badge(KINDS[state], str(state.label))
 
     def impact(self, row: ManagementKey) -> list[str]:
         number = row.issued_tokens(timezone.now()).count()

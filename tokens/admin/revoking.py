@@ -94,7 +94,7 @@ class Impact:
     @property
     def rows(self) -> list[tuple[DelegatedToken, SafeString]]:
         now = timezone.now()
-        return [(each, badge(KINDS[each.state(now)], each.state(now).label)) for each in self.tokens]
+        return [(each, badge(KINDS[each.state(now)], str(each.state(now).label))) for each in self.tokens]
 
 
 class RevokesTokens(StaffAdmin):

@@ -40,7 +40,7 @@ class WebhookAdmin(AsksFirst):
 
     @admin.display(description=_("state"))
     def standing(self, webhook: Webhook) -> SafeString:
-        return badge(KINDS[webhook.state], webhook.state.label)
+        return badge(KINDS[webhook.state], str(webhook.state.label))
 
     @admin.display(description=_("told when"))
     def told_when(self, webhook: Webhook) -> str:
