@@ -3,6 +3,7 @@
 # make clients         real clients against a live Nexus, with a token and through the whole sign-in by browser
 # make pictures        the pictures of the README and the guide, anew, of the pages as they are
 # make openapi         write tests/openapi.json, the schema of the REST API
+# make messages        collect the portal's texts for translation and compile what is translated; make check says what is not
 # make conformance     the official conformance suite of MCP, through a hub of its own and at its authorization server
 PYTHON ?= python3
 VENV := .venv
@@ -33,7 +34,7 @@ NODE_CLIENTS := frameworks formats claude-code codex gemini-cli
 compile_client = $(BIN)/uv pip compile --generate-hashes --no-header --no-annotate --python-version 3.11 -
 
 .NOTPARALLEL:
-.PHONY: run test proofs check bench clients conformance pictures openapi lock clean environment test-environment chromium programs all-programs suite reference
+.PHONY: run test proofs check bench clients conformance pictures openapi messages lock clean environment test-environment chromium programs all-programs suite reference
 .DEFAULT_GOAL := run
 
 run: environment
@@ -55,6 +56,7 @@ check: test-environment
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q -n 0 tests/nexus/test_catalogs.py
 	NEXUS_DATA_DIR=build/check $(BIN)/python manage.py makemigrations --check --dry-run
 	$(PRODUCTION) $(BIN)/python manage.py check --deploy --fail-level WARNING
 
@@ -74,6 +76,13 @@ pictures: test-environment chromium
 # What the REST API takes and answers. A test compares; look at the difference before it is committed.
 openapi: test-environment
 	NEXUS_DATA_DIR=build/check $(BIN)/python manage.py spectacular --format openapi-json --validate --file tests/openapi.json
+
+# Texts by language, in nexus/locale. Tests of `make test` say what is untranslated, fuzzy or not compiled.
+messages: environment
+	@.ci/gettext
+	NEXUS_DATA_DIR=build/check $(BIN)/python manage.py makemessages --all --no-obsolete --no-wrap --add-location file $(patsubst %,--ignore '%/*',build var tests docs nexus/hub)
+	sed -i '/^"POT-Creation-Date/d' nexus/locale/*/LC_MESSAGES/django.po
+	NEXUS_DATA_DIR=build/check $(BIN)/python manage.py compilemessages --ignore .venv --ignore build
 
 lock:
 	$(BIN)/uv pip compile --generate-hashes --no-header --python-version 3.11 pyproject.toml -o requirements.txt

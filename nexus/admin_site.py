@@ -5,24 +5,25 @@ from django.contrib.admin import AdminSite
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.decorators import method_decorator
+from django.utils.translation import gettext_lazy as _
 
 OURS = ("profiles", "tokens", "activity")
 SECTIONS = {
-    "Access": ("DelegatedToken", "Connection", "OAuthSession", "ManagementKey", "Application"),
-    "People": ("User", "Account", "Policy", "SignInLink"),
-    "Tools": ("Server", "Toolkit", "Authorization"),
-    "What happened": ("Event", "Call"),
-    "Telling": ("Reminder", "Digest", "Webhook", "WebhookDelivery"),
-    "Running": ("JobRun",),
+    _("Access"): ("DelegatedToken", "Connection", "OAuthSession", "ManagementKey", "Application"),
+    _("People"): ("User", "Account", "Policy", "SignInLink"),
+    _("Tools"): ("Server", "Toolkit", "Authorization"),
+    _("What happened"): ("Event", "Call"),
+    _("Telling"): ("Reminder", "Digest", "Webhook", "WebhookDelivery"),
+    _("Running"): ("JobRun",),
 }
 
 
 class NexusAdminSite(AdminSite):
     """The Django admin of the instance, for staff."""
 
-    site_header = "Nexus administration"
-    site_title = "Nexus administration"
-    index_title = "Administration"
+    site_header = _("Nexus administration")
+    site_title = _("Nexus administration")
+    index_title = _("Administration")
     site_url = "/"
     empty_value_display = "–"
 

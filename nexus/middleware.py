@@ -13,6 +13,7 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from nexus import proxies
 from nexus.views import database_unavailable, trouble
@@ -113,9 +114,11 @@ def no_token_in_address(get_response: Handler) -> Handler:
         return trouble(
             request,
             HTTPStatus.BAD_REQUEST,
-            "This address holds a token",
-            "Addresses stay in histories and logs, so nothing was done. Send a token in the Authorization header only, "
-            "and revoke this one: others may have read it.",
+            _("This address holds a token"),
+            _(
+                "Addresses stay in histories and logs, so nothing was done. Send a token in the Authorization header "
+                "only, and revoke this one: others may have read it."
+            ),
             topic="wrong-place",
         )
 
@@ -124,7 +127,7 @@ def no_token_in_address(get_response: Handler) -> Handler:
 
 def token_in(address: str) -> str | None:
     """Return the first token in a part of an address, however often it is percent-encoded."""
-    for _ in range(DECODED):
+    for __ in range(DECODED):
         if match := keys.ANYWHERE.search(address):
             return match[0]
         decoded = unquote_plus(address)
@@ -150,7 +153,7 @@ def no_null_characters(get_response: Handler) -> Handler:
     def middleware(request: HttpRequest) -> HttpResponse:
         if "\0" in request.path or "%00" in request.META.get("QUERY_STRING", ""):
             return trouble(
-                request, HTTPStatus.BAD_REQUEST, "This address has a NUL character", "Remove it and try again."
+                request, HTTPStatus.BAD_REQUEST, _("This address has a NUL character"), _("Remove it and try again.")
             )
         return get_response(request)
 

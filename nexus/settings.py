@@ -150,6 +150,7 @@ MIDDLEWARE = [
     "nexus.middleware.client_address",
     "nexus.middleware.request_id",
     "nexus.middleware.request_log",
+    "nexus.languages.by_browser",
     "tokens.oauth.cors.cross_origin",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -158,12 +159,12 @@ MIDDLEWARE = [
     "nexus.middleware.no_null_characters",
     "nexus.middleware.DatabaseDown",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "profiles.sessions.seen",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",  # a public view says so with login_not_required
+    "nexus.languages.own",
     "nexus.middleware.time_zone",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -376,7 +377,11 @@ OAUTH2_PROVIDER = {
 
 # Language, time, static files
 LANGUAGE_CODE = "en"
-LANGUAGES = [("en", "English")]
+LANGUAGES = [("en", "English"), ("de", "Deutsch")]
+LOCALE_PATHS = [BASE_DIR / "nexus" / "locale"]
+LANGUAGE_COOKIE_NAME = "__Host-language" if NEXUS_PRODUCTION else "nexus_language"
+LANGUAGE_COOKIE_AGE = int(timedelta(days=365).total_seconds())
+LANGUAGE_COOKIE_HTTPONLY, LANGUAGE_COOKIE_SECURE, LANGUAGE_COOKIE_SAMESITE = True, NEXUS_PRODUCTION, "Lax"
 FORMAT_MODULE_PATH = ["nexus.formats"]
 USE_I18N = True
 USE_TZ = True

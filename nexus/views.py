@@ -5,21 +5,26 @@ import sys
 from http import HTTPStatus
 
 from django.conf import settings
+from django.core.serializers.json import DjangoJSONEncoder
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
+from django.utils import translation
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
 
 RETRY_AFTER = 5  # seconds
 GUIDE = "/guide/troubleshooting/#"
+NOTHING_CHANGED = _("Nothing was changed. Try again in a few seconds; if it lasts, tell whoever runs this Nexus.")
+NOTHING_REVOKED = _("Nothing was revoked. Try again in a few seconds; if it lasts, tell whoever runs this Nexus.")
 
 
 def database_unavailable(request: HttpRequest) -> HttpResponse:
     response = trouble(
         request,
         HTTPStatus.SERVICE_UNAVAILABLE,
-        "The database does not answer",
-        f"Nothing was {'revoked' if is_revocation(request) else 'changed'}. "
-        "Try again in a few seconds; if it lasts, tell whoever runs this Nexus.",
+        _("The database does not answer"),
+        NOTHING_REVOKED if is_revocation(request) else NOTHING_CHANGED,
         topic="unavailable",
     )
     response["Retry-After"] = str(RETRY_AFTER)
@@ -37,8 +42,8 @@ def server_error(request: HttpRequest) -> HttpResponse:
     return trouble(
         request,
         HTTPStatus.INTERNAL_SERVER_ERROR,
-        "Something went wrong here",
-        "The fault is ours, and it is in the log. Tell whoever runs this Nexus the request id below.",
+        _("Something went wrong here"),
+        _("The fault is ours, and it is in the log. Tell whoever runs this Nexus the request id below."),
     )
 
 
@@ -47,8 +52,8 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     return trouble(
         request,
         HTTPStatus.BAD_REQUEST,
-        "This request cannot be read",
-        "It is too long, or not what a browser or program sends. Nothing was changed.",
+        _("This request cannot be read"),
+        _("It is too long, or not what a browser or program sends. Nothing was changed."),
     )
 
 
@@ -56,19 +61,21 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     return trouble(
         request,
         HTTPStatus.FORBIDDEN,
-        "This form could not be checked",
-        "Nothing was changed. Go back, reload the page and send it again. Your browser must accept our cookies.",
+        _("This form could not be checked"),
+        _("Nothing was changed. Go back, reload the page and send it again. Your browser must accept our cookies."),
         topic="a-form-that-could-not-be-checked",
     )
 
 
-def trouble(request: HttpRequest, status: HTTPStatus, title: str, detail: str, topic: str = "") -> HttpResponse:
+def trouble(request: HttpRequest, status: HTTPStatus, title: Promise, detail: Promise, topic: str = "") -> HttpResponse:
     """Return a page, or RFC 9457 problem details where the client asked for JSON; with a topic, the guide's link."""
     request_id = request.META.get("nexus.request_id", "")
     said = {"title": title, "detail": detail, "request_id": request_id}
     if wants_json(request):
         about = f"{settings.NEXUS_BASE_URL}{GUIDE}{topic}" if topic else "about:blank"
-        content, kind = json.dumps({"type": about, "status": status} | said), "application/problem+json"
+        with translation.override(settings.LANGUAGE_CODE):  # programs and agents read English
+            content = json.dumps({"type": about, "status": status} | said, cls=DjangoJSONEncoder)
+        kind = "application/problem+json"
     else:
         content = render_to_string("trouble.html", said | {"guide": GUIDE + topic if topic else ""})
         kind = "text/html; charset=utf-8"

@@ -1,19 +1,35 @@
 """From what a form says to a moment, and from a moment to words. Pure functions; the limit itself is the model's."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
-PRESETS: dict[str, tuple[str, timedelta]] = {
-    "1h": ("1 hour", timedelta(hours=1)),
-    "1": ("1 day", timedelta(days=1)),
-    "7": ("7 days", timedelta(days=7)),
-    "14": ("14 days", timedelta(days=14)),
-    "30": ("30 days", timedelta(days=30)),
+from django.utils.formats import date_format
+from django.utils.translation import gettext, ngettext_lazy, npgettext_lazy
+from django.utils.translation import gettext_lazy as _
+
+PRESETS = {
+    "1h": (_("1 hour"), timedelta(hours=1)),
+    "1": (_("1 day"), timedelta(days=1)),
+    "7": (_("7 days"), timedelta(days=7)),
+    "14": (_("14 days"), timedelta(days=14)),
+    "30": (_("30 days"), timedelta(days=30)),
 }
 CUSTOM = "custom"
-UNITS = (("day", 86400), ("hour", 3600), ("minute", 60))
+UNITS = (
+    (86400, ngettext_lazy("%(count)d day", "%(count)d days", "count")),
+    (3600, ngettext_lazy("%(count)d hour", "%(count)d hours", "count")),
+    (60, ngettext_lazy("%(count)d minute", "%(count)d minutes", "count")),
+)
+# What stands after “in” and before “ago” is in another case in many languages.
+DISTANCES = (
+    (86400, npgettext_lazy("in … or … ago", "%(count)d day", "%(count)d days", "count")),
+    (3600, npgettext_lazy("in … or … ago", "%(count)d hour", "%(count)d hours", "count")),
+    (60, npgettext_lazy("in … or … ago", "%(count)d minute", "%(count)d minutes", "count")),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +97,10 @@ def _change(zone: ZoneInfo, low: datetime, high: datetime) -> datetime:
 
 def describe(at: datetime, zone: ZoneInfo, now: datetime) -> Described:
     local, utc = at.astimezone(zone), at.astimezone(UTC)
-    utc_form = "%H:%M UTC" if local.date() == utc.date() else "%a %-d %b, %H:%M UTC"
+    utc_form = "TIME_FORMAT" if local.date() == utc.date() else "SHORT_WEEKDAY_TIME_FORMAT"
     zone_words = f" {zone.key} ({offset_words(local)})" if zone.key != "UTC" else " UTC"
-    said_utc = "" if zone.key == "UTC" else f"{utc:{utc_form}}"
-    return Described(at, f"{local:%a %-d %b %Y, %H:%M}{zone_words}", said_utc, words(at, now))
+    said_utc = "" if zone.key == "UTC" else f"{date_format(utc, utc_form)} UTC"
+    return Described(at, date_format(local, "SHORT_WEEKDAY_DATETIME_FORMAT") + zone_words, said_utc, words(at, now))
 
 
 def offset_words(local: datetime) -> str:
@@ -96,18 +112,22 @@ def offset_words(local: datetime) -> str:
 def words(at: datetime, now: datetime) -> str:
     """Return “in 6 days 23 hours”, “2 hours ago”; two units at most, never rounded up past the truth."""
     seconds = int((at - now).total_seconds())
-    said = span(abs(seconds))
-    if not said:
-        return "in less than a minute" if seconds > 0 else "just now"
-    return f"in {said}" if seconds > 0 else f"{said} ago"
+    span = _in_units(abs(seconds), DISTANCES)
+    if not span:
+        return gettext("in less than a minute") if seconds > 0 else gettext("just now")
+    return (gettext("in %(span)s") if seconds > 0 else gettext("%(span)s ago")) % {"span": span}
 
 
 def span(seconds: int) -> str:
-    parts = []
-    for name, size in UNITS:
+    return _in_units(seconds, UNITS)
+
+
+def _in_units(seconds: int, units: Iterable[tuple[int, Any]]) -> str:
+    parts: list[str] = []
+    for size, said in units:
         count, seconds = divmod(seconds, size)
         if count:
-            parts.append(f"{count} {name}{'s' if count > 1 else ''}")
+            parts.append(said % {"count": count})
         elif parts:
             break
     return " ".join(parts[:2])

@@ -1,4 +1,5 @@
 import uuid
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
@@ -7,8 +8,13 @@ from zoneinfo import ZoneInfo
 from django import forms
 from django.core.exceptions import ValidationError
 from django.db.models import Q
+from django.utils.formats import date_format
+from django.utils.functional import lazy
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
+from django.utils.text import format_lazy
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from profiles.events import Actor
 from profiles.models import Toolkit, User
@@ -22,8 +28,19 @@ from tokens.models.policies import MAX_LIFE
 from tokens.models.selecting import DelegatedTokenQuerySet
 
 TOOLKITS_NAMED = 8  # in the message about one that is not there
-LIMIT = "A token lives at most 30 days."
-LIVES = [(key, label) for key, (label, _) in expiry.PRESETS.items()] + [(expiry.CUSTOM, "Date and time of your own")]
+LIMIT = _("A token lives at most 30 days.")
+LIVES = [
+    *((key, label) for key, (label, _life) in expiry.PRESETS.items()),
+    (expiry.CUSTOM, _("Date and time of your own")),
+]
+
+
+limited: Callable[[object], Any] = lazy(lambda text: f"{text} {LIMIT}", str)
+MISSING = {
+    "date": limited(_("Choose the date of this moment.")),
+    "time": limited(_("Choose the time of this moment.")),
+    "zone": limited(_("Choose the time zone of this moment.")),
+}
 
 
 @cache
@@ -49,23 +66,25 @@ class ExpiryForm(forms.Form):
     """How long a token lives: a preset, or a date, a time and a zone. `cleaned_data["expires_at"]` is the moment."""
 
     life = forms.ChoiceField(
-        label="Expires", choices=LIVES, initial="7", widget=LifeSelect,
+        label=_("Expires"), choices=LIVES, initial="7", widget=LifeSelect,
         error_messages={
-            "required": f"Choose when the token ends. {LIMIT}",
-            "invalid_choice": f"Choose 1 hour, 1, 7, 14 or 30 days, or a date and time of your own. {LIMIT}",
+            "required": limited(_("Choose when the token ends.")),
+            "invalid_choice": limited(
+                _("Choose 1 hour, 1, 7, 14 or 30 days, or a date and time of your own.")
+            ),
         },
     )  # fmt: skip
     date = forms.DateField(
         required=False, widget=forms.DateInput(format="%Y-%m-%d", attrs={"type": "date"}), input_formats=["%Y-%m-%d"],
-        error_messages={"invalid": f"Write the date as in 2026-12-24. {LIMIT}"},
+        error_messages={"invalid": limited(_("Write the date as in 2026-12-24."))},
     )  # fmt: skip
     time = forms.TimeField(
         required=False, widget=forms.TimeInput(format="%H:%M", attrs={"type": "time"}),
-        error_messages={"invalid": f"Write the time as in 17:30. {LIMIT}"},
+        error_messages={"invalid": limited(_("Write the time as in 17:30."))},
     )  # fmt: skip
     zone = forms.CharField(required=False, max_length=64, widget=forms.TextInput(attrs={"list": "zones"}))
     occurrence = forms.ChoiceField(
-        label="Which of the two", required=False, choices=[("first", "the first"), ("second", "the second")],
+        label=_("Which of the two"), required=False, choices=[("first", _("the first")), ("second", _("the second"))],
         widget=forms.RadioSelect,
     )  # fmt: skip
 
@@ -84,7 +103,10 @@ class ExpiryForm(forms.Form):
     def clean_zone(self) -> str:
         name: str = self.cleaned_data["zone"].strip()
         if name and name not in expiry.zone_names():
-            raise ValidationError(f"“{name}” is not a time zone. Choose one from the list, such as Europe/Berlin.")
+            raise ValidationError(
+                gettext("“%(name)s” is not a time zone. Choose one from the list, such as Europe/Berlin.")
+                % {"name": name}
+            )
         return name
 
     def clean(self) -> dict[str, Any]:
@@ -99,7 +121,7 @@ class ExpiryForm(forms.Form):
     def _clean_moment(self, data: dict[str, Any]) -> None:
         missing = [field for field in ("date", "time", "zone") if not data.get(field)]
         for field in missing:
-            self.add_error(field, f"Choose the {'time zone' if field == 'zone' else field} of this moment. {LIMIT}")
+            self.add_error(field, MISSING[field])
         if missing:
             return
         local, zone = datetime.combine(data["date"], data["time"]), ZoneInfo(data["zone"])
@@ -115,21 +137,19 @@ class ExpiryForm(forms.Form):
 
     def _exact(self, found: datetime | expiry.Gap | expiry.Doubled, local: datetime, data: dict[str, Any]) -> datetime:
         if isinstance(found, expiry.Gap):
-            raise ValidationError(
-                {
-                    "time": f"{local:%H:%M} on {local:%-d %b %Y} does not exist in {data['zone']}: the clocks go "
-                    f"forward. The nearest times are {found.before:%H:%M} and {found.after:%H:%M}."
-                }
+            text = gettext(
+                "%(time)s on %(day)s does not exist in %(zone)s: the clocks go forward. "
+                "The nearest times are %(before)s and %(after)s."
             )
+            nearest = {"before": f"{found.before:%H:%M}", "after": f"{found.after:%H:%M}"}
+            raise ValidationError({"time": text % (_named(local, data) | nearest)})
         if isinstance(found, expiry.Doubled):
             self.doubled = found
             if not data.get("occurrence"):
-                raise ValidationError(
-                    {
-                        "occurrence": f"{local:%H:%M} on {local:%-d %b %Y} comes twice in {data['zone']}: "
-                        "the clocks go back. Choose the first or the second."
-                    }
+                text = gettext(
+                    "%(time)s on %(day)s comes twice in %(zone)s: the clocks go back. Choose the first or the second."
                 )
+                raise ValidationError({"occurrence": text % _named(local, data)})
             return found.second if data["occurrence"] == "second" else found.first
         return found
 
@@ -156,23 +176,29 @@ class ExpiryForm(forms.Form):
         return expiry.describe(at, self.shown_zone, self.now) if at else None
 
 
+def _named(local: datetime, data: dict[str, Any]) -> dict[str, str]:
+    return {"time": f"{local:%H:%M}", "day": date_format(local, "DATE_FORMAT"), "zone": data["zone"]}
+
+
 class ToolkitField(forms.ModelChoiceField):  # type: ignore[type-arg]
     def label_from_instance(self, toolkit: Toolkit) -> str:
-        return f"{toolkit.name} ({toolkit.alias}) in {toolkit.account}"
+        said = {"name": toolkit.name, "alias": toolkit.alias, "account": toolkit.account}
+        return gettext("%(name)s (%(alias)s) in %(account)s") % said
 
 
 class InstallForm(NarrowingForm, ExpiryForm):
     toolkit = ToolkitField(
         queryset=Toolkit.objects.none(), empty_label=None,
         error_messages={
-            "required": "Choose a toolkit.", "invalid_choice": "This toolkit is not there any more. Choose another one."
+            "required": _("Choose a toolkit."),
+            "invalid_choice": _("This toolkit is not there any more. Choose another one."),
         },
     )  # fmt: skip
     name = forms.CharField(
-        label="Which service will use it?", max_length=80,
-        help_text="One token for each service, so that each can be revoked alone.",
-        widget=forms.TextInput(attrs={"autocomplete": "off", "placeholder": "n8n, production"}),
-        error_messages={"required": "Name the service that will use the token, as in “n8n, production”."},
+        label=_("Which service will use it?"), max_length=80,
+        help_text=_("One token for each service, so that each can be revoked alone."),
+        widget=forms.TextInput(attrs={"autocomplete": "off", "placeholder": _("n8n, production")}),
+        error_messages={"required": _("Name the service that will use the token, as in “n8n, production”.")},
     )  # fmt: skip
     client = forms.CharField(required=False, widget=forms.HiddenInput, max_length=40)
     request_key = forms.UUIDField(widget=forms.HiddenInput)
@@ -258,9 +284,13 @@ class ToolkitFilterField(forms.ModelChoiceField):  # type: ignore[type-arg]
         except ValidationError as error:
             assert self.queryset is not None
             there = [str(toolkit) for toolkit in self.queryset[: TOOLKITS_NAMED + 1]]
-            more = ["or another of the list"] if len(there) > TOOLKITS_NAMED else []
-            named = ", ".join([*there[:TOOLKITS_NAMED], *more])
-            text = f"Choose one of: {named}." if there else "This account has no toolkit yet."
+            more = [gettext("or another of the list")] if len(there) > TOOLKITS_NAMED else []
+            named = {"toolkits": ", ".join([*there[:TOOLKITS_NAMED], *more])}
+            text = (
+                gettext("Choose one of: %(toolkits)s.") % named
+                if there
+                else gettext("This account has no toolkit yet.")
+            )
             raise ValidationError(text, code="invalid_choice") from error
         return toolkit
 
@@ -269,21 +299,24 @@ class TokenFilterForm(forms.Form):
     """Which tokens to show. It is read from the address; no value means any."""
 
     state = forms.ChoiceField(
-        required=False, choices=[("", "Any state"), *DelegatedToken.State.choices],
-        error_messages={"invalid_choice": f"Choose one of: {', '.join(DelegatedToken.State.values)}."},
+        required=False, choices=[("", _("Any state")), *DelegatedToken.State.choices],
+        error_messages={
+            "invalid_choice": format_lazy(_("Choose one of: {states}."), states=", ".join(DelegatedToken.State.values))
+        },
     )  # fmt: skip
-    toolkit = ToolkitFilterField(queryset=Toolkit.objects.none(), required=False, empty_label="Any toolkit")
+    toolkit = ToolkitFilterField(queryset=Toolkit.objects.none(), required=False, empty_label=_("Any toolkit"))
     made = forms.ChoiceField(
-        required=False, label="Made by", choices=[("", "People"), ("exchange", "Exchange"), ("any", "Anybody")],
-        error_messages={"invalid_choice": "Choose one of: exchange, any."},
+        required=False, label=_("Made by"),
+        choices=[("", _("People")), ("exchange", _("Exchange")), ("any", _("Anybody"))],
+        error_messages={"invalid_choice": _("Choose one of: exchange, any.")},
     )  # fmt: skip
     text = forms.CharField(
-        required=False, max_length=100, label="Search",
-        widget=forms.TextInput(attrs={"type": "search", "placeholder": "Service, owner, id or last four"}),
+        required=False, max_length=100, label=_("Search"),
+        widget=forms.TextInput(attrs={"type": "search", "placeholder": _("Service, owner, id or last four")}),
     )  # fmt: skip
     before = forms.ModelChoiceField(
         queryset=DelegatedToken.objects.none(), required=False, to_field_name="public_id", widget=forms.HiddenInput,
-        error_messages={"invalid_choice": "This is no place in the list: “before” is the id of a token in it."},
+        error_messages={"invalid_choice": _("This is no place in the list: “before” is the id of a token in it.")},
     )  # fmt: skip
 
     def __init__(self, *args: Any, tokens: DelegatedTokenQuerySet, toolkits: ToolkitQuerySet, **kwargs: Any) -> None:
@@ -321,16 +354,17 @@ class TokenFilterForm(forms.Form):
 
 class RevokeForm(forms.Form):
     reason = forms.ChoiceField(
+        label=_("Reason"),
         choices=[
             (reason.value, reason.label)
             for reason in DelegatedToken.Reason
             if reason != DelegatedToken.Reason.TOOLKIT_DELETED
         ],
         error_messages={
-            "required": "Choose a reason.", "invalid_choice": "Choose one of the reasons in the list."
+            "required": _("Choose a reason."), "invalid_choice": _("Choose one of the reasons in the list.")
         },
     )  # fmt: skip
     note = forms.CharField(
-        required=False, max_length=300, label="Note", widget=forms.TextInput(attrs={"autocomplete": "off"}),
-        help_text="For whoever looks later; the owner reads it too.",
+        required=False, max_length=300, label=_("Note"), widget=forms.TextInput(attrs={"autocomplete": "off"}),
+        help_text=_("For whoever looks later; the owner reads it too."),
     )  # fmt: skip

@@ -3,6 +3,9 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils.text import format_lazy
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from profiles.events import Actor
 from profiles.forms import PLAIN_LINE
@@ -14,8 +17,8 @@ from tokens.oauth.redirects import refuse_bad_redirect_uri
 MAX_REDIRECTS = 10
 PEOPLE, MACHINE = "people", "machine"
 ROLES = {
-    Role.MEMBER: "Member: may use all toolkits of the account",
-    Role.END_USER: "End user: may use the chosen ones only",
+    Role.MEMBER: _("Member: may use all toolkits of the account"),
+    Role.END_USER: _("End user: may use the chosen ones only"),
 }
 
 
@@ -24,19 +27,27 @@ class RedirectsField(forms.CharField):
 
     def __init__(self) -> None:
         super().__init__(
-            label="Redirect addresses", required=False, max_length=6000,
+            label=_("Redirect addresses"), required=False, max_length=6000,
             widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false", "class": "mono",
                                          "placeholder": "https://app.example.com/callback"}),
-            help_text=f"One a line, at most {MAX_REDIRECTS}: where people are sent back to. https anywhere, http on "
-            "localhost (then with any port), or a scheme of your own, as in com.example.app:/callback.",
+            help_text=format_lazy(
+                _(
+                    "One a line, at most {number}: where people are sent back to. https anywhere, http on localhost "
+                    "(then with any port), or a scheme of your own, as in com.example.app:/callback."
+                ),
+                number=MAX_REDIRECTS,
+            ),
         )  # fmt: skip
 
     def clean(self, value: Any) -> list[str]:
         lines = [line.strip() for line in super().clean(value).splitlines()]
-        wrong = [f"Line {number}: {problem}" for number, line in enumerate(lines, 1) if (problem := _problem(line))]
+        said = gettext("Line %(number)d: %(problem)s")
+        found = ({"number": number, "problem": _problem(line)} for number, line in enumerate(lines, 1))
+        wrong = [said % each for each in found if each["problem"]]
         uris = list(dict.fromkeys(line for line in lines if line))
         if len(uris) > MAX_REDIRECTS:
-            wrong.append(f"These are {len(uris)}. An application has at most {MAX_REDIRECTS} redirect addresses.")
+            text = gettext("These are %(number)d. An application has at most %(most)d redirect addresses.")
+            wrong.append(text % {"number": len(uris), "most": MAX_REDIRECTS})
         if wrong:
             raise ValidationError(wrong)
         return uris
@@ -53,9 +64,9 @@ def _problem(line: str) -> str:
 
 class NameForm(forms.Form):
     name = forms.CharField(
-        label="Name", max_length=80, validators=[PLAIN_LINE],
-        widget=forms.TextInput(attrs={"autocomplete": "off", "placeholder": "Support desk"}),
-        help_text="People read it when they are asked to agree, and in Activity.",
+        label=_("Name"), max_length=80, validators=[PLAIN_LINE],
+        widget=forms.TextInput(attrs={"autocomplete": "off", "placeholder": _("Support desk")}),
+        help_text=_("People read it when they are asked to agree, and in Activity."),
     )  # fmt: skip
 
 
@@ -63,14 +74,16 @@ class PeopleForm(NameForm):
     """An application that acts for people: it signs them in, exchanges tokens for them, or both."""
 
     signs_in = forms.BooleanField(
-        label="Signs people in by browser", required=False,
-        help_text="Authorization code with PKCE: a person agrees, for one toolkit.",
+        label=_("Signs people in by browser"), required=False,
+        help_text=_("Authorization code with PKCE: a person agrees, for one toolkit."),
     )  # fmt: skip
     redirect_uris = RedirectsField()
     exchanges = forms.BooleanField(
-        label="Exchanges tokens", required=False,
-        help_text="Token exchange (RFC 8693): it turns a token that a person gave it into one that is never wider and "
-        "never lives longer.",
+        label=_("Exchanges tokens"), required=False,
+        help_text=_(
+            "Token exchange (RFC 8693): it turns a token that a person gave it into one that is never wider and never "
+            "lives longer."
+        ),
     )  # fmt: skip
 
     def clean(self) -> dict[str, Any]:
@@ -80,25 +93,25 @@ class PeopleForm(NameForm):
 
     def clean_people(self, data: dict[str, Any]) -> None:
         if not data.get("signs_in") and not data.get("exchanges"):
-            self.add_error("signs_in", "Say what it does: sign people in, exchange tokens, or both.")
+            self.add_error("signs_in", _("Say what it does: sign people in, exchange tokens, or both."))
         if not data.get("signs_in"):
             data["redirect_uris"] = []
             self.errors.pop("redirect_uris", None)
         elif "redirect_uris" not in self.errors and not data["redirect_uris"]:
-            self.add_error("redirect_uris", "Write at least one address to which people are sent back.")
+            self.add_error("redirect_uris", _("Write at least one address to which people are sent back."))
 
 
 class MachineForm(NameForm):
     """An application that runs without a person, as a machine user with a role of its own."""
 
     role = forms.ChoiceField(
-        label="Its role", choices=[(role.value, ROLES[role]) for role in MACHINE_ROLES], initial=Role.END_USER.value,
+        label=_("Its role"), choices=[(role.value, ROLES[role]) for role in MACHINE_ROLES], initial=Role.END_USER.value,
         widget=forms.RadioSelect,
     )  # fmt: skip
     toolkits = forms.ModelMultipleChoiceField(
         queryset=Toolkit.objects.none(), required=False, widget=forms.CheckboxSelectMultiple,
-        label="Toolkits of an end user",
-        error_messages={"invalid_choice": "One of these toolkits is not there any more. Choose again."},
+        label=_("Toolkits of an end user"),
+        error_messages={"invalid_choice": _("One of these toolkits is not there any more. Choose again.")},
     )  # fmt: skip
 
     def __init__(self, *args: Any, account: Account, **kwargs: Any) -> None:
@@ -117,20 +130,20 @@ class MachineForm(NameForm):
         if data.get("role") == Role.MEMBER:
             data["toolkits"] = []
         elif "toolkits" not in self.errors and not data.get("toolkits"):
-            self.add_error("toolkits", "Choose at least one toolkit, or make it a member.")
+            self.add_error("toolkits", _("Choose at least one toolkit, or make it a member."))
 
 
 class RegisterForm(PeopleForm, MachineForm):
     kind = forms.ChoiceField(
-        label="What is it?", initial=PEOPLE, widget=forms.RadioSelect,
-        choices=[(PEOPLE, "It acts for people"), (MACHINE, "It runs on its own, without a person")],
-        error_messages={"required": "Say whether it acts for people or on its own."},
+        label=_("What is it?"), initial=PEOPLE, widget=forms.RadioSelect,
+        choices=[(PEOPLE, _("It acts for people")), (MACHINE, _("It runs on its own, without a person"))],
+        error_messages={"required": _("Say whether it acts for people or on its own.")},
     )  # fmt: skip
     client_type = forms.ChoiceField(
-        label="Can it keep a secret?", initial=Application.CLIENT_CONFIDENTIAL, widget=forms.RadioSelect,
+        label=_("Can it keep a secret?"), initial=Application.CLIENT_CONFIDENTIAL, widget=forms.RadioSelect,
         choices=[
-            (Application.CLIENT_CONFIDENTIAL, "Yes: it runs on a server"),
-            (Application.CLIENT_PUBLIC, "No: it runs in a browser or on people’s devices"),
+            (Application.CLIENT_CONFIDENTIAL, _("Yes: it runs on a server")),
+            (Application.CLIENT_PUBLIC, _("No: it runs in a browser or on people’s devices")),
         ],
     )  # fmt: skip
     request_key = forms.UUIDField(widget=forms.HiddenInput)
@@ -180,7 +193,9 @@ class PeopleEditForm(PeopleForm):
         self.initial = initial
         self.application = application
         if uris:
-            self.fields["signs_in"].help_text += " Unticked, whoever is signed in with it is signed out."
+            signs_in = self.fields["signs_in"]
+            unticked = gettext("Unticked, whoever is signed in with it is signed out.")
+            signs_in.help_text = f"{signs_in.help_text} {unticked}"
 
     @property
     def is_widening(self) -> bool:

@@ -5,11 +5,14 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils.formats import date_format
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
 from profiles.events import Actor
 from profiles.models import Account, User
 from tokens import keys
-from tokens.forms_replace import OVERLAPS, SAME
+from tokens.forms_replace import NO_SUCH_OVERLAP, OVERLAPS, SAME
 from tokens.models import ManagementKey
 from tokens.scopes import ISSUE, NOUNS, SCOPES, effective
 
@@ -37,8 +40,10 @@ class LifeForm(forms.Form):
     """How long a key lives, and which request asks for it."""
 
     life = forms.ChoiceField(
-        label="Ends", widget=forms.RadioSelect, initial=DEFAULT_DAYS,
-        error_messages={"required": "Choose when the key ends.", "invalid_choice": "Choose one of the lives offered."},
+        label=_("Ends"), widget=forms.RadioSelect, initial=DEFAULT_DAYS,
+        error_messages={
+            "required": _("Choose when the key ends."), "invalid_choice": _("Choose one of the lives offered.")
+        },
     )  # fmt: skip
     request_key = forms.UUIDField(widget=forms.HiddenInput)
 
@@ -55,7 +60,8 @@ class LifeForm(forms.Form):
 
     def _label(self, days: int) -> str:
         end = (self.now + timedelta(days=days)).astimezone(self.user.zone)
-        return f"After {days} days, on {end:%-d %b %Y}"
+        said = {"days": days, "day": date_format(end, "DATE_FORMAT")}
+        return ngettext("After %(days)d day, on %(day)s", "After %(days)d days, on %(day)s", days) % said
 
     def take(self, error: ValidationError) -> None:
         """Show an error of the model at the field that the person can change."""
@@ -67,20 +73,21 @@ class LifeForm(forms.Form):
 
 class KeyForm(LifeForm):
     name = forms.CharField(
-        label="What will use it?", max_length=80, help_text="One key for each program: each can be revoked alone.",
-        widget=forms.TextInput(attrs={"autocomplete": "off", "placeholder": "Terraform, nightly report"}),
-        error_messages={"required": "Name what will use the key, as in “Terraform”."},
+        label=_("What will use it?"), max_length=80,
+        help_text=_("One key for each program: each can be revoked alone."),
+        widget=forms.TextInput(attrs={"autocomplete": "off", "placeholder": _("Terraform, nightly report")}),
+        error_messages={"required": _("Name what will use the key, as in “Terraform”.")},
     )  # fmt: skip
     scopes = forms.MultipleChoiceField(
         choices=[(scope, scope) for scope in SCOPES],
         error_messages={
-            "required": "Choose at least one thing that the key may do.",
-            "invalid_choice": "There is no scope “%(value)s”. Choose from the table.",
+            "required": _("Choose at least one thing that the key may do."),
+            "invalid_choice": _("There is no scope “%(value)s”. Choose from the table."),
         },
     )  # fmt: skip
     networks = forms.CharField(
-        required=False, label="Addresses that it may come from", max_length=4000,
-        help_text="One range in each line, as in 203.0.113.0/24 or 2001:db8::/32. Empty: from everywhere.",
+        required=False, label=_("Addresses that it may come from"), max_length=4000,
+        help_text=_("One range in each line, as in 203.0.113.0/24 or 2001:db8::/32. Empty: from everywhere."),
         widget=forms.Textarea(attrs={"rows": 3, "autocomplete": "off", "spellcheck": "false", "class": "mono"}),
     )  # fmt: skip
 
@@ -94,7 +101,9 @@ class KeyForm(LifeForm):
     @property
     def matrix(self) -> list[Row]:
         """Return the nouns with a box for reading and one for writing: those that the person's role gives an effect."""
-        rows = [Row(noun.label, (self._box(f"{noun.name}:read"), self._box(f"{noun.name}:write"))) for noun in NOUNS]
+        rows = [
+            Row(str(noun.label), (self._box(f"{noun.name}:read"), self._box(f"{noun.name}:write"))) for noun in NOUNS
+        ]
         return [row for row in rows if any(box.scope for box in row.boxes)]
 
     @property
@@ -125,9 +134,9 @@ class KeyForm(LifeForm):
 
 class ReplaceKeyForm(LifeForm):
     overlap = forms.ChoiceField(
-        label="The old key lives on", widget=forms.RadioSelect, initial="24", choices=list(OVERLAPS.items()),
-        help_text="Counted from the first request with the new one.",
-        error_messages={"invalid_choice": f"Choose one of: {', '.join(OVERLAPS.values()).lower()}."},
+        label=_("The old key lives on"), widget=forms.RadioSelect, initial="24", choices=list(OVERLAPS.items()),
+        help_text=_("Counted from the first request with the new one."),
+        error_messages={"invalid_choice": NO_SUCH_OVERLAP},
     )  # fmt: skip
 
     def __init__(self, *args: Any, key: ManagementKey, **kwargs: Any) -> None:
@@ -135,7 +144,7 @@ class ReplaceKeyForm(LifeForm):
         self.key = key
         self.initial["life"] = SAME
         before = round((key.expires_at - key.issued_at) / timedelta(days=1))
-        same = f"As before, after {before} day{'' if before == 1 else 's'}"
+        same = ngettext("As before, after %(days)d day", "As before, after %(days)d days", before) % {"days": before}
         self._offer([(SAME, same), *((str(days), self._label(days)) for days in DAYS if days != before)])
 
     def replace(self, *, by: Actor) -> Made | None:

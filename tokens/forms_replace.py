@@ -4,6 +4,8 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from profiles.events import Actor
 from tokens import expiry
@@ -11,17 +13,18 @@ from tokens.forms import LifeSelect
 from tokens.models import DelegatedToken, Issued, Policy
 
 SAME = "same"
-OVERLAPS = {"0": "Not at all", "1": "1 hour", "24": "24 hours", "72": "3 days", "168": "7 days"}
+OVERLAPS = {"0": _("Not at all"), "1": _("1 hour"), "24": _("24 hours"), "72": _("3 days"), "168": _("7 days")}
+NO_SUCH_OVERLAP = _("Choose one of: not at all, 1 hour, 24 hours, 3 days, 7 days.")
 
 
 class ReplaceForm(forms.Form):
     """How long the successor lives, and how long the old token lives on once the new one is used."""
 
-    life = forms.ChoiceField(label="The new token ends", widget=LifeSelect, initial=SAME)
+    life = forms.ChoiceField(label=_("The new token ends"), widget=LifeSelect, initial=SAME)
     overlap = forms.ChoiceField(
-        label="The old token lives on", widget=forms.RadioSelect, initial="24",
-        choices=list(OVERLAPS.items()), help_text="Counted from the first call with the new one.",
-        error_messages={"invalid_choice": f"Choose one of: {', '.join(OVERLAPS.values()).lower()}."},
+        label=_("The old token lives on"), widget=forms.RadioSelect, initial="24",
+        choices=list(OVERLAPS.items()), help_text=_("Counted from the first call with the new one."),
+        error_messages={"invalid_choice": NO_SUCH_OVERLAP},
     )  # fmt: skip
     request_key = forms.UUIDField(widget=forms.HiddenInput)
 
@@ -31,12 +34,17 @@ class ReplaceForm(forms.Form):
         self.initial = {"request_key": uuid.uuid4(), **self.initial}
         before, longest = token.expires_at - token.issued_at, Policy.objects.rules_for(token.toolkit).max_life
         life = expiry.span(int(min(before, longest).total_seconds()))
-        same = f"As before: {life}" if before <= longest else f"As long as the policy allows: {life}"
+        same = (
+            gettext("As before: %(life)s") if before <= longest else gettext("As long as the policy allows: %(life)s")
+        )
         field = self.fields["life"]
         assert isinstance(field, forms.ChoiceField)
         assert isinstance(field.widget, LifeSelect)
         field.widget.longest = longest
-        field.choices = [(SAME, same)] + [(key, label) for key, (label, _) in expiry.PRESETS.items()]
+        field.choices = [
+            (SAME, same % {"life": life}),
+            *((key, label) for key, (label, _life) in expiry.PRESETS.items()),
+        ]
 
     def replace(self, *, by: Actor) -> Issued | None:
         """Issue the successor; return None, with errors in the form, if the model refuses; may raise AlreadyIssued."""

@@ -3,14 +3,19 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext_lazy as _
 
 from profiles.forms import PLAIN_LINE
 from profiles.models import ReminderStage
 from tokens import webhooks
 from tokens.models import Webhook
 
-OVERLAPS = [("0", "Ends at once"), ("1", "Signs for 1 hour more"), ("24", "Signs for 24 hours more"),
-            ("168", "Signs for 7 days more")]  # fmt: skip
+OVERLAPS = [
+    ("0", _("Ends at once")),
+    ("1", _("Signs for 1 hour more")),
+    ("24", _("Signs for 24 hours more")),
+    ("168", _("Signs for 7 days more")),
+]
 LAST_STAGES = (ReminderStage.EXPIRED, ReminderStage.UNUSED)  # things of their own among the kinds
 
 
@@ -18,22 +23,22 @@ class WebhookForm(forms.Form):
     """Where to, and what for."""
 
     url = forms.CharField(
-        label="Address", max_length=500, help_text="Nexus posts to it, as in https://example.com/hooks/nexus.",
+        label=_("Address"), max_length=500, help_text=_("Nexus posts to it, as in https://example.com/hooks/nexus."),
         widget=forms.URLInput(attrs={"spellcheck": "false", "autocapitalize": "none"}),
     )  # fmt: skip
     description = forms.CharField(
-        label="What it is for", required=False, max_length=200, validators=[PLAIN_LINE],
-        help_text="As in “Channel of the operations team”.",
+        label=_("What it is for"), required=False, max_length=200, validators=[PLAIN_LINE],
+        help_text=_("As in “Channel of the operations team”."),
     )  # fmt: skip
     kinds = forms.MultipleChoiceField(
-        label="Tell it when", choices=Webhook.Kind.choices, widget=forms.CheckboxSelectMultiple,
-        error_messages={"required": "Choose at least one thing that it is told of."},
+        label=_("Tell it when"), choices=Webhook.Kind.choices, widget=forms.CheckboxSelectMultiple,
+        error_messages={"required": _("Choose at least one thing that it is told of.")},
     )  # fmt: skip
 
     stages = forms.MultipleChoiceField(
-        label="Of one that is about to expire", required=False, widget=forms.CheckboxSelectMultiple,
+        label=_("Of one that is about to expire"), required=False, widget=forms.CheckboxSelectMultiple,
         choices=[choice for choice in ReminderStage.choices if choice[0] not in LAST_STAGES],
-        help_text="None chosen: at each of these times.",
+        help_text=_("None chosen: at each of these times."),
     )  # fmt: skip
 
     def clean_url(self) -> str:
@@ -46,14 +51,14 @@ class WebhookForm(forms.Form):
 
 class WebhookSettingsForm(WebhookForm):
     is_enabled = forms.BooleanField(
-        label="On", required=False, help_text="While it is off, nothing is kept for it and nothing is sent."
+        label=_("On"), required=False, help_text=_("While it is off, nothing is kept for it and nothing is sent.")
     )
 
 
 class ReplaceSecretForm(forms.Form):
     overlap = forms.ChoiceField(
-        label="The secret of now", choices=OVERLAPS, initial="24", widget=forms.RadioSelect,
-        help_text="As long as both are valid, every message carries a signature of each.",
+        label=_("The secret of now"), choices=OVERLAPS, initial="24", widget=forms.RadioSelect,
+        help_text=_("As long as both are valid, every message carries a signature of each."),
     )  # fmt: skip
 
     def clean_overlap(self) -> timedelta:

@@ -9,6 +9,7 @@ from typing import Self
 from django.db.models import Sum
 from django.db.models.functions import Length
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from profiles.models import Account, Authorization, Server, Toolkit, User
 from tokens import clients
@@ -115,7 +116,7 @@ class Cards:
 def cards(chosen: Client) -> list[Cards]:
     is_public = has_public_address()
     return [
-        Cards(group.value, [_card(client, chosen, is_public=is_public) for client in members])
+        Cards(gettext(group.value), [_card(client, chosen, is_public=is_public) for client in members])
         for group, members in clients.grouped()
     ]
 

@@ -199,7 +199,7 @@ def _authority(
         expires_at=expires,
         ends_at=min(expires, retires or expires).timestamp(),
         revoked_at=_moment(revoked_at),
-        revoke_reason=DelegatedToken.Reason(revoke_reason).label if revoke_reason else "",
+        revoke_reason=DelegatedToken.Reason(revoke_reason).written if revoke_reason else "",
         is_paused=paused_at is not None,
         owner_id=owner_id,
         owner_email=email,

@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
+from django.utils.translation import gettext
+
 Network = IPv4Network | IPv6Network
 MAPPED_BITS = 96  # of an IPv4 address written as IPv6 (RFC 4291 section 2.5.5.2)
 
@@ -12,12 +14,15 @@ def parse(text: str) -> Network:
     try:
         found = ip_network(text.strip(), strict=False)
     except ValueError:
-        raise ValueError(f"“{text[:60]}” is not a range. Write it as in 203.0.113.0/24 or 2001:db8::/32.") from None
+        said = gettext("“%(text)s” is not a range. Write it as in 203.0.113.0/24 or 2001:db8::/32.")
+        raise ValueError(said % {"text": text[:60]}) from None
     if "%" in text:
-        raise ValueError(f"“{text[:60]}” names an interface. Write the range without %….")
+        said = gettext("“%(text)s” names an interface. Write the range without %%….")
+        raise ValueError(said % {"text": text[:60]})
     network = _plain(found)
     if found.network_address != ip_address(text.strip().partition("/")[0]):
-        raise ValueError(f"“{text[:60]}” begins in the middle of a range. Write {network}.")
+        said = gettext("“%(text)s” begins in the middle of a range. Write %(network)s.")
+        raise ValueError(said % {"text": text[:60], "network": network})
     return network
 
 

@@ -8,6 +8,7 @@ from django.db.models.functions import Now
 from django.db.models.signals import post_delete, post_migrate, post_save, pre_delete
 from django.dispatch import receiver
 from django.utils import timezone
+from django.utils.translation import gettext, ngettext
 
 from profiles.events import Actor
 from profiles.models import Account, Member, Toolkit, User
@@ -105,10 +106,11 @@ def what_ends_with(user: User, now: datetime, **kwargs: Any) -> list[str]:
     """Say what somebody loses who is disabled, and whether it is in use."""
     found, keys = Credentials.of_owner(user), ManagementKey.objects.owned_by(user).living(now).count()
     living = found.living(now)
-    said = [f"Ends: {living}."] if living.total else []
+    said = [gettext("Ends: %(what)s.") % {"what": living}] if living.total else []
     lately = list(found.tokens.living(now).filter(last_used_at__gt=now - LATELY).values_list("name", flat=True)[:NAMED])
     if lately:
-        said.append(f"Used in the last hour: {', '.join(lately)}.")
+        said.append(gettext("Used in the last hour: %(names)s.") % {"names": ", ".join(lately)})
     if keys:
-        said.append(f"Ends: {keys} management key{'' if keys == 1 else 's'}.")
-    return said or ["Nothing of theirs is in use."]
+        text = ngettext("Ends: %(number)d management key.", "Ends: %(number)d management keys.", keys)
+        said.append(text % {"number": keys})
+    return said or [gettext("Nothing of theirs is in use.")]

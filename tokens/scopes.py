@@ -6,6 +6,9 @@ A scope narrows what its owner may do and grants nothing: where their role does 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
 from profiles.permissions import TABLE, Act, Reach, Role
 
 ISSUE = "tokens:issue"
@@ -18,7 +21,7 @@ class Noun:
     """A noun of the REST API; `reads` and `writes` say what its owner's role must reach for either."""
 
     name: str
-    label: str
+    label: str | Promise
     reads: Act | None
     writes: Act | None
     is_written: bool = True
@@ -29,20 +32,20 @@ class Noun:
 
 
 NOUNS = (
-    Noun("tokens", "Tokens", Act.SEE_ACTIVITY, Act.SEE_ACTIVITY),
-    Noun("profiles", "Toolkits", Act.USE_TOOLKITS, Act.MANAGE_TOOLKITS),
-    Noun("servers", "Servers", Act.USE_TOOLKITS, Act.MANAGE_TOOLKITS),
-    Noun("authorizations", "Authorizations", Act.AUTHORIZE, Act.AUTHORIZE),
-    Noun("applications", "Applications", Act.MANAGE_TOOLKITS, Act.MANAGE_TOOLKITS),
-    Noun("connections", "Connected applications", Act.SEE_ACTIVITY, Act.SEE_ACTIVITY),
-    Noun("policies", "Policies", Act.MANAGE_TOOLKITS, Act.MANAGE_TOOLKITS),
-    Noun("webhooks", "Webhooks", Act.MANAGE_TOOLKITS, Act.MANAGE_TOOLKITS),
-    Noun("activity", "Activity", Act.SEE_ACTIVITY, None, is_written=False),
-    Noun("accounts", "Accounts", None, Act.MANAGE_TOOLKITS),
-    Noun("members", "Members", None, Act.MANAGE_MEMBERS),
-    Noun("invitations", "Invitations", Act.MANAGE_MEMBERS, Act.MANAGE_MEMBERS),
-    Noun("notifications", "Notifications", None, None),
-    Noun("keys", "Management keys", None, None),
+    Noun("tokens", _("Tokens"), Act.SEE_ACTIVITY, Act.SEE_ACTIVITY),
+    Noun("profiles", _("Toolkits"), Act.USE_TOOLKITS, Act.MANAGE_TOOLKITS),
+    Noun("servers", _("Servers"), Act.USE_TOOLKITS, Act.MANAGE_TOOLKITS),
+    Noun("authorizations", _("Authorizations"), Act.AUTHORIZE, Act.AUTHORIZE),
+    Noun("applications", _("Applications"), Act.MANAGE_TOOLKITS, Act.MANAGE_TOOLKITS),
+    Noun("connections", _("Connected applications"), Act.SEE_ACTIVITY, Act.SEE_ACTIVITY),
+    Noun("policies", _("Policies"), Act.MANAGE_TOOLKITS, Act.MANAGE_TOOLKITS),
+    Noun("webhooks", _("Webhooks"), Act.MANAGE_TOOLKITS, Act.MANAGE_TOOLKITS),
+    Noun("activity", _("Activity"), Act.SEE_ACTIVITY, None, is_written=False),
+    Noun("accounts", _("Accounts"), None, Act.MANAGE_TOOLKITS),
+    Noun("members", _("Members"), None, Act.MANAGE_MEMBERS),
+    Noun("invitations", _("Invitations"), Act.MANAGE_MEMBERS, Act.MANAGE_MEMBERS),
+    Noun("notifications", _("Notifications"), None, None),
+    Noun("keys", _("Management keys"), None, None),
 )
 NEEDS: dict[str, Act | None] = {
     scope: act for noun in NOUNS for scope, act in zip(noun.scopes, (noun.reads, noun.writes), strict=False)

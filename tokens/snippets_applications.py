@@ -5,6 +5,7 @@ import shlex
 from dataclasses import dataclass
 
 from django.conf import settings
+from django.utils.translation import pgettext
 
 from profiles.models import Toolkit
 from tokens.models import Application
@@ -71,10 +72,15 @@ def endpoint(path: str) -> str:
 def endpoints(application: Application) -> list[tuple[str, str]]:
     """Return the addresses that an application of this kind needs, each with its name."""
     found = [
-        ("Metadata", endpoint("/.well-known/oauth-authorization-server")), ("Token", endpoint("/oauth/token")),
-        ("Revocation", endpoint("/oauth/revoke")),
+        (pgettext("endpoint", "Metadata"), endpoint("/.well-known/oauth-authorization-server")),
+        (pgettext("endpoint", "Token"), endpoint("/oauth/token")),
+        (pgettext("endpoint", "Revocation"), endpoint("/oauth/revoke")),
     ]  # fmt: skip
-    return found if application.runs_alone else [*found, ("Authorization", endpoint("/oauth/authorize"))]
+    return (
+        found
+        if application.runs_alone
+        else [*found, (pgettext("endpoint", "Authorization"), endpoint("/oauth/authorize"))]
+    )
 
 
 def of(application: Application, toolkit: Toolkit | None) -> list[Snippet]:

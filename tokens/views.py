@@ -8,6 +8,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from profiles.access import current_account, signed_in
@@ -119,11 +120,10 @@ def revoke(request: HttpRequest, public_id: str) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         if found.revoke(by=Actor.from_request(request), now=now, **form.cleaned_data):
             moment = expiry.describe(now, signed_in(request).zone, now)
-            messages.success(
-                request, f"“{found.name}” is revoked since {moment.local}: every call from now on gets a 401."
-            )
+            text = gettext("“%(name)s” is revoked since %(moment)s: every call from now on gets a 401.")
+            messages.success(request, text % {"name": found.name, "moment": moment.local})
         else:
-            messages.info(request, f"“{found.name}” had ended already. Nothing was changed.")
+            messages.info(request, gettext("“%(name)s” had ended already. Nothing was changed.") % {"name": found.name})
         return redirect("token", found.public_id)
     context = {"form": form, "token": found, "shown": Shown.at(found, now)}
     return render(request, "tokens/revoke.html", context, status=422 if form.errors else 200)
@@ -137,7 +137,7 @@ def dismiss(request: HttpRequest, public_id: str) -> HttpResponse:
     if stage in ReminderStage.values:
         Dismissal.objects.get_or_create(token=found, stage=stage, defaults={"at": timezone.now()})
     else:
-        messages.error(request, "Nothing was dismissed: press Dismiss beside the token.")
+        messages.error(request, gettext("Nothing was dismissed: press Dismiss beside the token."))
     wanted = request.POST.get("next", "")
     is_ours = wanted.startswith("/") and url_has_allowed_host_and_scheme(wanted, allowed_hosts=None)
     return HttpResponseRedirect(wanted if is_ours else reverse("tokens"))

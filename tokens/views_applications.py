@@ -6,6 +6,7 @@ from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -109,7 +110,9 @@ def application_edit(request: HttpRequest, client_id: str) -> HttpResponse:
         except ValidationError as error:
             form.add_error(None, error)
         else:
-            messages.success(request, "Saved." if is_changed else "Nothing was different, so nothing was changed.")
+            messages.success(
+                request, gettext("Saved.") if is_changed else gettext("Nothing was different, so nothing was changed.")
+            )
             return redirect("application", found.client_id)
     is_wrong = request.method == "POST" and form.errors
     context = {"form": form, "application": found}
@@ -137,7 +140,9 @@ def application_disable(request: HttpRequest, client_id: str) -> HttpResponse:
     if request.method != "POST":
         return _end_page(request, found, "tokens/application_disable.html")
     if found.disable(by=Actor.from_request(request), now=timezone.now()):
-        messages.success(request, f"“{found}” is disabled: it and its tokens are refused from now on.")
+        messages.success(
+            request, gettext("“%(name)s” is disabled: it and its tokens are refused from now on.") % {"name": found}
+        )
     return redirect("application", found.client_id)
 
 
@@ -147,7 +152,7 @@ def application_enable(request: HttpRequest, client_id: str) -> HttpResponse:
     if not confirmation.is_confirmed(request):
         return confirmation.ask(request, next_url=reverse("application", args=[found.client_id]))
     if found.enable(by=Actor.from_request(request), now=timezone.now()):
-        messages.success(request, f"“{found}” is enabled again.")
+        messages.success(request, gettext("“%(name)s” is enabled again.") % {"name": found})
     return redirect("application", found.client_id)
 
 
@@ -157,7 +162,7 @@ def application_remove(request: HttpRequest, client_id: str) -> HttpResponse:
     if request.method != "POST":
         return _end_page(request, found, "tokens/application_remove.html")
     found.remove(by=Actor.from_request(request), now=timezone.now())
-    messages.success(request, f"“{found}” is removed. All that came of it has ended.")
+    messages.success(request, gettext("“%(name)s” is removed. All that came of it has ended.") % {"name": found})
     return redirect("applications")
 
 

@@ -6,6 +6,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from profiles.access import current_account, signed_in
@@ -72,9 +73,17 @@ def revoke(request: HttpRequest, public_id: str) -> HttpResponse:
     if request.method != "POST":
         return render(request, "tokens/connection_revoke.html", {"connection": found})
     if found.revoke(by=Actor.from_request(request), now=now):
-        messages.success(request, f"“{found.application}” can no longer use “{found.toolkit.name}”.")
+        messages.success(
+            request,
+            gettext("“%(application)s” can no longer use “%(toolkit)s”.")
+            % {"application": found.application, "toolkit": found.toolkit.name},
+        )
     else:
-        messages.info(request, f"“{found.application}” was disconnected already. Nothing was changed.")
+        messages.info(
+            request,
+            gettext("“%(application)s” was disconnected already. Nothing was changed.")
+            % {"application": found.application},
+        )
     return redirect("connection", found.public_id)
 
 
@@ -84,7 +93,7 @@ def end_session(request: HttpRequest, public_id: str, pk: int) -> HttpResponse:
     found, now = _visible(request, public_id), timezone.now()
     session = get_object_or_404(found.sessions, pk=pk)
     if session.end(by=Actor.from_request(request), action=Action.SESSION_ENDED, now=now):
-        messages.success(request, "That session has ended. Its application has to sign in again.")
+        messages.success(request, gettext("That session has ended. Its application has to sign in again."))
     else:
-        messages.info(request, "That session had ended already. Nothing was changed.")
+        messages.info(request, gettext("That session had ended already. Nothing was changed."))
     return redirect("connection", found.public_id)

@@ -5,6 +5,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.views.decorators.http import require_http_methods, require_POST
 
 from profiles import confirmation
@@ -29,9 +30,15 @@ def _visible(request: HttpRequest, public_id: str) -> DelegatedToken:
 def pause(request: HttpRequest, public_id: str) -> HttpResponse:
     found = _visible(request, public_id)
     if found.pause(by=Actor.from_request(request), now=timezone.now()):
-        messages.success(request, f"“{found.name}” is paused: every call from now on is refused until it is resumed.")
+        messages.success(
+            request,
+            gettext("“%(name)s” is paused: every call from now on is refused until it is resumed.")
+            % {"name": found.name},
+        )
     else:
-        messages.info(request, f"“{found.name}” was paused already, or has ended. Nothing was changed.")
+        messages.info(
+            request, gettext("“%(name)s” was paused already, or has ended. Nothing was changed.") % {"name": found.name}
+        )
     return redirect("token", found.public_id)
 
 
@@ -42,10 +49,10 @@ def lock(request: HttpRequest, public_id: str) -> HttpResponse:
     shown = set(request.POST.getlist("networks"))
     wanted = [each for each in locking.Seen.of(found).networks if each in shown][:MAX_NETWORKS]
     if found.keep_to(wanted, by=Actor.from_request(request), now=timezone.now()):
-        where = ", ".join(wanted)
-        messages.success(request, f"“{found.name}” is kept to {where}: a call from elsewhere gets a 403 from now on.")
+        text = gettext("“%(name)s” is kept to %(networks)s: a call from elsewhere gets a 403 from now on.")
+        messages.success(request, text % {"name": found.name, "networks": ", ".join(wanted)})
     else:
-        messages.info(request, "Nothing was changed: it has ended, or no call of it came from there.")
+        messages.info(request, gettext("Nothing was changed: it has ended, or no call of it came from there."))
     return redirect("token", found.public_id)
 
 
@@ -54,12 +61,14 @@ def resume(request: HttpRequest, public_id: str) -> HttpResponse:
     """Let a paused token work again; only for somebody who has just confirmed who they are."""
     found = _visible(request, public_id)
     if not confirmation.is_confirmed(request):
-        messages.info(request, f"“{found.name}” is still paused. Press Resume once more.")
+        messages.info(request, gettext("“%(name)s” is still paused. Press Resume once more.") % {"name": found.name})
         return confirmation.ask(request, next_url=reverse("token", args=[found.public_id]))
     if found.resume(by=Actor.from_request(request), now=timezone.now()):
-        messages.success(request, f"“{found.name}” goes on: its calls are let through again.")
+        messages.success(
+            request, gettext("“%(name)s” goes on: its calls are let through again.") % {"name": found.name}
+        )
     else:
-        messages.info(request, f"“{found.name}” is not paused. Nothing was changed.")
+        messages.info(request, gettext("“%(name)s” is not paused. Nothing was changed.") % {"name": found.name})
     return redirect("token", found.public_id)
 
 
@@ -67,7 +76,11 @@ def resume(request: HttpRequest, public_id: str) -> HttpResponse:
 def revoke_mine(request: HttpRequest) -> HttpResponse:
     """Revoke all that the person has, in every account."""
     user = signed_in(request)
-    return _revoke(request, Credentials.of_owner(user), "all my tokens", "yours, in every account", reverse("tokens"))
+    said = {
+        "title": gettext("Revoke all my tokens"),
+        "lead": gettext("All that can call the hub and is yours, in every account."),
+    }
+    return _revoke(request, Credentials.of_owner(user), said, reverse("tokens"))
 
 
 @require_http_methods(READ_AND_WRITE)
@@ -78,33 +91,37 @@ def revoke_of_person(request: HttpRequest, pk: int) -> HttpResponse:
         raise Http404
     of_account = User.objects.filter(memberships__account=account) | User.objects.filter(tokens__account=account)
     person = get_object_or_404(of_account.distinct(), pk=pk)
-    whose = f"of {person} in {account}"
-    return _revoke(request, Credentials.of_owner(person, account), f"all tokens of {person}", whose, reverse("tokens"))
+    lead = gettext("All that can call the hub and is of %(person)s in %(account)s.")
+    said = {
+        "title": gettext("Revoke all tokens of %(person)s") % {"person": person},
+        "lead": lead % {"person": person, "account": account},
+    }
+    return _revoke(request, Credentials.of_owner(person, account), said, reverse("tokens"))
 
 
 @require_http_methods(READ_AND_WRITE)
 def revoke_of_toolkit(request: HttpRequest, pk: object) -> HttpResponse:
     toolkit = get_object_or_404(Toolkit.objects.managed_by(signed_in(request)), pk=pk)
     page = reverse("toolkit", args=[toolkit.pk])
-    return _revoke(
-        request,
-        Credentials.of_toolkit(toolkit),
-        f"all tokens of “{toolkit}”",
-        "of this toolkit, whoever has them",
-        page,
-    )
+    said = {
+        "title": gettext("Revoke all tokens of “%(toolkit)s”") % {"toolkit": toolkit},
+        "lead": gettext("All that can call the hub and is of this toolkit, whoever has them."),
+    }
+    return _revoke(request, Credentials.of_toolkit(toolkit), said, page)
 
 
-def _revoke(request: HttpRequest, found: Credentials, what: str, whose: str, page: str) -> HttpResponse:
+def _revoke(request: HttpRequest, found: Credentials, said: dict[str, str], page: str) -> HttpResponse:
     """Say how many there are and ask for a reason; to a POST, end them all before the answer is sent."""
     now = timezone.now()
     form = RevokeForm(request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         ended = found.revoke(by=Actor.from_request(request), now=now, **form.cleaned_data)
         if ended.total:
-            messages.success(request, f"Revoked: {ended}. Every call from now on gets a 401.")
+            messages.success(
+                request, gettext("Revoked: %(ended)s. Every call from now on gets a 401.") % {"ended": ended}
+            )
         else:
-            messages.info(request, "There was nothing left to revoke.")
+            messages.info(request, gettext("There was nothing left to revoke."))
         return redirect(page)
-    context = {"form": form, "found": found.living(now), "what": what, "whose": whose, "page": page}
+    context = {"form": form, "found": found.living(now), "page": page, **said}
     return render(request, "tokens/revoke_many.html", context, status=422 if form.errors else 200)

@@ -9,6 +9,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.cache import get_conditional_response
+from django.utils.translation import gettext
 from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -39,7 +40,8 @@ def feed_ics(request: HttpRequest, secret: str) -> HttpResponseBase:
     found = CalendarFeed.objects.opened_by(secret, now=now)
     if found is None:
         return HttpResponse("There is no such calendar.\n", status=404, content_type="text/plain; charset=utf-8")
-    body = calendars.calendar(found.tokens(now))
+    with found.owner.in_own_language():
+        body = calendars.calendar(found.tokens(now))
     etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
     response = HttpResponse(body, content_type=calendars.CONTENT_TYPE)
     response["ETag"] = etag
@@ -69,7 +71,7 @@ def feed_revoke(request: HttpRequest) -> HttpResponse:
     found = CalendarFeed.objects.filter(owner=signed_in(request)).first()
     if found:
         found.revoke(by=Actor.from_request(request), now=timezone.now())
-        messages.success(request, "The feed is closed: its address leads nowhere from now on.")
+        messages.success(request, gettext("The feed is closed: its address leads nowhere from now on."))
     else:
-        messages.info(request, "There was no feed. Nothing was changed.")
+        messages.info(request, gettext("There was no feed. Nothing was changed."))
     return redirect("feed")

@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_http_methods, require_safe
 
@@ -175,9 +176,11 @@ def key_revoke(request: HttpRequest, public_id: str) -> HttpResponse:
     form = RevokeForm(request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         if found.revoke(by=Actor.from_request(request), now=now, **form.cleaned_data):
-            messages.success(request, f"“{found.name}” is revoked: every request from now on gets a 401.")
+            messages.success(
+                request, gettext("“%(name)s” is revoked: every request from now on gets a 401.") % {"name": found.name}
+            )
         else:
-            messages.info(request, f"“{found.name}” had ended already. Nothing was changed.")
+            messages.info(request, gettext("“%(name)s” had ended already. Nothing was changed.") % {"name": found.name})
         return redirect("key", found.public_id)
     context = {"form": form, "key": found, "shown": Shown.at(found, now), "issued": found.issued_tokens(now).count()}
     return render(request, "tokens/key_revoke.html", context, status=422 if form.errors else 200)

@@ -7,6 +7,7 @@ from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.views.decorators.http import require_http_methods, require_safe
 
 from profiles import leaving, sessions
@@ -35,8 +36,10 @@ def everything(request: HttpRequest) -> HttpResponse:
     by = Actor.from_request(request)
     everything_distrusted.send(type(user), user=user, by=by, now=now)
     sessions.end_others(user, request.session.session_key, by=by, now=now)
-    said = f"Revoked: {living}. Every call from now on gets a 401." if living.total else "You had no tokens to revoke."
-    messages.success(request, f"{said} You are signed in here only.")
+    ended = gettext("Revoked: %(ended)s. Every call from now on gets a 401.") % {"ended": living}
+    said = ended if living.total else gettext("You had no tokens to revoke.")
+    here = gettext("You are signed in here only.")
+    messages.success(request, f"{said} {here}")
     return redirect("settings_security")
 
 

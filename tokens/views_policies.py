@@ -5,6 +5,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.views.decorators.http import require_http_methods, require_safe
 
 from profiles.access import managed_account
@@ -57,7 +58,8 @@ def _edit(request: HttpRequest, account: Account, toolkit: Toolkit | None) -> Ht
             changed = Policy.objects.change(
                 account, toolkit, form.cleaned_data, by=Actor.from_request(request), now=now
             )
-            messages.success(request, f"The {policy} is saved." if changed else "Nothing was changed.")
+            saved = gettext("The policy of %(name)s is saved.") % {"name": toolkit or account}
+            messages.success(request, saved if changed else gettext("Nothing was changed."))
             return redirect("policies")
         touched = Touched.by(policy.with_rules(form.cleaned_data), now)
     context = {"form": form, "policy": policy, "toolkit": toolkit, "touched": touched}

@@ -6,6 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -101,7 +102,9 @@ def webhook_edit(request: HttpRequest, pk: UUID) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         try:
             changed = found.change(by=Actor.from_request(request), now=timezone.now(), **form.cleaned_data)
-            messages.success(request, "Saved." if changed else "Nothing was different, so nothing was changed.")
+            messages.success(
+                request, gettext("Saved.") if changed else gettext("Nothing was different, so nothing was changed.")
+            )
             return redirect("webhook", found.pk)
         except ValidationError as error:
             note_errors(form, error)
@@ -134,7 +137,9 @@ def webhook_remove(request: HttpRequest, pk: UUID) -> HttpResponse:
     found = _managed(request, pk)
     if request.method == "POST":
         found.remove(by=Actor.from_request(request), now=timezone.now())
-        messages.success(request, f"The webhook “{found}” is removed. Nothing is sent to it any more.")
+        messages.success(
+            request, gettext("The webhook “%(name)s” is removed. Nothing is sent to it any more.") % {"name": found}
+        )
         return redirect("webhooks")
     return render(request, "tokens/webhook_remove.html", {"webhook": found})
 
@@ -143,12 +148,14 @@ def webhook_remove(request: HttpRequest, pk: UUID) -> HttpResponse:
 def webhook_test(request: HttpRequest, pk: UUID) -> HttpResponse:
     found, now = _managed(request, pk), timezone.now()
     if not found.is_enabled:
-        messages.error(request, "It is off. Switch it on first; nothing was sent.")
+        messages.error(request, gettext("It is off. Switch it on first; nothing was sent."))
     elif not may_send_by_hand(signed_in(request), now=now):
-        messages.error(request, "You have sent many by hand. Wait 10 minutes, then try again. Nothing was sent.")
+        messages.error(
+            request, gettext("You have sent many by hand. Wait 10 minutes, then try again. Nothing was sent.")
+        )
     else:
         delivery = found.send_test(now=now)
-        messages.success(request, "A test is on its way. Reload this page to see what is answered.")
+        messages.success(request, gettext("A test is on its way. Reload this page to see what is answered."))
         return redirect("webhook_delivery", found.pk, delivery.pk)
     return redirect("webhook", found.pk)
 
@@ -167,11 +174,15 @@ def webhook_replay(request: HttpRequest, pk: UUID, delivery_pk: UUID) -> HttpRes
     found, now = _managed(request, pk), timezone.now()
     delivery = get_object_or_404(WebhookDelivery.objects.filter(webhook=found), pk=delivery_pk)
     if not found.is_enabled:
-        messages.error(request, "The webhook is off. Switch it on first; nothing was sent.")
+        messages.error(request, gettext("The webhook is off. Switch it on first; nothing was sent."))
     elif not may_send_by_hand(signed_in(request), now=now):
-        messages.error(request, "You have sent many by hand. Wait 10 minutes, then try again. Nothing was sent.")
+        messages.error(
+            request, gettext("You have sent many by hand. Wait 10 minutes, then try again. Nothing was sent.")
+        )
     elif delivery.replay(now=now):
-        messages.success(request, "It is on its way again, under the same id. Reload this page to see the answer.")
+        messages.success(
+            request, gettext("It is on its way again, under the same id. Reload this page to see the answer.")
+        )
     else:
-        messages.info(request, "It is on its way already.")
+        messages.info(request, gettext("It is on its way already."))
     return redirect("webhook_delivery", found.pk, delivery.pk)

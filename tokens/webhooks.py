@@ -20,6 +20,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext
 
 from profiles.encryption import Unreadable
 from profiles.models import Attempts, User
@@ -62,7 +63,7 @@ def head_lines(delivery: WebhookDelivery, *, now: datetime) -> bytes:
 def refuse_plain(parts: SplitResult) -> None:
     """Raise AddressRefused for http, unless this is an embedded run and the address one of this machine."""
     if parts.scheme != "https" and (settings.NEXUS_PRODUCTION or not _is_loopback(addresses.host_of(parts))):
-        raise AddressRefused("The address must begin with https://: what is told is nobody else's business.")
+        raise AddressRefused(gettext("The address must begin with https://: what is told is nobody else's business."))
 
 
 def _is_loopback(host: str) -> bool:
@@ -100,7 +101,7 @@ async def _resolve(host: str, port: int) -> None:
         async with asyncio.timeout(fetch.TIMEOUT):
             await addresses.resolve(host, port)
     except TimeoutError:
-        raise Unreachable(f"The name {host} could not be looked up in time.") from None
+        raise Unreachable(gettext("The name %(host)s could not be looked up in time.") % {"host": host}) from None
 
 
 def post(url: str, body: bytes, head: bytes) -> Outcome:

@@ -6,23 +6,28 @@ from functools import cache
 from itertools import pairwise
 
 from django.conf import settings
+from django.utils.translation import get_language
+from django.utils.translation import gettext_lazy as _
 
 from nexus.guide import markdown
 from nexus.guide.markdown import Section
 
 EXAMPLE = "https://nexus.example.com"  # in the files; a page shows the address of this Nexus instead
 OPERATING = "operating"  # the operator's own document: addresses in it are to be filled in, and stay
-GROUPS: list[tuple[str, tuple[str, ...]]] = [
-    ("Begin", ("tokens", "browser-or-token", "first-call", "clients")),
-    ("Keep it safe", ("secrets", "one-token-per-service", "rotating", "security")),
-    ("When it fails", ("troubleshooting", "check")),
-    ("Run it together", ("organizations", "applications", "webhooks", "api", OPERATING)),
+GROUPS = [
+    (_("Begin"), ("tokens", "browser-or-token", "first-call", "clients")),
+    (_("Keep it safe"), ("secrets", "one-token-per-service", "rotating", "security")),
+    (_("When it fails"), ("troubleshooting", "check")),
+    (_("Run it together"), ("organizations", "applications", "webhooks", "api", OPERATING)),
 ]
 # Pages that are no file of their own, each made from what it describes.
 PAGES = {
-    "clients": ("Each client, step by step", "The set-up of every client that Nexus knows, as Install shows it."),
-    "check": ("Check an error", "Paste what a program said, or a request id, and read what happened."),
-    "webhooks": ("Receiving webhooks", "What Nexus posts to your address, and a receiver that checks it."),
+    "clients": (
+        _("Each client, step by step"),
+        _("The set-up of every client that Nexus knows, as Install shows it."),
+    ),
+    "check": (_("Check an error"), _("Paste what a program said, or a request id, and read what happened.")),
+    "webhooks": (_("Receiving webhooks"), _("What Nexus posts to your address, and a receiver that checks it.")),
 }
 
 
@@ -32,6 +37,7 @@ class Chapter:
     title: str
     lead: str
     sections: list[Section]
+    language: str = "en"  # of the texts in docs/
 
     @property
     def path(self) -> str:
@@ -53,7 +59,7 @@ class Group:
 
 
 def groups() -> list[Group]:
-    return [Group(title, [chapter(slug) for slug in slugs]) for title, slugs in GROUPS]
+    return [Group(str(title), [chapter(slug) for slug in slugs]) for title, slugs in GROUPS]
 
 
 def every() -> Iterator[Chapter]:
@@ -62,11 +68,11 @@ def every() -> Iterator[Chapter]:
 
 
 def named(slug: str) -> Chapter | None:
-    return chapter(slug) if any(slug in slugs for _, slugs in GROUPS) else None
+    return chapter(slug) if any(slug in slugs for __, slugs in GROUPS) else None
 
 
 def chapter(slug: str) -> Chapter:
-    return _page(slug) if slug in PAGES else _read(slug, settings.NEXUS_BASE_URL)
+    return _page(slug) if slug in PAGES else _read(slug, settings.NEXUS_BASE_URL, get_language())
 
 
 def neighbours(slug: str) -> tuple[Chapter | None, Chapter | None]:
@@ -77,11 +83,13 @@ def neighbours(slug: str) -> tuple[Chapter | None, Chapter | None]:
 
 
 def _page(slug: str) -> Chapter:
-    return Chapter(slug, *PAGES[slug], [])
+    title, lead = PAGES[slug]
+    return Chapter(slug, str(title), str(lead), [], get_language() or "")
 
 
 @cache
-def _read(slug: str, base_url: str) -> Chapter:
+def _read(slug: str, base_url: str, language: str | None) -> Chapter:
+    """Return a chapter; the texts are English, the buttons in them in the language of the page."""
     folder = settings.BASE_DIR / "docs"
     if slug == OPERATING:
         source = (folder / "operating.md").read_text()

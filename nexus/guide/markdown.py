@@ -14,12 +14,13 @@ from typing import Any
 from django.conf import settings
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext_lazy as _
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 PICTURES = "guide"  # the folder of docs/images among the static files
 NOT_IN_ANCHOR = re.compile(r"[^\w\- ]")
-LANGUAGES = {"sh": "Shell", "json": "JSON", "http": "HTTP", "text": "Text", "ini": "Unit files", "nginx": "nginx"}
+LANGUAGES = {"sh": "Shell", "json": "JSON", "http": "HTTP", "text": _("Text"), "ini": _("Unit files"), "nginx": "nginx"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +73,10 @@ def _section(tokens: Sequence[Token], env: dict[str, Any]) -> Section:
 
 def _fence(renderer: Any, tokens: Sequence[Token], place: int, options: Any, env: Any) -> str:
     env["blocks"] += 1
-    language, _, label = tokens[place].info.strip().partition(" ")
+    language, __, label = tokens[place].info.strip().partition(" ")
     context = {
         "id": f"{env['name']}-{env['blocks']}",
-        "label": label or LANGUAGES.get(language, "Text"),
+        "label": label or LANGUAGES.get(language, _("Text")),
         "text": tokens[place].content.rstrip("\n"),
     }
     return render_to_string("components/code.html", context)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext as _
 
 from nexus.guide import chapters
 from tokens import clients
@@ -45,12 +46,14 @@ def search(asked: str) -> list[Hit]:
     words = asked[:LONGEST].casefold().split()
     ranked = [(place.rank(words), place) for place in _places()] if words else []
     found = sorted((pair for pair in ranked if pair[0]), key=lambda pair: -pair[0])[:MOST]
-    return [Hit(place.page, _marked(place.title, words), place.path, _excerpt(place.text, words)) for _, place in found]
+    return [
+        Hit(place.page, _marked(place.title, words), place.path, _excerpt(place.text, words)) for __, place in found
+    ]
 
 
 def _places() -> Iterator[Place]:
     for chapter in chapters.every():
-        yield Place("Guide", chapter.title, chapter.path, chapter.lead)
+        yield Place(_("Guide"), chapter.title, chapter.path, chapter.lead)
         for section in chapter.sections:
             title = section.title or chapter.title
             yield Place(chapter.title, title, f"{chapter.path}#{section.anchor}".rstrip("#"), section.text)
@@ -59,7 +62,7 @@ def _places() -> Iterator[Place]:
         text = " ".join(
             filter(None, [client.badge, client.note, client.token_note, client.trial, client.words, *steps])
         )
-        yield Place("Each client, step by step", client.label, f"/guide/clients/{client.slug}/", text)
+        yield Place(_("Each client, step by step"), client.label, f"/guide/clients/{client.slug}/", text)
 
 
 def _excerpt(text: str, words: list[str]) -> SafeString:

@@ -6,6 +6,7 @@ from typing import Any
 from django.contrib.auth.decorators import login_not_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 
 from nexus.guide import chapters
@@ -19,7 +20,7 @@ from tokens.clients.reach import has_public_address
 from tokens.clients.stores import stores_named
 
 YOUR_TOKEN = "YOUR_TOKEN"  # noqa: S105
-WAYS = {Auth.BROWSER: "With the browser", Auth.TOKEN: "With a token"}
+WAYS = {Auth.BROWSER: _("With the browser"), Auth.TOKEN: _("With a token")}
 
 
 @login_not_required

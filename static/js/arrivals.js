@@ -5,6 +5,9 @@ const LOOKS_FOR = 10 * 60 * 1000;
 const section = document.querySelector("[data-arrivals]");
 const button = section?.querySelector("[data-arrivals-pause]");
 const state = section?.querySelector("[data-arrivals-state]");
+const line = document.querySelector("[data-arrivals-line]");
+const waiting = line?.textContent;
+const pause = button?.textContent;
 let source, timer, stopping, said;
 
 function query() {
@@ -17,7 +20,7 @@ function show(text) {
   const fresh = page.querySelector("[data-arrived]");
   if (!fresh) return;
   section.querySelector("[data-arrived]").replaceWith(document.importNode(fresh, true));
-  document.querySelector("[data-arrivals-line]").textContent = fresh.dataset.arrived || "Waiting for a first request …";
+  line.textContent = fresh.dataset.arrived || waiting;
   if (fresh.dataset.arrived && fresh.dataset.arrived !== said) announce(fresh.dataset.arrived);
   said = fresh.dataset.arrived;
 }
@@ -25,7 +28,7 @@ function show(text) {
 async function poll(wait) {
   const answer = await fetch(`${section.dataset.arrivals}?${query()}`, { redirect: "error" }).catch(() => null);
   if (answer?.ok) show(await answer.text());
-  state.textContent = answer?.ok ? `Looking every ${wait} seconds` : "Not connected; trying again";
+  state.textContent = answer?.ok ? state.dataset.looking.replace("{seconds}", wait) : state.dataset.notConnected;
   timer = setTimeout(poll, wait * 1000, Math.min(wait + 1, 10));
 }
 
@@ -38,17 +41,19 @@ function stop(word, label) {
   button.textContent = label;
 }
 
+const rest = () => stop(state.dataset.paused, button.dataset.goOn);
+
 function start() {
-  stop("", "Pause");
+  stop("", pause);
   source = new EventSource(`${section.dataset.arrivals}stream/?${query()}`);
   source.onmessage = (event) => show(JSON.parse(event.data));
   source.onerror = () => source?.readyState === EventSource.CLOSED && poll(3);
-  stopping = setTimeout(stop, LOOKS_FOR, "Paused after 10 minutes", "Keep waiting");
+  stopping = setTimeout(stop, LOOKS_FOR, state.dataset.long, button.dataset.keepWaiting);
 }
 
 if (section) {
   start();
-  button.addEventListener("click", () => (button.textContent === "Pause" ? stop("Paused", "Go on") : start()));
+  button.addEventListener("click", () => (button.textContent === pause ? rest() : start()));
   document.addEventListener("nexus:chosen", (event) => ((section.dataset.toolkit = event.detail), start()));
-  addEventListener("pagehide", () => stop("Paused", "Go on"));
+  addEventListener("pagehide", rest);
 }

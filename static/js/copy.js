@@ -1,5 +1,5 @@
 // <button data-copy="id of an element">: copies its text or value, and says so only when it is true.
-import { announce } from "./announce.js";
+import { announce, texts } from "./announce.js";
 
 const textOf = (source) => ("value" in source ? source.value : source.textContent).replace(/\n$/, "");
 
@@ -18,12 +18,12 @@ async function copy(button) {
   const before = (button.dataset.copyBefore ||= label.textContent);
   try {
     await navigator.clipboard.writeText(textOf(source));
-    label.textContent = "Copied";
-    announce(`Copied: ${button.getAttribute("aria-label") || before}`);
+    label.textContent = texts().copied;
+    announce(`${texts().copied}: ${button.getAttribute("aria-label") || before}`);
   } catch {
     select(source);
-    label.textContent = "Press Ctrl+C";
-    announce("The text is selected. Press Ctrl+C to copy it.");
+    label.textContent = texts().byHand;
+    announce(texts().selected);
   }
   setTimeout(() => (label.textContent = before), 2000);
 }

@@ -36,7 +36,8 @@ async function choose(event) {
   history.replaceState(null, "", address);
   document.dispatchEvent(new CustomEvent("nexus:chosen", { detail: form.elements.toolkit.value }));
   const { name, selectedOptions, value } = event.target;
-  announce(name === "toolkit" ? `MCP URL updated for ${selectedOptions[0].label}` : `Set-up updated: ${value}`);
+  const said = name === "toolkit" ? form.dataset.newAddress : form.dataset.newSetUp;
+  announce(said.replace("{choice}", name === "toolkit" ? selectedOptions[0].label : value));
 }
 
 form?.addEventListener("change", choose);

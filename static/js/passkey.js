@@ -1,18 +1,15 @@
 // <form data-passkey="create" or "get">: asks the browser for a passkey before it is sent. What the server wants to know
-// is in data-options, or at the address in data-options-from, which is asked only when somebody wants it.
+// is in data-options, or at the address in data-options-from, which is asked only when somebody wants it. The texts are
+// in the data of the place for errors, under the names of the browser's errors and of ours.
 import { create, get } from "./webauthn.js";
 
-const SAID = {
-  NotAllowedError: "Nothing was confirmed. Try again, and follow what your browser asks.",
-  InvalidStateError: "This device has a passkey for you already.",
-  SecurityError: "Passkeys work only under the address of this Nexus. Open it by that address, not by a number.",
-  NotSupportedError: "This device cannot keep such a passkey. Try another one.",
-};
+const named = (name) => Object.assign(new Error(name), { name });
+const keyOf = (error) => error.name[0].toLowerCase() + error.name.slice(1);
 
 async function optionsOf(form) {
   if (form.dataset.options) return JSON.parse(form.dataset.options);
   const answer = await fetch(form.dataset.optionsFrom, { headers: { Accept: "application/json" } });
-  if (!answer.ok) throw new Error(answer.status === 429 ? "Too often. Wait a minute." : `The server said ${answer.status}.`);
+  if (!answer.ok) throw named(answer.status === 429 ? "tooOften" : "server");
   return (await answer.json()).request_options;
 }
 
@@ -27,12 +24,13 @@ async function fill(form) {
   button.disabled = true;
   say(form, "");
   try {
-    if (!window.PublicKeyCredential) throw new Error("This browser has no passkeys here. They need https, or localhost.");
+    if (!window.PublicKeyCredential) throw named("noPasskeys");
     const ask = form.dataset.passkey === "create" ? create : get;
     form.elements.credential.value = JSON.stringify(await ask(await optionsOf(form)));
     form.submit();
   } catch (error) {
-    say(form, SAID[error.name] || error.message || "That did not work. Try again.");
+    const said = form.querySelector("[data-passkey-error]").dataset;
+    say(form, said[keyOf(error)] || error.message || said.other);
     button.disabled = false;
   }
 }

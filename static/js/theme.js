@@ -1,5 +1,5 @@
 // <button data-theme-switch>: from light to dark and back; the server reads the cookie, so that no page flashes.
-import { announce } from "./announce.js";
+import { announce, texts } from "./announce.js";
 
 const root = document.documentElement;
 const YEAR = 365 * 24 * 60 * 60;
@@ -14,5 +14,5 @@ document.addEventListener("click", (event) => {
   root.dataset.theme = theme;
   const secure = location.protocol === "https:" ? "; Secure" : "";
   document.cookie = `nexus_theme=${theme}; path=/; max-age=${YEAR}; SameSite=Lax${secure}`;
-  announce(`The ${theme} theme is on.`);
+  announce(texts()[theme]);
 });

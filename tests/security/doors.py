@@ -170,6 +170,7 @@ class Door(Enum):
 
 PREFIXES = {
     "accounts/": Door.OPEN,  # signing in, signing up, and the links of mails
+    "language/": Door.OPEN,  # pages can be read before anybody has signed in
     "guide/": Door.OPEN,  # errors lead there, and are read in logs
     "tokens/feed/": Door.OPEN,  # calendar programs show the secret in the address
     "api/v1/": Door.API,

@@ -3,6 +3,8 @@ from datetime import date
 from enum import Enum, StrEnum
 from typing import Any, Self
 
+from django.utils.translation import gettext, gettext_noop
+
 from tokens.clients.filling import SLOT, Facts, fill
 
 
@@ -16,11 +18,11 @@ class Auth(StrEnum):
 class Group(Enum):
     """The headings under which the cards stand, in this order."""
 
-    COMPUTER = "On your computer"
-    CHAT = "Chat applications"
-    AUTOMATION = "Automation"
-    CODE = "Your own code"
-    API = "Model APIs"
+    COMPUTER = gettext_noop("On your computer")
+    CHAT = gettext_noop("Chat applications")
+    AUTOMATION = gettext_noop("Automation")
+    CODE = gettext_noop("Your own code")
+    API = gettext_noop("Model APIs")
     CI = "CI"
 
 
@@ -111,7 +113,9 @@ class Client:
 
     @property
     def badge(self) -> str:
-        return "Browser or token" if len(self.auth) > 1 else self.auth[0].value.capitalize()
+        if len(self.auth) > 1:
+            return gettext("Browser or token")
+        return gettext("Token") if self.takes(Auth.TOKEN) else gettext("Browser")
 
     @property
     def icon(self) -> str:
@@ -125,8 +129,8 @@ class Client:
         if self.takes(auth):
             return ""
         if auth is Auth.TOKEN:
-            return f"{self.label} has no place to put a token."
-        return f"{self.label} does not sign in by browser."
+            return gettext("%(client)s has no place to put a token.") % {"client": self.label}
+        return gettext("%(client)s does not sign in by browser.") % {"client": self.label}
 
     def filled(self, facts: Facts, auth: Auth) -> list[SetUp]:
         return [set_up.filled(facts, self.values) for set_up in self.set_ups if set_up.auth is auth]

@@ -11,6 +11,7 @@ from django.db import IntegrityError, models, transaction
 from django.db.models import Count, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce
 from django.utils.crypto import salted_hmac
+from django.utils.translation import gettext
 from oauth2_provider.models import AbstractApplication
 
 from profiles.events import Action, Actor, Event
@@ -192,7 +193,11 @@ class Application(AbstractApplication):
     def kinds(self) -> list[str]:
         """Return what it does, in words."""
         signs_in = self.authorization_grant_type == self.GRANT_AUTHORIZATION_CODE and bool(self.redirect_uris)
-        said = [(signs_in, "Signs people in"), (self.may_exchange, "Exchanges tokens"), (self.runs_alone, "On its own")]
+        said = [
+            (signs_in, gettext("Signs people in")),
+            (self.may_exchange, gettext("Exchanges tokens")),
+            (self.runs_alone, gettext("On its own")),
+        ]
         return [words for is_so, words in said if is_so]
 
     @property
@@ -242,7 +247,9 @@ class Application(AbstractApplication):
         with transaction.atomic():
             member = self.member
             if member is None:
-                raise ValidationError("Its machine is no longer a member of the account. Remove the application.")
+                raise ValidationError(
+                    gettext("Its machine is no longer a member of the account. Remove the application.")
+                )
             is_changed = member.change_role(role, by=by, now=now)
             before = sorted(member.assigned_toolkits.values_list("alias", flat=True))
             chosen = list(toolkits) if role is Role.END_USER else []

@@ -8,6 +8,7 @@ from typing import ClassVar
 from celery import current_app
 from django.db import transaction
 from django.db.models import Count, Max
+from django.utils.translation import ngettext
 
 from profiles.after_commit import after_commit
 from profiles.events import Action, Actor, ActorKind, Event
@@ -33,8 +34,10 @@ class Counted:
         return self.tokens + self.connections
 
     def __str__(self) -> str:
-        tokens = f"{self.tokens} token{'' if self.tokens == 1 else 's'}"
-        connections = f"{self.connections} connected application{'' if self.connections == 1 else 's'}"
+        tokens = ngettext("%(number)d token", "%(number)d tokens", self.tokens) % {"number": self.tokens}
+        connections = ngettext(
+            "%(number)d connected application", "%(number)d connected applications", self.connections
+        ) % {"number": self.connections}
         return ", ".join(text for text, number in ((tokens, self.tokens), (connections, self.connections)) if number)
 
 
@@ -76,7 +79,7 @@ class Credentials:
 
         The hubs hear of it as one change of the toolkit or the owner, however many there are.
         """
-        said = ": ".join(part for part in (DelegatedToken.Reason(reason).label, note) if part)
+        said = ": ".join(part for part in (DelegatedToken.Reason(reason).written, note) if part)
         with transaction.atomic():
             connected = self._disconnect(by, said, now)
             ended = self._end(by, reason, note, said, now)

@@ -10,6 +10,9 @@ from django.db import IntegrityError, models, transaction
 from django.db.models import F, Q, Value
 from django.db.models.functions import Lower, Now
 from django.db.models.lookups import GreaterThan, LessThanOrEqual
+from django.utils.formats import date_format
+from django.utils.translation import gettext, override
+from django.utils.translation import gettext_lazy as _
 
 from profiles.events import Action, Actor, ActorKind, Event
 from profiles.models import Account, Toolkit, User
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
     from tokens.models.management_keys import ManagementKey
 
 PRINTABLE = RegexValidator(
-    r"^[^\x00-\x1f\x7f\u202a-\u202e\u2066-\u2069]+$", "Write the name on one line, in plain characters."
+    r"^[^\x00-\x1f\x7f\u202a-\u202e\u2066-\u2069]+$", _("Write the name on one line, in plain characters.")
 )
 
 
@@ -61,7 +64,8 @@ class DelegatedTokenManager(Issuing.from_queryset(DelegatedTokenQuerySet)):  # t
         self.refuse_repetition(owner, idempotency_key)
         refuse_bad_expiry(expires_at, now, Policy.objects.rules_for(toolkit).max_life)
         if not Toolkit.objects.usable_by(owner).filter(pk=toolkit.pk).exists():
-            raise ValidationError({"toolkit": f"{owner} may not use the toolkit “{toolkit}”."})
+            text = gettext("%(owner)s may not use the toolkit “%(toolkit)s”.") % {"owner": owner, "toolkit": toolkit}
+            raise ValidationError({"toolkit": text})
         narrowing, key = narrowing.checked(toolkit), keys.make(keys.Kind.DELEGATED)
         token = DelegatedToken(
             public_id=key.public_id, digest=key.digest, last_four=key.last_four, owner=owner,
@@ -100,25 +104,26 @@ class DelegatedTokenManager(Issuing.from_queryset(DelegatedTokenQuerySet)):  # t
 def refuse_bad_expiry(expires_at: datetime, now: datetime, max_life: timedelta = MAX_LIFE) -> None:
     """Raise ValidationError for a moment that is not between a minute and the longest life (30 days) from now."""
     if expires_at > now + max_life:
-        latest = (now + max_life).astimezone(UTC)
-        where = "" if max_life == MAX_LIFE else " in this toolkit"
-        raise ValidationError(
-            {
-                "expires_at": f"A token{where} lives at most {max_life.days} days: "
-                f"until {latest:%d %b %Y, %H:%M} UTC at the latest."
-            }
-        )
+        raise ValidationError({"expires_at": _too_late(now + max_life, max_life)})
     if expires_at < now + MIN_LIFE:
-        raise ValidationError(
-            {"expires_at": f"This moment has passed. Choose one from a minute to {max_life.days} days from now."}
-        )
+        text = gettext("This moment has passed. Choose one from a minute to %(days)d days from now.")
+        raise ValidationError({"expires_at": text % {"days": max_life.days}})
+
+
+def _too_late(latest: datetime, max_life: timedelta) -> str:
+    if max_life == MAX_LIFE:
+        text = gettext("A token lives at most %(days)d days: until %(latest)s UTC at the latest.")
+    else:
+        text = gettext("A token in this toolkit lives at most %(days)d days: until %(latest)s UTC at the latest.")
+    return text % {"days": max_life.days, "latest": date_format(latest.astimezone(UTC), "PADDED_DATETIME_FORMAT")}
 
 
 def name_taken(name: str) -> str:
-    return (
-        f"A living token of yours is already called “{name}”. "
+    text = gettext(
+        "A living token of yours is already called “%(name)s”. "
         "Use one token per service: choose another name, or revoke that one first."
     )
+    return text % {"name": name}
 
 
 class DelegatedToken(models.Model):
@@ -137,24 +142,30 @@ class DelegatedToken(models.Model):
     class State(models.TextChoices):
         """What a page shows: the stage, and what the clock adds."""
 
-        ACTIVE = "active", "Active"
-        ENDING = "ending", "Ends soon"
-        PENDING = "pending", "Pending"
-        OVERLAPPING = "overlapping", "Overlapping"
-        PAUSED = "paused", "Paused"
-        EXPIRED = "expired", "Expired"
-        REVOKED = "revoked", "Revoked"
+        ACTIVE = "active", _("Active")
+        ENDING = "ending", _("Ends soon")
+        PENDING = "pending", _("Pending")
+        OVERLAPPING = "overlapping", _("Overlapping")
+        PAUSED = "paused", _("Paused")
+        EXPIRED = "expired", _("Expired")
+        REVOKED = "revoked", _("Revoked")
 
     class Reason(models.TextChoices):
-        UNNEEDED = "unneeded", "No longer needed"
-        LEAKED = "leaked", "Leaked"
-        REPLACED = "replaced", "Replaced"
-        UNUSED = "unused", "Unused"
-        LEFT = "left", "Owner left"
-        POLICY = "policy", "Policy"
-        TOOLKIT_DELETED = "toolkit_deleted", "Toolkit deleted"
-        PARENT = "parent", "What it was exchanged for has ended"
-        OTHER = "other", "Other"
+        UNNEEDED = "unneeded", _("No longer needed")
+        LEAKED = "leaked", _("Leaked")
+        REPLACED = "replaced", _("Replaced")
+        UNUSED = "unused", _("Unused")
+        LEFT = "left", _("Owner left")
+        POLICY = "policy", _("Policy")
+        TOOLKIT_DELETED = "toolkit_deleted", _("Toolkit deleted")
+        PARENT = "parent", _("What it was exchanged for has ended")
+        OTHER = "other", _("Other")
+
+        @property
+        def written(self) -> str:
+            """Return it as events and programs get it: in English, whatever language the request is in."""
+            with override(None):
+                return str(self.label)
 
     public_id = models.CharField(max_length=12, unique=True, editable=False)
     digest = models.CharField(max_length=64, unique=True, editable=False)
@@ -379,7 +390,7 @@ class DelegatedToken(models.Model):
             self.refresh_from_db(fields=["stage", "revoked_at", "revoke_reason"])
             Event.record(
                 Action.TOKEN_REVOKED, by=by, now=now, account=self.account, subject=self,
-                reason=self.get_revoke_reason_display(),
+                reason=self.Reason(self.revoke_reason).written,
             )  # fmt: skip
             self.narrowed.living(now).end_with_origin(by=by, now=now)
             Authority.objects.advance(AuthorityChange.Scope.TOKEN, [self.pk])

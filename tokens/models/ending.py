@@ -22,7 +22,7 @@ class EndingQuerySet(FamilyQuerySet):
         All rows are locked first, generations before what came of them, and the epoch comes last: of two who end the
         same tokens, one waits for the other and finds them ended.
         """
-        Stage, said = self.model.Stage, ": ".join(part for part in (self.model.Reason(reason).label, note) if part)
+        Stage, said = self.model.Stage, ": ".join(part for part in (self.model.Reason(reason).written, note) if part)
         with transaction.atomic():
             chosen = dict(self.exclude(stage=Stage.ENDED).values_list("pk", "family"))
             held = self._held(set(chosen.values()))

@@ -184,7 +184,7 @@ class ExchangedQuerySet(models.QuerySet["DelegatedToken"]):
         Event.record_all(
             [
                 Event.unwritten(
-                    Action.TOKEN_REVOKED, by=by, now=now, account=each.account, subject=each, reason=reason.label
+                    Action.TOKEN_REVOKED, by=by, now=now, account=each.account, subject=each, reason=reason.written
                 )
                 for each in ended
             ]

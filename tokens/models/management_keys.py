@@ -10,6 +10,7 @@ from django.db import IntegrityError, models, transaction
 from django.db.models import Case, F, OuterRef, Q, Subquery, When
 from django.db.models.functions import Least, Lower
 from django.db.models.lookups import GreaterThan, LessThanOrEqual
+from django.utils.translation import gettext
 
 from profiles.events import Action, Actor, ActorKind, Event
 from profiles.models import Account, Member, User
@@ -122,13 +123,13 @@ class ManagementKeyManager(models.Manager.from_queryset(ManagementKeyQuerySet)):
         now = now.replace(microsecond=0)
         self._refuse_repetition(replaced.owner, idempotency_key)
         if not timedelta() <= overlap <= MAX_OVERLAP:
-            raise ValidationError({"overlap": "The old key may live on for 7 days at most."})
+            raise ValidationError({"overlap": gettext("The old key may live on for 7 days at most.")})
         key = keys.make(keys.Kind.MANAGEMENT)
         with transaction.atomic():
             generations = list(replaced.generations().select_for_update())
             current = next((each for each in generations if each.stage == Stage.CURRENT and each.ends_at > now), None)
             if current is None:
-                raise ValidationError("This key has ended, so there is nothing to replace. Make a new one.")
+                raise ValidationError(gettext("This key has ended, so there is nothing to replace. Make a new one."))
             expires_at = expires_at or now + (current.expires_at - current.issued_at)
             refuse_bad_life(expires_at, now)
             replaced.generations().cancel_pending(now)
@@ -156,7 +157,10 @@ class ManagementKeyManager(models.Manager.from_queryset(ManagementKeyQuerySet)):
         except IntegrityError as error:
             self._refuse_repetition(made.owner, made.idempotency_key)
             raise ValidationError(
-                {"name": f"A living key of yours is already called “{made.name}”. Choose another name."}
+                {
+                    "name": gettext("A living key of yours is already called “%(name)s”. Choose another name.")
+                    % {"name": made.name}
+                }
             ) from error
 
     def _refuse_repetition(self, owner: User, idempotency_key: str | None) -> None:
@@ -167,18 +171,20 @@ class ManagementKeyManager(models.Manager.from_queryset(ManagementKeyQuerySet)):
 def refuse_bad_life(expires_at: datetime, now: datetime) -> None:
     """Raise ValidationError for a moment that is not between a minute and 90 days from now."""
     if not now + MIN_LIFE <= expires_at <= now + MAX_LIFE:
-        raise ValidationError({"expires_at": f"A key lives at least a minute and at most {MAX_LIFE.days} days."})
+        text = gettext("A key lives at least a minute and at most %(days)d days.")
+        raise ValidationError({"expires_at": text % {"days": MAX_LIFE.days}})
 
 
 def _checked_scopes(scopes: Iterable[str], role: Role | None) -> list[str]:
     """Return the scopes in the order of the table; raise ValidationError for none, or one without effect."""
     wanted = set(scopes)
     if unknown := sorted(wanted.difference(SCOPES)):
-        raise ValidationError({"scopes": f"There is no scope “{unknown[0][:60]}”."})
+        raise ValidationError({"scopes": gettext("There is no scope “%(scope)s”.") % {"scope": unknown[0][:60]}})
     if not wanted:
-        raise ValidationError({"scopes": "Choose at least one thing that the key may do."})
+        raise ValidationError({"scopes": gettext("Choose at least one thing that the key may do.")})
     if beyond := sorted(wanted - effective(wanted, role)):
-        raise ValidationError({"scopes": f"You may not do that yourself in this account: {', '.join(beyond)}."})
+        text = gettext("You may not do that yourself in this account: %(scopes)s.")
+        raise ValidationError({"scopes": text % {"scopes": ", ".join(beyond)}})
     return [scope for scope in SCOPES if scope in wanted]
 
 
@@ -188,7 +194,8 @@ def _checked_networks(ranges: Sequence[str]) -> list[str]:
     except ValueError as error:
         raise ValidationError({"networks": str(error)}) from error
     if len(found) > MAX_NETWORKS:
-        raise ValidationError({"networks": f"At most {MAX_NETWORKS} ranges; these are {len(found)}."})
+        text = gettext("At most %(most)d ranges; these are %(number)d.")
+        raise ValidationError({"networks": text % {"most": MAX_NETWORKS, "number": len(found)}})
     return found
 
 
@@ -365,7 +372,7 @@ class ManagementKey(models.Model):
             ManagementKey.objects.filter(pk__in=[each.pk for each in living]).update(
                 stage=Stage.ENDED, revoked_at=now, revoke_reason=reason, revoke_note=note[:300]
             )
-            said = ": ".join(part for part in (Reason(reason).label, note) if part)
+            said = ": ".join(part for part in (Reason(reason).written, note) if part)
             for each in living:
                 each._note(Action.KEY_REVOKED, by, now, reason=said)
             DelegatedToken.objects.filter(issued_by_key__family=self.family).end_with_origin(by=by, now=now)

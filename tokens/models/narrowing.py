@@ -9,6 +9,8 @@ from uuid import UUID
 from django.core.exceptions import ValidationError
 from django.db import models, transaction
 from django.db.models import F, Max
+from django.utils.formats import number_format
+from django.utils.translation import gettext
 
 from profiles.models import Toolkit
 from tokens import networks
@@ -35,9 +37,11 @@ class Narrowing:
         tools = self._tools(toolkit, errors)
         ranges = self._networks(errors)
         if self.call_cap is not None and not 1 <= self.call_cap <= MAX_CALLS:
-            errors["call_cap"] = [f"Choose a number of calls from 1 to {MAX_CALLS:,}, or leave it empty."]
+            text = gettext("Choose a number of calls from 1 to %(most)s, or leave it empty.")
+            errors["call_cap"] = [text % {"most": number_format(MAX_CALLS, force_grouping=True)}]
         if self.pause_unused_after is not None and self.pause_unused_after < timedelta(days=LEAST_UNUSED_DAYS):
-            errors["pause_unused_after"] = [f"A token is paused after {LEAST_UNUSED_DAYS} unused days at the earliest."]
+            text = gettext("A token is paused after %(days)d unused days at the earliest.")
+            errors["pause_unused_after"] = [text % {"days": LEAST_UNUSED_DAYS}]
         if errors:
             raise ValidationError(errors)
         return replace(self, tools=tools, networks=ranges)
@@ -65,15 +69,19 @@ class Narrowing:
             chosen = sorted(set(self.tools))
             if unknown := [name for name in chosen if name not in visible]:
                 named = ", ".join(name[:60] for name in unknown[:TOOLS_NAMED])
-                errors["tools"] = [
-                    f"The toolkit “{toolkit}” does not offer {named}. Choose from the tools that it has."
-                ]
+                text = gettext("The toolkit “%(toolkit)s” does not offer %(tools)s. Choose from the tools that it has.")
+                errors["tools"] = [text % {"toolkit": toolkit, "tools": named}]
             elif not chosen:
-                errors["tools"] = ["Choose at least one tool, or all of them."]
+                errors["tools"] = [gettext("Choose at least one tool, or all of them.")]
         if self.is_read_only and "tools" not in errors and not any(visible[name] for name in chosen):
-            of = "the chosen tools" if self.tools is not None else f"the tools of “{toolkit}”"
-            errors["is_read_only"] = [f"None of {of} is marked as only reading, so the token could call nothing."]
+            errors["is_read_only"] = [self._nothing_to_read(toolkit)]
         return None if self.tools is None else chosen
+
+    def _nothing_to_read(self, toolkit: Toolkit) -> str:
+        if self.tools is not None:
+            return gettext("None of the chosen tools is marked as only reading, so the token could call nothing.")
+        text = gettext("None of the tools of “%(toolkit)s” is marked as only reading, so the token could call nothing.")
+        return text % {"toolkit": toolkit}
 
     def _networks(self, errors: dict[str, list[str]]) -> list[str]:
         found: list[str] = []
@@ -84,7 +92,8 @@ class Narrowing:
                 errors.setdefault("networks", []).append(str(error))
         found = list(dict.fromkeys(found))
         if len(found) > MAX_NETWORKS:
-            errors.setdefault("networks", []).append(f"At most {MAX_NETWORKS} ranges; these are {len(found)}.")
+            text = gettext("At most %(most)d ranges; these are %(number)d.")
+            errors.setdefault("networks", []).append(text % {"most": MAX_NETWORKS, "number": len(found)})
         return found
 
 
@@ -94,12 +103,10 @@ NOT_NARROWED = Narrowing()
 def refuse_offering_nothing(toolkit: Toolkit) -> None:
     """Raise ValidationError where a token would be of no use: clients report an error for a list without tools."""
     if not toolkit.allowed_entries().exists():
-        raise ValidationError(
-            {
-                "toolkit": f"“{toolkit}” allows no tool, so every client would report an error. "
-                "Allow at least one tool first."
-            }
+        text = gettext(
+            "“%(toolkit)s” allows no tool, so every client would report an error. Allow at least one tool first."
         )
+        raise ValidationError({"toolkit": text % {"toolkit": toolkit}})
 
 
 class Caps(models.Manager[Any]):

@@ -10,6 +10,8 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import connection, models, transaction
 from django.db.models import Q
+from django.utils.formats import number_format
+from django.utils.translation import gettext, ngettext
 
 from profiles.events import Action, Actor, Event
 from profiles.models import Account, Toolkit, User
@@ -164,13 +166,20 @@ class Policy(models.Model):
         """Return its rules in words."""
         said = []
         if self.max_life_days:
-            said.append(f"at most {self.max_life_days} day{'' if self.max_life_days == 1 else 's'}")
+            text = ngettext("at most %(days)d day", "at most %(days)d days", self.max_life_days)
+            said.append(text % {"days": self.max_life_days})
         if self.max_tokens:
-            said.append(f"at most {self.max_tokens:,} living for each person")
+            number = number_format(self.max_tokens, force_grouping=True)
+            said.append(gettext("at most %(number)s living for each person") % {"number": number})
         if self.pause_unused_days:
-            said.append(f"paused after {self.pause_unused_days} days without a call")
+            text = ngettext(
+                "paused after %(days)d day without a call",
+                "paused after %(days)d days without a call",
+                self.pause_unused_days,
+            )
+            said.append(text % {"days": self.pause_unused_days})
         if self.ends_reused_families:
-            said.append("ended when what it replaced is used")
+            said.append(gettext("ended when what it replaced is used"))
         return said
 
     def with_rules(self, rules: Mapping[str, Any]) -> "Policy":
@@ -187,8 +196,20 @@ class Policy(models.Model):
         return tokens.filter(toolkit=self.toolkit) if self.toolkit_id else tokens.filter(account=self.account_id)
 
     def too_many(self, owner: User) -> str:
-        where = f"the toolkit “{self.toolkit}”" if self.toolkit else f"the account “{self.account}”"
-        return (
-            f"{owner} has {self.max_tokens} living token{'' if self.max_tokens == 1 else 's'} in {where}, "
-            "as many as its policy allows. Revoke one that is not needed, or let an admin change the policy."
+        number = self.max_tokens or 0
+        said = {"owner": owner, "number": number, "toolkit": self.toolkit, "account": self.account}
+        of_toolkit = ngettext(
+            "%(owner)s has %(number)d living token in the toolkit “%(toolkit)s”, as many as its policy allows. "
+            "Revoke one that is not needed, or let an admin change the policy.",
+            "%(owner)s has %(number)d living tokens in the toolkit “%(toolkit)s”, as many as its policy allows. "
+            "Revoke one that is not needed, or let an admin change the policy.",
+            number,
         )
+        of_account = ngettext(
+            "%(owner)s has %(number)d living token in the account “%(account)s”, as many as its policy allows. "
+            "Revoke one that is not needed, or let an admin change the policy.",
+            "%(owner)s has %(number)d living tokens in the account “%(account)s”, as many as its policy allows. "
+            "Revoke one that is not needed, or let an admin change the policy.",
+            number,
+        )
+        return (of_toolkit if self.toolkit else of_account) % said

@@ -2,6 +2,7 @@ from typing import ClassVar
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from profiles.models import ReminderStage
 from tokens.models.delegated import DelegatedToken
@@ -18,12 +19,12 @@ class Reminder(models.Model):
     Stage = ReminderStage
 
     class State(models.TextChoices):
-        SHOWN = "shown", "shown in the portal"
-        CLAIMED = "claimed", "waits for its mail"
-        HANDED_OVER = "handed_over", "handed to the mail server"
-        FAILED = "failed", "failed, will be tried again"
-        UNKNOWN = "unknown", "not known whether the mail went out"
-        SKIPPED = "skipped", "no longer needed"
+        SHOWN = "shown", _("shown in the portal")
+        CLAIMED = "claimed", _("waits for its mail")
+        HANDED_OVER = "handed_over", _("handed to the mail server")
+        FAILED = "failed", _("failed, will be tried again")
+        UNKNOWN = "unknown", _("not known whether the mail went out")
+        SKIPPED = "skipped", _("no longer needed")
 
     token = models.ForeignKey(DelegatedToken, on_delete=models.CASCADE, related_name="reminders")
     stage = models.CharField(max_length=8, choices=ReminderStage.choices)

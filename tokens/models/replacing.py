@@ -8,6 +8,7 @@ from django.core.exceptions import ValidationError
 from django.db import models, transaction
 from django.db.models import F, Q, Value
 from django.db.models.functions import Least
+from django.utils.translation import gettext
 
 from profiles.events import Action, Actor, ActorKind, Event
 from profiles.models import Toolkit, User
@@ -46,7 +47,7 @@ class Generations(Caps):
         now = now.replace(microsecond=0)
         self.refuse_repetition(token.owner, idempotency_key)
         if not timedelta() <= overlap <= MAX_OVERLAP:
-            raise ValidationError({"overlap": "The old token may live on for 7 days at most."})
+            raise ValidationError({"overlap": gettext("The old token may live on for 7 days at most.")})
         with transaction.atomic():
             current = self._lock_current(token, now)
             key = keys.make(keys.Kind.DELEGATED)
@@ -129,11 +130,14 @@ class Generations(Caps):
         related = self.select_related("owner", "account", "toolkit").select_for_update(of=("self",))
         current: DelegatedToken | None = related.filter(family=token.family, stage=self.model.Stage.CURRENT).first()
         if current is None or current.ends_at <= now:
-            raise ValidationError("This token has ended, so there is nothing to replace. Install the toolkit again.")
+            raise ValidationError(
+                gettext("This token has ended, so there is nothing to replace. Install the toolkit again.")
+            )
         if not Toolkit.objects.usable_by(current.owner).filter(pk=current.toolkit_id).exists():
-            raise ValidationError(f"{current.owner} may no longer use the toolkit “{current.toolkit}”.")
+            text = gettext("%(owner)s may no longer use the toolkit “%(toolkit)s”.")
+            raise ValidationError(text % {"owner": current.owner, "toolkit": current.toolkit})
         if current.exchanges:
-            raise ValidationError("An exchanged token is replaced by the application: it exchanges again.")
+            raise ValidationError(gettext("An exchanged token is replaced by the application: it exchanges again."))
         return current
 
     def _newest_generation(self, token: "DelegatedToken") -> int:

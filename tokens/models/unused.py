@@ -70,7 +70,7 @@ def _pause(told: list[Reminder], now: datetime) -> int:
         if paused:
             Event.record_all(
                 Event.unwritten(Action.TOKEN_PAUSED, by=by, now=now, account=token.account, subject=token,
-                                reason=REASON.label, after={"unused_since": _last_sign(token).isoformat()})
+                                reason=REASON.written, after={"unused_since": _last_sign(token).isoformat()})
                 for token in paused
             )  # fmt: skip
             Authority.objects.advance(AuthorityChange.Scope.TOKEN, [token.pk for token in paused])

@@ -13,6 +13,8 @@ from celery import current_app
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, models, transaction
 from django.db.models import Exists, F, OuterRef, Q, Value
+from django.utils.translation import gettext, gettext_noop
+from django.utils.translation import gettext_lazy as _
 
 from profiles.encryption import Secret
 from profiles.events import Action, Actor, Event
@@ -91,7 +93,8 @@ class WebhookManager(models.Manager.from_queryset(WebhookQuerySet)):  # type: ig
             with transaction.atomic():
                 Account.objects.select_for_update().get(pk=account.pk)
                 if self.filter(account=account).count() >= MOST:
-                    raise ValidationError(f"An account has at most {MOST} webhooks. Remove one first.")
+                    text = gettext("An account has at most %(most)d webhooks. Remove one first.")
+                    raise ValidationError(text % {"most": MOST})
                 webhook.save(force_insert=True)
                 webhook._note(Action.WEBHOOK_ADDED, by, now, after={"url": url, "kinds": kinds})
         except IntegrityError as error:
@@ -99,27 +102,27 @@ class WebhookManager(models.Manager.from_queryset(WebhookQuerySet)):  # type: ig
         return webhook, secret
 
 
-TAKEN = "There is a webhook for this address already. Change that one, or replace its secret."
+TAKEN = _("There is a webhook for this address already. Change that one, or replace its secret.")
 
 
 class Webhook(models.Model):
     """An address that is told of what happens to an account's tokens; every message is signed."""
 
     class Kind(models.TextChoices):
-        EXPIRING = "token.expiring", "A token is about to expire"
-        EXPIRED = "token.expired", "A token has expired"
-        UNUSED = "token.unused", "A token will be paused, because nothing uses it"
-        REVOKED = "token.revoked", "A token was revoked"
-        REPLACED = "token.replaced", "A token was replaced"
-        REUSED = "token.reused", "A token that had ended was used"
-        UNEXPECTED = "token.unexpected", "A token was used as never before"
-        PAUSED = "token.paused", "A token was paused"
-        AUTHORIZATION_DIED = "authorization.died", "A server no longer takes an authorization"
+        EXPIRING = "token.expiring", _("A token is about to expire")
+        EXPIRED = "token.expired", _("A token has expired")
+        UNUSED = "token.unused", _("A token will be paused, because nothing uses it")
+        REVOKED = "token.revoked", _("A token was revoked")
+        REPLACED = "token.replaced", _("A token was replaced")
+        REUSED = "token.reused", _("A token that had ended was used")
+        UNEXPECTED = "token.unexpected", _("A token was used as never before")
+        PAUSED = "token.paused", _("A token was paused")
+        AUTHORIZATION_DIED = "authorization.died", _("A server no longer takes an authorization")
 
     class State(models.TextChoices):
-        ON = "on", "On"
-        FAILING = "failing", "Failing"
-        OFF = "off", "Off"
+        ON = "on", _("On")
+        FAILING = "failing", _("Failing")
+        OFF = "off", _("Off")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="webhooks")
@@ -160,8 +163,8 @@ class Webhook(models.Model):
     @property
     def kind_labels(self) -> list[str]:
         if set(self.kinds) >= set(Webhook.Kind.values):
-            return ["Whatever happens"]
-        return [Webhook.Kind(kind).label for kind in self.kinds if kind in Webhook.Kind]
+            return [gettext("Whatever happens")]
+        return [str(Webhook.Kind(kind).label) for kind in self.kinds if kind in Webhook.Kind]
 
     def wants(self, kind: str, stage: str) -> bool:
         """Return True if it is to be told of this stage of a token's life."""
@@ -227,7 +230,7 @@ class Webhook(models.Model):
         self.release()
         Webhook.objects.filter(pk=self.pk, failing_since=None).update(failing_since=now)
         if outcome.status == GONE:
-            self.switch_off("Its address answered HTTP 410: it is gone.", now=now)
+            self.switch_off(gettext_noop("Its address answered HTTP 410: it is gone."), now=now)
         elif Webhook.objects.filter(pk=self.pk, failing_since__lte=now - SWITCHED_OFF_AFTER).exists():
             self.switch_off(f"Nothing could be delivered for {SWITCHED_OFF_AFTER.days} days.", now=now)
 
@@ -298,9 +301,9 @@ class WebhookDelivery(models.Model):
     """
 
     class State(models.TextChoices):
-        WAITING = "waiting", "Waiting"
-        DELIVERED = "delivered", "Delivered"
-        GIVEN_UP = "given_up", "Given up"
+        WAITING = "waiting", _("Waiting")
+        DELIVERED = "delivered", _("Delivered")
+        GIVEN_UP = "given_up", _("Given up")
 
     TEST = "webhook.test"
 
@@ -341,7 +344,7 @@ class WebhookDelivery(models.Model):
 
     @property
     def kind_label(self) -> str:
-        return Webhook.Kind(self.kind).label if self.kind in Webhook.Kind else "Test"
+        return str(Webhook.Kind(self.kind).label) if self.kind in Webhook.Kind else gettext("Test")
 
     @property
     def is_waiting(self) -> bool:

@@ -13,6 +13,7 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import urlencode
+from django.utils.translation import gettext
 from django.views.decorators.http import require_http_methods
 
 from profiles import confirmation
@@ -73,7 +74,7 @@ def _answer(request: HttpRequest, asker: Asker) -> HttpResponse:
     user = signed_in(request)
     if user.is_machine:
         return _no_redirect(
-            request, "A machine user stands for a program. Only a person can agree to this.", status=403
+            request, gettext("A machine user stands for a program. Only a person can agree to this."), status=403
         )
     wish = wish_of(request.GET, asker)
     if request.POST.get("decision") == "cancel":

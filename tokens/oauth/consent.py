@@ -8,6 +8,7 @@ from typing import Any
 
 from django import forms
 from django.http import QueryDict
+from django.utils.translation import gettext_lazy as _
 
 from profiles.models import Authorization, Server, Toolkit, ToolkitTool, User
 from tokens.models import Application, Connection, Policy
@@ -23,12 +24,12 @@ class ConsentForm(forms.Form):
     """What the person decides: which toolkit, and for how long."""
 
     toolkit = forms.ChoiceField(
-        error_messages={"required": "Choose a toolkit.", "invalid_choice": "Choose one of these toolkits."}
+        error_messages={"required": _("Choose a toolkit."), "invalid_choice": _("Choose one of these toolkits.")}
     )
     days = forms.ChoiceField(
-        label="Stays signed in for",
-        choices=[(str(days), f"{days} day{'' if days == 1 else 's'}") for days in DAYS],
-        error_messages={"required": "Choose how long.", "invalid_choice": "Choose one of the times in the list."},
+        label=_("Stays signed in for"),
+        choices=[("1", _("1 day")), ("7", _("7 days")), ("30", _("30 days"))],
+        error_messages={"required": _("Choose how long."), "invalid_choice": _("Choose one of the times in the list.")},
     )
 
     def __init__(self, data: QueryDict | None = None, *, toolkits: Sequence[Toolkit], **kwargs: Any) -> None:

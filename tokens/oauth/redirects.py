@@ -7,6 +7,7 @@ from enum import Enum
 from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
 
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext, gettext_noop
 
 MAX_LENGTH = 2000  # characters
 LOOPBACK = re.compile(r"http://(127\.0\.0\.1|\[::1\]|localhost)(?::(\d{1,5}))?((?:[/?].*)?)")
@@ -47,21 +48,21 @@ def objection_to(uri: str) -> str:
     if len(uri) > MAX_LENGTH:
         return f"is longer than {MAX_LENGTH} characters"
     if not PLAIN.fullmatch(uri):
-        return "has characters that must be percent-encoded"
+        return gettext_noop("has characters that must be percent-encoded")
     if "#" in uri:
-        return "has a fragment"
+        return gettext_noop("has a fragment")
     if "*" in uri:
-        return "has a wildcard: name each address in full"
+        return gettext_noop("has a wildcard: name each address in full")
     try:
         parts = urlsplit(uri)
         named = {name for name, _ in parse_qsl(parts.query, keep_blank_values=True, max_num_fields=100)}
         port = parts.port
     except ValueError:
-        return "is not an address"
+        return gettext_noop("is not an address")
     if "@" in parts.netloc:
-        return "carries a user name"
+        return gettext_noop("carries a user name")
     if named & OURS:
-        return "has a parameter that only the answer may have"
+        return gettext_noop("has a parameter that only the answer may have")
     if parts.scheme in ("http", "https"):
         return _objection_to_site(uri, parts, port)
     return _objection_to_scheme(uri, parts)
@@ -72,25 +73,27 @@ def _objection_to_site(uri: str, parts: SplitResult, port: int | None) -> str:
     shown = parts.netloc.removesuffix(f":{port}")
     is_exact = uri.startswith(f"{parts.scheme}://") and shown.lower() == (f"[{host}]" if ":" in host else host)
     if not is_exact or not HOST.fullmatch(shown.lower()) or port == 0:
-        return "names no host, as in https://app.example.com/callback"
+        return gettext_noop("names no host, as in https://app.example.com/callback")
     if parts.scheme == "http" and host not in LOOPBACK_HOSTS:
-        return "is http: use https, or http with 127.0.0.1, [::1] or localhost"
+        return gettext_noop("is http: use https, or http with 127.0.0.1, [::1] or localhost")
     return ""
 
 
 def _objection_to_scheme(uri: str, parts: SplitResult) -> str:
     scheme, place = parts.scheme, parts.netloc + parts.path.strip("/")
     if not uri.startswith(f"{scheme}:/") or not place:  # in lower case, and a place within it
-        return "is not an address"
+        return gettext_noop("is not an address")
     if scheme in KNOWN_SCHEMES or REVERSE_DOMAIN.fullmatch(scheme):
         return ""
-    return "has a scheme that is not taken: use a reversed domain of yours, as in com.example.app:/callback"
+    return gettext_noop(
+        "has a scheme that is not taken: use a reversed domain of yours, as in com.example.app:/callback"
+    )
 
 
 def refuse_bad_redirect_uri(uri: str) -> None:
     """Raise ValidationError for what no application may register."""
     if objection := objection_to(uri):
-        raise ValidationError(f"It {objection}.")
+        raise ValidationError(gettext("It %(objection)s.") % {"objection": gettext(objection)})
 
 
 def is_registered(uri: str, registered: Iterable[str]) -> bool:
