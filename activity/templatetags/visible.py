@@ -1,17 +1,20 @@
 import functools
+import re
 from datetime import UTC, datetime
 
 from django import template
 from django.template.loader import render_to_string
 from django.utils import timezone
 from django.utils.formats import date_format
-from django.utils.html import format_html
+from django.utils.html import conditional_escape, format_html
 from django.utils.safestring import SafeString
 
 from activity import drawing, numbers, reasons
 from activity.charts import duration
 from activity.models import Call
 from profiles.visible import visible, visible_lines
+
+AFTER_UNDERSCORES = re.compile(r"(_+)(?=[^_])")
 
 register = template.Library()
 register.filter("visible", visible)
@@ -28,6 +31,12 @@ register.filter("reason_told", reasons.told)
 register.filter("duration", duration)
 register.filter("bars", drawing.bars)
 register.filter("rows", drawing.rows)
+
+
+@register.filter
+def breakable(name: str) -> SafeString:
+    """Return the name of a tool, which breaks after underscores where it does not fit."""
+    return SafeString(AFTER_UNDERSCORES.sub(r"\1<wbr>", conditional_escape(name)))
 
 
 @register.filter

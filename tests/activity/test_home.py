@@ -96,3 +96,10 @@ def test_it_asks_the_database_as_often_for_much_as_for_little(
         make_call(token)
     with django_assert_max_num_queries(10):
         as_alice.get("/")
+
+
+def test_the_name_of_a_tool_breaks_where_it_reads_well_and_nowhere_else(as_alice, alice, work):
+    make_call(cast.make_token(alice, work).token, tool="git__get_<b>_file")
+    page = as_alice.get("/").content.decode()
+    assert ">git__<wbr>get_<wbr>&lt;b&gt;_<wbr>file</bdi>" in page
+    assert 'title="git__get_&lt;b&gt;_file"' in page
