@@ -45,7 +45,8 @@ def ranges_of(query: QueryDict, form: SpanForm) -> list[Choice]:
     span = form.cleaned_data.get("span") if form.is_bound and not form.errors else None
     chosen = span.name if span else ""
     return [
-        Choice(label, changed(query, range=name, since="", until=""), name == chosen) for name, label in SHORT.items()
+        Choice(str(label), changed(query, range=name, since="", until=""), name == chosen)
+        for name, label in SHORT.items()
     ]
 
 

@@ -4,6 +4,7 @@ from datetime import datetime
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
 
 from activity.models import Call
 from profiles.admin_pages import NewestFirstAdmin, SinceFilter, badge, every_field
@@ -23,22 +24,22 @@ class CallAdmin(NewestFirstAdmin):
     list_display = ("at", "owner_email", "token", "toolkit_alias", "asked", "result", "reason", "took")
     list_filter = (CallsSinceFilter, "outcome")
     search_fields = ("owner_email", "token_name", "token_public_id", "toolkit_alias", "tool")
-    search_help_text = "By owner, token, toolkit or tool. Choose a time as well where there are many calls."
+    search_help_text = _("By owner, token, toolkit or tool. Choose a time as well where there are many calls.")
     ordering = ("-id",)
     fields = (*every_field(Call, but=("id", "hub_ms", "upstream_ms")), "hub_ms", "upstream_ms")
 
-    @admin.display(description="token")
+    @admin.display(description=_("token"))
     def token(self, call: Call) -> str:
         return f"{call.token_name} ({call.masked_token})"
 
-    @admin.display(description="tool or method")
+    @admin.display(description=_("tool or method"))
     def asked(self, call: Call) -> str:
         return f"{call.server}: {call.tool}" if call.server and call.tool else call.tool or call.method
 
-    @admin.display(description="result")
+    @admin.display(description=_("result"))
     def result(self, call: Call) -> SafeString:
         return badge(KINDS.get(Call.Outcome(call.outcome), "warn"), call.get_outcome_display())
 
-    @admin.display(description="ms")
+    @admin.display(description=_("ms"))
     def took(self, call: Call) -> str:
         return f"{call.milliseconds:.1f}"

@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 from typing import Self
 from uuid import UUID
 
+from django.utils.translation import gettext as _
+
 from activity.misses import Miss
 from activity.models import Call, CallQuerySet
 
@@ -35,10 +37,10 @@ class Arrived:
         """Return how far the calls came, oldest first."""
         let_in = [call for call in calls if call.outcome != Call.Outcome.REFUSED]
         steps = [
-            Step("Reached the hub", "Waiting for a first request …", _first(calls)),
-            Step("Signed in", "Not signed in yet", _first(let_in)),
-            Step("Listed the tools", "Tools not listed yet", _first(let_in, "tools/list")),
-            Step("Called a tool", "No tool called yet", _first(let_in, "tools/call")),
+            Step(_("Reached the hub"), _("Waiting for a first request …"), _first(calls)),
+            Step(_("Signed in"), _("Not signed in yet"), _first(let_in)),
+            Step(_("Listed the tools"), _("Tools not listed yet"), _first(let_in, "tools/list")),
+            Step(_("Called a tool"), _("No tool called yet"), _first(let_in, "tools/call")),
         ]
         reached = steps[0].call.at if steps[0].call else next((miss.at for miss in misses), None)
         return cls(steps, misses, reached)

@@ -8,6 +8,9 @@ from functools import cached_property
 from itertools import count
 
 from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from activity.forms import CallsForm
 from activity.keyset import Listing
@@ -23,6 +26,7 @@ from activity.models import (
 )
 from activity.models.latency import UNTIMED, bucket_of
 from activity.models.rollups import Counted
+from activity.numbers import grouped, written
 from activity.spans import DAY, HOUR, MINUTE, Span
 
 WIDTH, HEIGHT, LOW = 960.0, 100.0, 60.0
@@ -84,9 +88,10 @@ class Bar:
         at, end = timezone.localtime(self.at), timezone.localtime(self.end)
         if at.hour == end.hour == at.minute == end.minute == 0:
             last = timezone.localtime(self.end - timedelta(minutes=1))
-            return f"{at:%-d %b}" if last.date() == at.date() else f"{at:%-d %b} to {last:%-d %b}"
-        day = "" if at.date() == end.date() else f"{end:%-d %b}, "
-        return f"{at:%-d %b}, {at:%H:%M} to {day}{end:%H:%M}"
+            day = date_format(at, "DAY_FORMAT")
+            return day if last.date() == at.date() else _from_to(day, date_format(last, "DAY_FORMAT"))
+        ending = "TIME_FORMAT" if at.date() == end.date() else "DAY_TIME_FORMAT"
+        return _from_to(date_format(at, "DAY_TIME_FORMAT"), date_format(end, ending))
 
     @property
     def iso(self) -> str:
@@ -94,7 +99,7 @@ class Bar:
 
     @property
     def in_utc(self) -> str:
-        return f"{self.at.astimezone(UTC):%-d %b %Y, %H:%M} UTC"
+        return f"{date_format(self.at.astimezone(UTC), 'DATETIME_FORMAT')} UTC"
 
     @property
     def query(self) -> str:
@@ -129,7 +134,38 @@ class Chart:
     def share(self) -> str:
         """Return which share of the calls ended with an error or a refusal."""
         part = 100 * (self.errors + self.refused) / (self.total or 1)
-        return "less than 0.1 %" if 0 < part < 0.1 else f"{part:.1f} %".replace(".0 %", " %")
+        if 0 < part < 0.1:
+            return _("less than 0.1 %")
+        return written(f"{part:.1f} %".replace(".0 %", " %"))
+
+    @property
+    def summary(self) -> str:
+        """Return in words what the chart shows."""
+        if not self.total:
+            return _("No calls.")
+        whole, busiest, said = self.whole, self.busiest, [self._counted()]
+        if self.total > 1:
+            most = {"number": grouped(busiest.total), "time": busiest.name}
+            said.append(_("The most at once: %(number)s, %(time)s.") % most)
+        if whole.p50 is not None:
+            times = {"typical": duration(whole.p50), "slow": duration(whole.p95)}
+            said.append(_("Half of them took up to %(typical)s, 95 %% up to %(slow)s.") % times)
+        return " ".join(said)
+
+    def _counted(self) -> str:
+        numbers = {"number": self.total, "ok": self.ok, "refused": self.refused, "errors": self.errors}
+        text = ngettext(
+            "%(number)s call: %(ok)s OK, %(refused)s refused, %(errors)s with an error.",
+            "%(number)s calls: %(ok)s OK, %(refused)s refused, %(errors)s with an error.",
+            self.total,
+        )
+        if self.errors or self.refused:
+            text = ngettext(
+                "%(number)s call: %(ok)s OK, %(refused)s refused, %(errors)s with an error (%(share)s went wrong).",
+                "%(number)s calls: %(ok)s OK, %(refused)s refused, %(errors)s with an error (%(share)s went wrong).",
+                self.total,
+            )
+        return text % {**{name: grouped(number) for name, number in numbers.items()}, "share": self.share}
 
     @cached_property
     def whole(self) -> Bar:
@@ -160,10 +196,12 @@ class Chart:
     def labels(self) -> list[tuple[str, float]]:
         """Return about six names below the chart, and how far from the left they stand, in percent."""
         every = -(-len(self.bars) // 6)
-        written = "%-d %b" if self.span.end - self.span.start > 2 * DAY else "%H:%M"
+        form = "DAY_FORMAT" if self.span.end - self.span.start > 2 * DAY else "TIME_FORMAT"
         named = [(bar.at, place) for place, bar in enumerate(self.bars) if place % every == 0]
         places = [(at, 100 * place / len(self.bars)) for at, place in named]
-        return [(f"{timezone.localtime(at):{written}}", round(place, 2)) for at, place in places if place < MOST_RIGHT]
+        return [
+            (date_format(timezone.localtime(at), form), round(place, 2)) for at, place in places if place < MOST_RIGHT
+        ]
 
     def drawn(self) -> list[tuple[Bar, float, float, list[Part]]]:
         """Return each bar, its place from the left, where its ink begins, and its parts from the bottom up."""
@@ -247,10 +285,14 @@ def duration(milliseconds: float | None) -> str:
     if milliseconds is None:
         return "–"
     if milliseconds < 1:
-        return "under 1 ms"
+        return _("under 1 ms")
     if milliseconds < 999.5:
-        return f"{milliseconds:.3g} ms"
-    return f"{milliseconds / 1000:.1f} s"
+        return written(f"{milliseconds:.3g} ms")
+    return written(f"{milliseconds / 1000:.1f} s")
+
+
+def _from_to(start: str, end: str) -> str:
+    return _("%(start)s to %(end)s") % {"start": start, "end": end}
 
 
 def _round_up(number: float) -> int:

@@ -2,8 +2,10 @@
 
 from django.utils.html import conditional_escape, format_html
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext as _
 
 from activity.charts import HEIGHT, Bar, Chart, Part, duration
+from activity.numbers import grouped
 
 PATTERNS = {"refused": "dots", "errors": "stripes"}
 
@@ -27,8 +29,10 @@ def _part(part: Part, left: float, width: float) -> str:
 
 
 def _title(bar: Bar) -> str:
+    said = {"ok": grouped(bar.ok), "refused": grouped(bar.refused), "errors": grouped(bar.errors)}
+    counted = _("%(ok)s OK, %(refused)s refused, %(errors)s with an error") % said
     times = f"; p50 {duration(bar.p50)}, p95 {duration(bar.p95)}" if bar.p50 is not None else ""
-    return f"{bar.name}: {bar.ok:,} OK, {bar.refused:,} refused, {bar.errors:,} with an error{times}"
+    return f"{bar.name}: {counted}{times}"
 
 
 def _link(base: str, bar: Bar) -> str:
@@ -42,6 +46,6 @@ def rows(chart: Chart, base: str) -> SafeString:
 
 def _row(base: str, bar: Bar) -> str:
     when = format_html('<time datetime="{}" title="{}">{}</time>', bar.iso, bar.in_utc, bar.name)
-    numbers = (f"{number:,}" for number in (bar.ok, bar.refused, bar.errors, bar.total))
+    numbers = map(grouped, (bar.ok, bar.refused, bar.errors, bar.total))
     cells = "".join(f'<td class="number">{text}</td>' for text in (*numbers, duration(bar.p50), duration(bar.p95)))
     return f'<tr><th scope="row"><a href="{_link(base, bar)}">{when}</a></th>{cells}</tr>'

@@ -3,29 +3,38 @@
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from ipaddress import ip_network
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
+from django.utils.functional import lazy
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from activity.keyset import Network
 from activity.spans import FIRST, LAST
 from profiles.models import Toolkit
 from tokens import keys
 
+if TYPE_CHECKING:
+    from django.utils.functional import _StrPromise
+
 NAMED_IN_ERROR = 8  # toolkits, in the message about one that is not there
-MOMENT = "Write a date and a time, as in 2026-12-24T17:30."
+MOMENT = _("Write a date and a time, as in 2026-12-24T17:30.")
 
 
-def one_of(values: Iterable[str]) -> str:
-    return f"Choose one of: {', '.join(values)}."
+def _one_of(values: Iterable[str]) -> str:
+    return gettext("Choose one of: %(values)s.") % {"values": ", ".join(values)}
+
+
+one_of = lazy(_one_of, str)
 
 
 def refuse_secret(text: str) -> None:
     if keys.ANYWHERE.search(text):
         raise forms.ValidationError(
-            "This is a secret. Write the token's name, or its id: the 12 characters after nxs_."
+            _("This is a secret. Write the token's name, or its id: the 12 characters after nxs_.")
         )
 
 
@@ -58,7 +67,7 @@ def _parsed(text: str) -> datetime | None:
         return None
 
 
-def text_field(label: str, length: int, **attributes: str) -> forms.CharField:
+def text_field(label: "_StrPromise", length: int, **attributes: "str | _StrPromise") -> forms.CharField:
     attributes = {"autocomplete": "off", "spellcheck": "false", **attributes}
     return forms.CharField(
         label=label,
@@ -71,7 +80,7 @@ def text_field(label: str, length: int, **attributes: str) -> forms.CharField:
 
 def place_field() -> forms.UUIDField:
     return forms.UUIDField(
-        required=False, widget=forms.HiddenInput, error_messages={"invalid": "This is no place in the list."}
+        required=False, widget=forms.HiddenInput, error_messages={"invalid": _("This is no place in the list.")}
     )
 
 
@@ -87,8 +96,8 @@ class ToolkitField(forms.ModelChoiceField):  # type: ignore[type-arg]
         except forms.ValidationError as error:
             assert self.queryset is not None
             there = list(self.queryset.values_list("alias", flat=True)[: NAMED_IN_ERROR + 1])
-            more = ["or another of the list"] if len(there) > NAMED_IN_ERROR else []
-            text = one_of([*there[:NAMED_IN_ERROR], *more]) if there else "This account has no toolkits yet."
+            more = [gettext("or another of the list")] if len(there) > NAMED_IN_ERROR else []
+            text = one_of([*there[:NAMED_IN_ERROR], *more]) if there else _("This account has no toolkits yet.")
             raise forms.ValidationError(text, code="invalid_choice") from error
         return toolkit
 
@@ -97,15 +106,16 @@ class AddressField(forms.CharField):
     """An address or a network of them."""
 
     def __init__(self, **kwargs: Any) -> None:
-        widget = RedactedInput(attrs={"placeholder": "10.0.0.7 or 10.0.0.0/24", "autocomplete": "off"})
-        super().__init__(label="Address", required=False, max_length=50, widget=widget, **kwargs)
+        widget = RedactedInput(attrs={"placeholder": _("10.0.0.7 or 10.0.0.0/24"), "autocomplete": "off"})
+        super().__init__(label=_("Address"), required=False, max_length=50, widget=widget, **kwargs)
 
     def clean(self, value: Any) -> Network | None:
         text = super().clean(value)
         try:
             return ip_network(text, strict=False) if text else None
         except ValueError as error:
-            raise forms.ValidationError("Write an address or a network, as in 10.0.0.7 or 10.0.0.0/24.") from error
+            text = _("Write an address or a network, as in 10.0.0.7 or 10.0.0.0/24.")
+            raise forms.ValidationError(text) from error
 
 
 class MomentField(forms.DateTimeField):
@@ -120,9 +130,10 @@ class MomentField(forms.DateTimeField):
         except OverflowError:
             moment = found
         if moment and not FIRST <= moment <= LAST:
-            raise forms.ValidationError(f"Choose a time from {FIRST.year} to {LAST.year}.")
+            years = {"first": FIRST.year, "last": LAST.year}
+            raise forms.ValidationError(gettext("Choose a time from %(first)s to %(last)s.") % years)
         return moment
 
 
-def moment_field(label: str) -> forms.DateTimeField:
+def moment_field(label: "_StrPromise") -> forms.DateTimeField:
     return MomentField(label=label, required=False, error_messages={"invalid": MOMENT})

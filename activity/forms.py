@@ -5,6 +5,8 @@ from typing import Any
 
 from django import forms
 from django.db.models import Q
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from activity.fields import MOMENT, AddressField, ToolkitField, moment_field, one_of, place_field, text_field
 from activity.keyset import Listing
@@ -25,11 +27,11 @@ class SpanForm(forms.Form):
     """Which time to show, and where in the list; read from the address. What is named is written first in the chips."""
 
     range = forms.ChoiceField(
-        label="When", required=False, choices=[("", ""), *LABELS.items(), (CUSTOM, "Custom")],
+        label=_("When"), required=False, choices=[("", ""), *LABELS.items(), (CUSTOM, _("Custom"))],
         error_messages={"invalid_choice": one_of([*NAMED, CUSTOM])}, widget=forms.HiddenInput,
     )  # fmt: skip
-    since = moment_field("From")
-    until = moment_field("To")
+    since = moment_field(_("From"))
+    until = moment_field(_("To"))
     before = place_field()
     after = place_field()
 
@@ -46,7 +48,7 @@ class SpanForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         data = super().clean() or self.cleaned_data
         if data.get("before") and data.get("after"):
-            self.add_error("before", "A page begins before a row or after one, not both.")
+            self.add_error("before", _("A page begins before a row or after one, not both."))
         if not {"range", "since", "until"} & set(self.errors):
             data["span"] = self._span(data)
         return data
@@ -57,11 +59,11 @@ class SpanForm(forms.Form):
             return Span.named(data["range"] or self.default_range, self.now)
         until = until or self.now
         if since is None:
-            self.add_error("since", f"Say from when. {MOMENT}")
+            self.add_error("since", " ".join([gettext("Say from when."), str(MOMENT)]))
         elif since >= until:
-            self.add_error("until", "This is not after the beginning.")
+            self.add_error("until", _("This is not after the beginning."))
         elif until - since > LONGEST:
-            self.add_error("since", "Choose at most 366 days.")
+            self.add_error("since", _("Choose at most 366 days."))
         else:
             return Span.between(since, until, self.now)
         return None
@@ -108,20 +110,24 @@ class SpanForm(forms.Form):
 class CallsForm(SpanForm):
     """Which calls to show; no value means any."""
 
-    text = text_field("Search", 100, type="search", placeholder="Tool, client, address, request id")
+    text = text_field(_("Search"), 100, type="search", placeholder=_("Tool, client, address, request id"))
     toolkit = ToolkitField(
-        queryset=Toolkit.objects.none(), required=False, to_field_name="alias", empty_label="Any toolkit"
+        queryset=Toolkit.objects.none(),
+        required=False,
+        to_field_name="alias",
+        empty_label=_("Any toolkit"),
+        label=_("Toolkit"),
     )
-    token = text_field("Token", 80, placeholder="Name or id", list="tokens")
+    token = text_field(_("Token"), 80, placeholder=_("Name or id"), list="tokens")
     outcome = forms.ChoiceField(
-        label="Result", required=False,
-        choices=[("", "Any result"), (NOT_OK, "All but OK"), *Call.Outcome.choices],
+        label=_("Result"), required=False,
+        choices=[("", _("Any result")), (NOT_OK, _("All but OK")), *Call.Outcome.choices],
         error_messages={"invalid_choice": one_of([NOT_OK, *Call.Outcome.values])},
     )  # fmt: skip
-    member = forms.TypedChoiceField(label="Member", required=False, coerce=int, empty_value=None)
-    client = text_field("Client", 100, placeholder="claude-code")
-    server = text_field("Server", 16, placeholder="Short name", list="servers")
-    tool = text_field("Tool", 200, placeholder="Whole name")
+    member = forms.TypedChoiceField(label=_("Member"), required=False, coerce=int, empty_value=None)
+    client = text_field(_("Client"), 100, placeholder="claude-code")
+    server = text_field(_("Server"), 16, placeholder=_("Short name"), list="servers")
+    tool = text_field(_("Tool"), 200, placeholder=_("Whole name"))
     address = AddressField()
 
     main = ("text", "outcome", "toolkit", "token")
@@ -136,8 +142,8 @@ class CallsForm(SpanForm):
         toolkits.queryset = Toolkit.objects.usable_by(self.user).filter(account=self.account).order_by("name")
         members = self.fields["member"]
         assert isinstance(members, forms.ChoiceField)
-        members.choices = [("", "Anyone"), *self._members()]
-        members.error_messages["invalid_choice"] = "Nobody of this account. Choose from the list."
+        members.choices = [("", _("Anyone")), *self._members()]
+        members.error_messages["invalid_choice"] = _("Nobody of this account. Choose from the list.")
         if not self.sees_all:
             members.widget = forms.HiddenInput()
 

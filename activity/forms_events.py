@@ -2,6 +2,8 @@ import re
 
 from django import forms
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from activity.fields import AddressField, one_of, text_field
 from activity.forms import SpanForm
@@ -15,13 +17,13 @@ SUBJECT = re.compile(r"([a-z]+):([0-9A-Za-z-]+)")
 class EventsForm(SpanForm):
     """Which events to show; no value means any."""
 
-    text = text_field("Search", 100, type="search", placeholder="Person, thing, reason")
+    text = text_field(_("Search"), 100, type="search", placeholder=_("Person, thing, reason"))
     group = forms.ChoiceField(
-        label="About", required=False, choices=[("", "Anything"), *GROUPS.items()],
+        label=pgettext_lazy("events", "About"), required=False, choices=[("", _("Anything")), *GROUPS.items()],
         error_messages={"invalid_choice": one_of(GROUPS)},
     )  # fmt: skip
-    actor = text_field("Who", 100, placeholder="E-mail or program")
-    subject = text_field("What", 100, placeholder="Name of the thing")
+    actor = text_field(_("Who"), 100, placeholder=_("E-mail or program"))
+    subject = text_field(_("What"), 100, placeholder=_("Name of the thing"))
     address = AddressField()
 
     default_range = "30d"

@@ -1,5 +1,7 @@
 from django import forms
 from django.http import HttpRequest
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from activity.granted import Granted
 from tokens.forms_narrowing import ToolNamesField
@@ -10,7 +12,7 @@ SHOWN_IN_ERROR = 5
 class TightenForm(forms.Form):
     """Which tools to keep; those that were used, where nothing is said."""
 
-    keep = ToolNamesField(required=False, label="Tools to keep")
+    keep = ToolNamesField(required=False, label=_("Tools to keep"))
 
     def __init__(self, request: HttpRequest, granted: Granted) -> None:
         super().__init__(request.POST if request.method == "POST" else None)
@@ -30,7 +32,8 @@ class TightenForm(forms.Form):
         unknown = [name for name in chosen if name not in self._granted.names]
         if unknown:
             named = ", ".join(name[:60] for name in unknown[:SHOWN_IN_ERROR])
-            raise forms.ValidationError(f"{named} may not be called now, and nothing is made wider here.")
+            text = gettext("%(names)s may not be called now, and nothing is made wider here.")
+            raise forms.ValidationError(text % {"names": named})
         if not chosen:
-            raise forms.ValidationError("Keep at least one tool; to stop all of them, pause or revoke instead.")
+            raise forms.ValidationError(_("Keep at least one tool; to stop all of them, pause or revoke instead."))
         return chosen

@@ -8,9 +8,17 @@ from functools import cached_property
 from math import ceil, sqrt
 
 from django.utils import timezone
+from django.utils.dates import WEEKDAYS, WEEKDAYS_ABBR
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.text import get_text_list
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
-DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+from activity.numbers import grouped
+
+DAYS = (
+    _("Mondays"), _("Tuesdays"), _("Wednesdays"), _("Thursdays"), _("Fridays"), _("Saturdays"), _("Sundays"),
+)  # fmt: skip
 HOURS = range(24)
 LEVELS = 5
 SIDE = 0.88  # of a cell's place
@@ -47,15 +55,19 @@ class HeatMap:
     def summary(self) -> str:
         """Return in words what the map shows."""
         if not self.total:
-            return "No calls."
+            return gettext("No calls.")
         (day, hour), number = min(self.calls.items(), key=lambda each: (-each[1], each[0]))
-        silent = [name for place, name in enumerate(DAYS) if not any(self.calls[place, each] for each in HOURS)]
-        most = f"Most calls: {DAYS[day]}s, {span(hour)} ({number:,})."
-        return f"{most} None on {_listed([f'{name}s' for name in silent])}." if silent else most
+        said = {"days": DAYS[day], "hours": span(hour), "number": grouped(number)}
+        most = gettext("Most calls: %(days)s, %(hours)s (%(number)s).") % said
+        silent = [str(name) for place, name in enumerate(DAYS) if not any(self.calls[place, each] for each in HOURS)]
+        if not silent:
+            return most
+        none = gettext("None on %(days)s.") % {"days": get_text_list(silent, gettext("and"))}
+        return f"{most} {none}"
 
     @property
     def days(self) -> tuple[str, ...]:
-        return tuple(name[:3] for name in DAYS)
+        return tuple(str(name) for name in WEEKDAYS_ABBR.values())
 
     @property
     def labels(self) -> list[tuple[str, float]]:
@@ -76,16 +88,13 @@ class HeatMap:
         return mark_safe("".join(self._cells()))  # noqa: S308 (made of numbers and our words)
 
     def _cells(self) -> Iterator[str]:
-        for day, name in enumerate(DAYS):
+        for day, name in WEEKDAYS.items():
             for hour in HOURS:
                 place = f'x="{hour + (1 - SIDE) / 2:.2f}" y="{day + (1 - SIDE) / 2:.2f}" width="{SIDE}" height="{SIDE}"'
-                title = f"{name}, {span(hour)}: {self.calls[day, hour]:,}"
+                title = f"{name}, {span(hour)}: {grouped(self.calls[day, hour])}"
                 yield f'<rect class="heat-{self.level(day, hour)}" {place}><title>{title}</title></rect>'
 
 
 def span(hour: int) -> str:
-    return f"{hour:02}:00 to {(hour + 1) % 24:02}:00"
-
-
-def _listed(words: list[str]) -> str:
-    return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
+    hours = {"start": f"{hour:02}:00", "end": f"{(hour + 1) % 24:02}:00"}
+    return gettext("%(start)s to %(end)s") % hours

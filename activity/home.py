@@ -5,10 +5,13 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_safe
 
 from activity.charts import duration
 from activity.models import Call, HourRollup, HourTotal, RollupQuerySet, Slot
+from activity.numbers import written
 from profiles.access import current_account, signed_in
 from profiles.models import Account, Toolkit, User
 from profiles.permissions import Act, roles_with
@@ -70,16 +73,26 @@ def numbers(counted: RollupQuerySet, toolkits: list[Toolkit], now: datetime) -> 
         "day": day,
         "day_sub": share_of_failures(day),
         "day_typical": duration(day.percentile(0.5)),
-        "day_slow": f"95 % within {duration(day.percentile(0.95))}" if day.calls else "no calls",
-        "working": f"{working} of {len(toolkits)}",
-        "working_sub": f"{failing} need{'s' if failing == 1 else ''} a look" if failing else "all are ready",
+        "day_slow": _("95 %% within %(time)s") % {"time": duration(day.percentile(0.95))}
+        if day.calls
+        else _("no calls"),
+        "working": _("%(used)s of %(number)s") % {"used": working, "number": len(toolkits)},
+        "working_sub": _words_of_failing(failing),
     }
 
 
+def _words_of_failing(number: int) -> str:
+    if not number:
+        return _("all are ready")
+    return ngettext("%(number)s needs a look", "%(number)s need a look", number) % {"number": number}
+
+
 def words_of_endings(number: int) -> str:
+    if not number:
+        return _("none ends soon")
     if number > ENDING_SHOWN:
-        return f"more than {ENDING_SHOWN} end soon"
-    return f"{number} end{'s' if number == 1 else ''} soon" if number else "none ends soon"
+        return _("more than %(number)s end soon") % {"number": ENDING_SHOWN}
+    return ngettext("%(number)s ends soon", "%(number)s end soon", number) % {"number": number}
 
 
 def works(toolkit: Toolkit) -> bool:
@@ -89,8 +102,9 @@ def works(toolkit: Toolkit) -> bool:
 
 def share_of_failures(day: Slot) -> str:
     if not day.calls:
-        return "none"
-    return f"{100 * day.errors / day.calls:.1f} % went wrong" if day.errors else "none went wrong"
+        return _("none")
+    share = written(f"{100 * day.errors / day.calls:.1f} %")
+    return _("%(share)s went wrong") % {"share": share} if day.errors else _("none went wrong")
 
 
 def has_green_call(account: Account, user: User, calls: list[Call]) -> bool:
@@ -106,19 +120,19 @@ def checklist(user: User, account: Account, toolkits: list[Toolkit], calls: list
     has_call = has_green_call(account, user, calls)
     has_token = bool(calls) or DelegatedToken.objects.visible_to(user).filter(account=account).exists()
     steps = [
-        Step("Sign in", "You are in.", "", "", True),
+        Step(_("Sign in"), _("You are in."), "", "", True),
         Step(
-            "Choose tools",
-            "Give a toolkit a server, and choose which of its tools it allows.",
+            _("Choose tools"),
+            _("Give a toolkit a server, and choose which of its tools it allows."),
             f"/toolkits/{toolkits[0].pk}/" if toolkits else "/toolkits/new/",
-            "Choose tools",
+            _("Choose tools"),
             bool(ready) or has_call,
         ),
         Step(
-            "Install the toolkit",
-            "Make a token for the program that will use it. It is shown once.",
+            _("Install the toolkit"),
+            _("Make a token for the program that will use it. It is shown once."),
             ready[0].install_path if ready else "/install/",
-            "Install",
+            _("Install"),
             has_token,
         ),
         first_call(bool(calls), has_call),
@@ -129,7 +143,7 @@ def checklist(user: User, account: Account, toolkits: list[Toolkit], calls: list
 
 def first_call(is_tried: bool, is_done: bool) -> Step:
     if is_tried and not is_done:
-        text = "Calls have arrived, and none went well yet. Each says in Activity what was wrong, and what to do."
-        return Step("Make the first call", text, "/activity/", "See what was wrong", False)
-    text = "Run the line that Install shows beside the token; the call appears here."
-    return Step("Make the first call", text, "/guide/first-call/", "See how", is_done)
+        text = _("Calls have arrived, and none went well yet. Each says in Activity what was wrong, and what to do.")
+        return Step(_("Make the first call"), text, "/activity/", _("See what was wrong"), False)
+    text = _("Run the line that Install shows beside the token; the call appears here.")
+    return Step(_("Make the first call"), text, "/guide/first-call/", _("See how"), is_done)

@@ -6,6 +6,9 @@ from typing import Self
 from urllib.parse import urlencode
 
 from django.urls import reverse
+from django.utils.functional import Promise
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from activity.models import Call
 
@@ -14,60 +17,70 @@ from activity.models import Call
 class Way:
     """What happened, what to do, and where."""
 
-    text: str
-    fix: str
-    label: str = ""
+    text: str | Promise
+    fix: str | Promise
+    label: str | Promise = ""
     page: str = ""  # the name of an address: token, install, toolkits
 
 
-OTHER = Way("A call was refused", "Look at the call on Activity: it says why.")
+OTHER = Way(_("A call was refused"), _("Look at the call on Activity: it says why."))
 WAYS = {
     "expired": Way(
-        "It showed a token that has expired", "Make a new token, and put it in its place.", "New token", "install"
+        _("It showed a token that has expired"),
+        _("Make a new token, and put it in its place."),
+        _("New token"),
+        "install",
     ),
     "revoked": Way(
-        "It showed a token that was revoked", "Make a new token, and put it in its place.", "New token", "install"
+        _("It showed a token that was revoked"),
+        _("Make a new token, and put it in its place."),
+        _("New token"),
+        "install",
     ),
     "owner gone": Way(
-        "It showed a token whose owner has left", "Somebody who may use the toolkit has to make a new one."
+        _("It showed a token whose owner has left"), _("Somebody who may use the toolkit has to make a new one.")
     ),
     "toolkit deleted": Way(
-        "It showed a token of a toolkit that is deleted", "Choose another toolkit, and make a token for it."
+        _("It showed a token of a toolkit that is deleted"), _("Choose another toolkit, and make a token for it.")
     ),
-    "paused": Way("It showed a token that is paused", "Resume the token.", "Look at the token", "token"),
-    "toolkit paused": Way("Its toolkit is paused", "An admin of the account can resume it.", "Toolkits", "toolkits"),
-    "account paused": Way("Its account is paused", "Who manages the account can resume it, in Settings."),
-    "not assigned": Way("Its toolkit is not assigned to you", "Ask an admin of the account to assign it."),
-    "cap reached": Way("It used up the calls that its token was made for", "Make a new token.", "New token", "install"),
+    "paused": Way(_("It showed a token that is paused"), _("Resume the token."), _("Look at the token"), "token"),
+    "toolkit paused": Way(
+        _("Its toolkit is paused"), _("An admin of the account can resume it."), _("Toolkits"), "toolkits"
+    ),
+    "account paused": Way(_("Its account is paused"), _("Who manages the account can resume it, in Settings.")),
+    "not assigned": Way(_("Its toolkit is not assigned to you"), _("Ask an admin of the account to assign it.")),
+    "cap reached": Way(
+        _("It used up the calls that its token was made for"), _("Make a new token."), _("New token"), "install"
+    ),
     "names": Way(
-        "Its token is for another toolkit than its address names",
-        "Copy the MCP URL of this page, or make a token for that toolkit.",
+        _("Its token is for another toolkit than its address names"),
+        _("Copy the MCP URL of this page, or make a token for that toolkit."),
     ),
     "from": Way(
-        "It came from an address that its token does not allow",
-        "Make a token without this limit, or call from where it is allowed.",
-        "New token",
+        _("It came from an address that its token does not allow"),
+        _("Make a token without this limit, or call from where it is allowed."),
+        _("New token"),
         "install",
     ),
     "Send the header Content-Type": Way(
-        "It did not say that it sends JSON (415)", "Add the header Content-Type: application/json."
+        _("It did not say that it sends JSON (415)"), _("Add the header Content-Type: application/json.")
     ),
     "This session is not known": Way(
-        "It spoke of a session that is not known (404)", "Restart the client: it begins a new session by itself."
+        _("It spoke of a session that is not known (404)"), _("Restart the client: it begins a new session by itself.")
     ),
 }
 STRANGERS = {
     "no_credentials": Way(
-        "A request came without a token (401)",
-        "A client that signs in by browser begins so. One with a token has to send Authorization: Bearer nxs_…",
+        _("A request came without a token (401)"),
+        _("A client that signs in by browser begins so. One with a token has to send Authorization: Bearer nxs_…"),
     ),
     "unknown_token": Way(
-        "A request came with a token that is not known here (401)",
-        "Copy the token again, whole; and do not write “Bearer” twice.",
+        _("A request came with a token that is not known here (401)"),
+        _("Copy the token again, whole; and do not write “Bearer” twice."),
     ),
     "malformed_credentials": Way(
-        "A request sent its token in the wrong place (400)",
-        "Send it in the header Authorization: Bearer nxs_…, not in the address or the body.",
+        _("A request sent its token in the wrong place (400)"),
+        _("Send it in the header Authorization: Bearer nxs_…, not in the address or the body."),
     ),
 }
 
@@ -87,15 +100,17 @@ class Miss:
     def of_call(cls, call: Call) -> Self:
         way = next((way for begin, way in WAYS.items() if call.reason.startswith(begin)), None)
         if way is None:
-            way = Way("A request could not be read", call.reason) if call.outcome == Call.Outcome.FAILED else OTHER
-        who = f"{call.token_name}, from {call.address}" if call.address else call.token_name
-        return cls(call.at, way.text, way.fix, who, way.label, _address(way.page, call))
+            way = Way(_("A request could not be read"), call.reason) if call.outcome == Call.Outcome.FAILED else OTHER
+        said = {"token": call.token_name, "address": call.address}
+        who = gettext("%(token)s, from %(address)s") % said if call.address else call.token_name
+        return cls(call.at, str(way.text), str(way.fix), who, str(way.label), _address(way.page, call))
 
     @classmethod
     def of_stranger(cls, refusal: str, at: datetime, address: str) -> Self | None:
         """Return a refusal that belongs to nobody known; None for what no client could mend."""
         way = STRANGERS.get(refusal)
-        return cls(at, way.text, way.fix, f"from {address}, where you are too") if way else None
+        who = gettext("from %(address)s, where you are too") % {"address": address}
+        return cls(at, str(way.text), str(way.fix), who) if way else None
 
 
 def _address(page: str, call: Call) -> str:

@@ -6,8 +6,10 @@ from typing import Any
 from django.db.models import Max
 from django.dispatch import receiver
 
-from activity.models import Call
-from tokens.signals import addresses_wanted, callers_wanted, clients_wanted, uses_wanted
+from activity.models import Call, Finding
+from profiles.events import Event
+from tokens.models import DelegatedToken
+from tokens.signals import addresses_wanted, callers_wanted, clients_wanted, unexpected_wanted, uses_wanted
 from tokens.uses import Asked, Callers, Use
 
 COUNTED = 10_000  # calls of one token, at most
@@ -25,6 +27,13 @@ def clients_last_seen(public_ids: Collection[str], **kwargs: Any) -> dict[str, s
         if call := Call.objects.filter(token_public_id=public_id, at=at).first():
             seen[public_id] = call.claimed_client
     return seen
+
+
+@receiver(unexpected_wanted)
+def findings_told(event: Event, token: DelegatedToken, **kwargs: Any) -> str:
+    """Return the findings that this event told of, in the language of the mail."""
+    told = Finding.objects.filter(token_public_id=token.public_id, told_at=event.at).order_by("found_at", "pk")
+    return " ".join(sign["said"] for finding in told for sign in finding.signs[:1])
 
 
 @receiver(uses_wanted)

@@ -6,12 +6,20 @@ from datetime import UTC, datetime, timedelta
 from itertools import groupby, pairwise
 
 from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 CUSTOM = "custom"
 NAMED = {"1h": HOUR, "24h": DAY, "7d": 7 * DAY, "30d": 30 * DAY}
-LABELS = {"1h": "The last hour", "24h": "The last 24 hours", "7d": "The last 7 days", "30d": "The last 30 days"}
-SHORT = {"1h": "1 hour", "24h": "24 hours", "7d": "7 days", "30d": "30 days"}
+LABELS = {
+    "1h": _("The last hour"),
+    "24h": _("The last 24 hours"),
+    "7d": _("The last 7 days"),
+    "30d": _("The last 30 days"),
+}
+SHORT = {"1h": _("1 hour"), "24h": _("24 hours"), "7d": _("7 days"), "30d": _("30 days")}
 LONGEST = 366 * DAY
 FIRST, LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2999, 12, 31, tzinfo=UTC)  # that every zone and store can say
 MINUTES_KEPT = 2 * DAY  # of what is older, calls are counted by the hour only
@@ -49,7 +57,9 @@ class Span:
 
     @property
     def label(self) -> str:
-        return LABELS.get(self.name) or f"{_written(self.start)} to {_written(self.end)}"
+        if self.is_live:
+            return str(LABELS[self.name])
+        return gettext("%(start)s to %(end)s") % {"start": _written(self.start), "end": _written(self.end)}
 
     @property
     def step(self) -> timedelta:
@@ -87,4 +97,4 @@ def floor(moment: datetime, step: timedelta) -> datetime:
 
 
 def _written(moment: datetime) -> str:
-    return f"{timezone.localtime(moment):%-d %b %Y, %H:%M}"
+    return date_format(timezone.localtime(moment), "DATETIME_FORMAT")

@@ -8,6 +8,9 @@ from django.db.models import CharField, Q
 from django.db.models.functions import Cast
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
+from django.utils.formats import date_format
+from django.utils.translation import gettext, gettext_noop
+from django.utils.translation import gettext_lazy as _
 
 from activity.keyset import Listing
 from profiles.events import Action, ActorKind, Event
@@ -16,22 +19,42 @@ from profiles.permissions import Act
 from tokens.models import Connection, DelegatedToken
 
 GROUPS = {
-    "token": "Tokens",
-    "session": "Sessions of applications",
-    "application": "Applications",
-    "toolkit": "Toolkits",
-    "server": "Servers",
-    "authorization": "Authorizations",
-    "member": "Members",
-    "invitation": "Invitations",
-    "account": "Account",
-    "policy": "Policies",
-    "key": "Management keys",
-    "webhook": "Webhooks",
-    "feed": "Calendar feeds",
-    "user": "People",
-    "activity": "Exports",
+    "token": _("Tokens"),
+    "session": _("Sessions of applications"),
+    "application": _("Applications"),
+    "toolkit": _("Toolkits"),
+    "server": _("Servers"),
+    "authorization": _("Authorizations"),
+    "member": _("Members"),
+    "invitation": _("Invitations"),
+    "account": _("Account"),
+    "policy": _("Policies"),
+    "key": _("Management keys"),
+    "webhook": _("Webhooks"),
+    "feed": _("Calendar feeds"),
+    "user": _("People"),
+    "activity": _("Exports"),
 }
+
+
+# What acts change, as far as it has a name in every language; in English it is the name under which it is kept.
+NAMES = {
+    name.replace(" ", "_"): name
+    for name in (
+        gettext_noop("address"), gettext_noop("alias"), gettext_noop("allowed"), gettext_noop("offers prompts"),
+        gettext_noop("offers resources"), gettext_noop("owner"), gettext_noop("server"), gettext_noop("by mail"), gettext_noop("client id"),
+        gettext_noop("devices"), gettext_noop("email"), gettext_noop("ends at"), gettext_noop("expires at"),
+        gettext_noop("format"), gettext_noop("from"), gettext_noop("filters"), gettext_noop("is enabled"),
+        gettext_noop("is machine"), gettext_noop("is staff"), gettext_noop("key"), gettext_noop("kinds"),
+        gettext_noop("max life days"), gettext_noop("max tokens"), gettext_noop("method"), gettext_noop("name"),
+        gettext_noop("networks"), gettext_noop("number"), gettext_noop("overlap hours"),
+        gettext_noop("pause unused days"), gettext_noop("role"), gettext_noop("rule"), gettext_noop("rules"),
+        gettext_noop("scope"), gettext_noop("scopes"), gettext_noop("stage"), gettext_noop("to"),
+        gettext_noop("token"), gettext_noop("toolkit"), gettext_noop("toolkits"), gettext_noop("tools"),
+        gettext_noop("unused since"), gettext_noop("url"), gettext_noop("values"), gettext_noop("visibility"),
+        gettext_noop("what"),
+    )
+}  # fmt: skip
 
 
 def actions_of(group: str) -> list[str]:
@@ -87,17 +110,17 @@ def changes(event: Event) -> Iterator[Change]:
     """Return what the act changed, value by value, in words."""
     for name in dict.fromkeys([*event.before, *event.after]):
         before, after = (written(side[name]) if name in side else None for side in (event.before, event.after))
-        yield Change(name.replace("_", " "), before, after)
+        yield Change(gettext(NAMES[name]) if name in NAMES else name.replace("_", " "), before, after)
 
 
 def written(value: Any) -> str:
     if isinstance(value, bool):
-        return "yes" if value else "no"
+        return gettext("yes") if value else gettext("no")
     if isinstance(value, dict):
-        return "; ".join(f"{key}: {written(each)}" for key, each in value.items()) or "none"
+        return "; ".join(f"{key}: {written(each)}" for key, each in value.items()) or gettext("none")
     if isinstance(value, list):
-        return ", ".join(map(written, value)) or "none"
-    return "none" if value in (None, "") else _moment(str(value))
+        return ", ".join(map(written, value)) or gettext("none")
+    return gettext("none") if value in (None, "") else _moment(str(value))
 
 
 def _moment(text: str) -> str:
@@ -106,7 +129,8 @@ def _moment(text: str) -> str:
         moment = parse_datetime(text)
     except ValueError:
         return text
-    return f"{timezone.localtime(moment):%-d %b %Y, %H:%M}" if moment and timezone.is_aware(moment) else text
+    is_moment = moment and timezone.is_aware(moment)
+    return date_format(timezone.localtime(moment), "DATETIME_FORMAT") if is_moment else text
 
 
 @dataclass(frozen=True, slots=True)

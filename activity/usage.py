@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import Count, Max, Min, Sum
+from django.utils.translation import gettext as _
 
 from activity.heat import HeatMap
 from activity.models import Call, CallQuerySet, Habit, HourRollup, RollupQuerySet, Rule, TokenUse
@@ -36,7 +37,7 @@ class ToolUse:
 
     @property
     def label(self) -> str:
-        return self.name or f"resources and prompts of {self.server}"
+        return self.name or _("resources and prompts of %(server)s") % {"server": self.server}
 
 
 @dataclass(slots=True)
@@ -138,7 +139,7 @@ def _places(calls: Sequence[CallQuerySet]) -> Places:
         looked_to = max(filter(None, [looked_to, end]), default=None)
         for address, name, version, outcome, number, first, last in _pairs(each.filter(at__gte=end) if end else each):
             is_refused = outcome == Call.Outcome.REFUSED
-            client = f"{name} {version}".strip() or "not said"
+            client = f"{name} {version}".strip() or _("not said")
             addresses.setdefault(address, Seen(address)).add(number, first, last, is_refused=is_refused)
             clients.setdefault(client, Seen(client)).add(number, first, last, is_refused=is_refused)
     return Places(_most_used(addresses), _most_used(clients), looked_to)

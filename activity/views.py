@@ -7,6 +7,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
 from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 from django.utils.http import quote_etag
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from activity import charts
@@ -87,6 +88,6 @@ def page_of(form: SpanForm, listing: Listing[R]) -> Page[R] | None:
     places = {name: listing.find(form.cleaned_data[name]) for name in ("before", "after")}
     for name, row in places.items():
         if form.cleaned_data[name] and row is None:
-            form.add_error(name, "The row at which this page began is no longer kept.")
+            form.add_error(name, _("The row at which this page began is no longer kept."))
             return None
     return listing.page(CALLS_A_PAGE, **places)

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
+from django.utils import translation
 from django.views.decorators.http import require_POST
 
 from activity import export, views, views_events
@@ -50,7 +52,7 @@ def _send(
     span = form.cleaned_data["span"]
     after = {
         "what": what, "format": form_of_file, "from": span.start.isoformat(), "to": span.end.isoformat(),
-        "filters": {label: value for _, label, value in form.chips()},
+        "filters": _filters(form),
     }  # fmt: skip
     Event.record(
         Action.ACTIVITY_EXPORTED, by=Actor.from_request(request), now=form.now, account=form.account,
@@ -58,3 +60,9 @@ def _send(
     )  # fmt: skip
     pieces = export.pieces_of(listing, columns, form_of_file, form.user.zone)
     return export.answer(request, pieces, f"nexus-{what}-{form.now:%Y-%m-%d}", form_of_file)
+
+
+def _filters(form: SpanForm) -> dict[str, str]:
+    """Return the filters as an event keeps them: in one language, whoever exports."""
+    with translation.override(settings.LANGUAGE_CODE):
+        return {label: value for _, label, value in form.chips()}

@@ -8,6 +8,8 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from activity import granted, usage
@@ -87,11 +89,10 @@ def tighten_token(request: HttpRequest, public_id: str) -> HttpResponse:
     page = reverse("token_activity", args=[token.public_id])
     if form.is_valid() and not form.only_looks:
         if not shown.is_over and token.keep_to_tools(form.kept, by=Actor.from_request(request), now=now):
-            messages.success(
-                request, f"“{token.name}” is kept to {_counted(form.kept)}: others are refused from now on."
-            )
+            messages.success(request, _token_tightened(token.name, len(form.kept)))
         else:
-            messages.info(request, f"Nothing was changed: “{token.name}” has ended, or is kept to these already.")
+            text = _("Nothing was changed: “%(name)s” has ended, or is kept to these already.")
+            messages.info(request, text % {"name": token.name})
         return redirect(page)
     tightening = Tightening.to(found, form.kept, ends_the_rest=token.tools is None)
     context = {"token": token, "is_over": shown.is_over, "form": form, "tightening": tightening, "page": page}
@@ -109,9 +110,10 @@ def tighten_toolkit(request: HttpRequest, pk: UUID) -> HttpResponse:
     tightening = Tightening.to(found, form.kept, ends_the_rest=False)
     if form.is_valid() and not form.only_looks:
         if granted.tighten_toolkit(toolkit, tightening.dropped, by=Actor.from_request(request), now=now):
-            messages.success(request, f"“{toolkit}” allows {_counted(form.kept)}: others are refused from now on.")
+            messages.success(request, _toolkit_tightened(str(toolkit), len(form.kept)))
         else:
-            messages.info(request, f"Nothing was changed: “{toolkit}” allows just these already.")
+            text = _("Nothing was changed: “%(name)s” allows just these already.")
+            messages.info(request, text % {"name": toolkit})
         return redirect(page)
     context = {"toolkit": toolkit, "form": form, "tightening": tightening, "page": page}
     return render(request, "activity/tighten_toolkit.html", context, status=422 if form.errors else 200)
@@ -124,13 +126,28 @@ def accept(request: HttpRequest, pk: UUID) -> HttpResponse:
     finding = get_object_or_404(Finding.objects.visible_to(user), pk=pk)
     token = get_object_or_404(DelegatedToken.objects.select_related("account"), public_id=finding.token_public_id)
     if finding.accept(token, by=Actor.from_request(request), now=timezone.now()):
-        messages.success(request, f"Noted: this is how “{token.name}” is used. You are not told of it again.")
+        text = _("Noted: this is how “%(name)s” is used. You are not told of it again.")
+        messages.success(request, text % {"name": token.name})
     else:
-        messages.info(request, "This was answered already.")
+        messages.info(request, _("This was answered already."))
     wanted = request.POST.get("next", "")
     is_ours = wanted.startswith("/") and url_has_allowed_host_and_scheme(wanted, allowed_hosts=None)
     return HttpResponseRedirect(wanted if is_ours else reverse("token_activity", args=[token.public_id]))
 
 
-def _counted(tools: list[str]) -> str:
-    return f"{len(tools)} tool{'' if len(tools) == 1 else 's'}"
+def _token_tightened(name: str, number: int) -> str:
+    text = ngettext(
+        "“%(name)s” is kept to %(number)s tool: others are refused from now on.",
+        "“%(name)s” is kept to %(number)s tools: others are refused from now on.",
+        number,
+    )
+    return text % {"name": name, "number": number}
+
+
+def _toolkit_tightened(name: str, number: int) -> str:
+    text = ngettext(
+        "“%(name)s” allows %(number)s tool: others are refused from now on.",
+        "“%(name)s” allows %(number)s tools: others are refused from now on.",
+        number,
+    )
+    return text % {"name": name, "number": number}

@@ -6,6 +6,8 @@ from allauth.account.models import EmailAddress
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest
 from django.utils.crypto import constant_time_compare, salted_hmac
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
 
 from profiles import confirmation, notices
 from profiles.access import signed_in
@@ -73,7 +75,7 @@ def change(user: User, address: str, *, by: Actor, now: datetime) -> bool:
             Event.record(
                 Action.EMAIL_CHANGED, by=by, now=now, subject=user, before={"email": before}, after={"email": address}
             )
-            what = f"The address of your account was changed to {address}"
+            what = format_lazy(_("The address of your account was changed to {address}"), address=address)
             notices.notice_later(user, what, by=by, now=now, to=before)
     except IntegrityError:
         user.email = before

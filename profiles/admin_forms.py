@@ -3,6 +3,8 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from profiles.forms import PLAIN_LINE
 from profiles.models import Member, Server, User
@@ -17,9 +19,9 @@ class UserForm(forms.ModelForm):  # type: ignore[type-arg]
         model = User
         fields = ["email", "name", "time_zone", "is_staff"]
         help_texts = {
-            "name": "As the person wants to be called.",
-            "time_zone": "In which they read times, as in Europe/Berlin.",
-            "is_staff": "Staff use these pages: they see every token and call, and add programs that Nexus runs.",
+            "name": _("As the person wants to be called."),
+            "time_zone": _("In which they read times, as in Europe/Berlin."),
+            "is_staff": _("Staff use these pages: they see every token and call, and add programs that Nexus runs."),
         }
 
     def __init__(self, *args: Any, request_user: User, **kwargs: Any) -> None:
@@ -29,15 +31,15 @@ class UserForm(forms.ModelForm):  # type: ignore[type-arg]
     def clean_email(self) -> str:
         email: str = self.cleaned_data["email"].lower()
         if User.objects.filter(email__iexact=email).exclude(pk=self.instance.pk).exists():
-            raise ValidationError("Somebody here has this address already.")
+            raise ValidationError(gettext("Somebody here has this address already."))
         return email
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         if self.instance.pk == self.request_user.pk and cleaned.get("is_staff") is False:
-            self.add_error("is_staff", "You cannot take this from yourself. Ask another member of staff.")
+            self.add_error("is_staff", gettext("You cannot take this from yourself. Ask another member of staff."))
         if self.instance.is_machine and cleaned.get("is_staff"):
-            self.add_error("is_staff", "A machine stands for an application, and is never staff.")
+            self.add_error("is_staff", gettext("A machine stands for an application, and is never staff."))
         return cleaned
 
 
@@ -46,9 +48,9 @@ class PersonField(forms.ModelChoiceField):  # type: ignore[type-arg]
 
     def __init__(self) -> None:
         super().__init__(
-            User.objects.filter(is_machine=False), to_field_name="email", label="E-mail address",
+            User.objects.filter(is_machine=False), to_field_name="email", label=_("E-mail address"),
             widget=forms.EmailInput(attrs={"class": "vTextField", "placeholder": "name@example.com"}),
-            error_messages={"invalid_choice": "Nobody here has this address. Add the user first."},
+            error_messages={"invalid_choice": _("Nobody here has this address. Add the user first.")},
         )  # fmt: skip
 
     def to_python(self, value: Any) -> Any:
@@ -90,20 +92,20 @@ class MemberFormSet(forms.BaseInlineFormSet):  # type: ignore[type-arg]
 class ServerForm(forms.ModelForm):  # type: ignore[type-arg]
     """A server of the catalog; nothing is saved before it has listed its tools."""
 
-    name = forms.CharField(max_length=80, validators=[PLAIN_LINE], help_text="What people call it.")
+    name = forms.CharField(max_length=80, validators=[PLAIN_LINE], help_text=_("What people call it."))
     slug = forms.CharField(
-        label="Prefix of its tools", max_length=16, required=False, validators=[SLUG],
-        help_text="Clients see its tools as prefix__tool. Left empty, it is made of the name. It never changes.",
+        label=_("Prefix of its tools"), max_length=16, required=False, validators=[SLUG],
+        help_text=_("Clients see its tools as prefix__tool. Left empty, it is made of the name. It never changes."),
     )  # fmt: skip
     url = forms.CharField(
-        label="Address", max_length=500, required=False, widget=forms.URLInput(attrs={"class": "vURLField"}),
-        help_text="Of a streamable HTTP server, as in https://example.com/mcp.",
+        label=_("Address"), max_length=500, required=False, widget=forms.URLInput(attrs={"class": "vURLField"}),
+        help_text=_("Of a streamable HTTP server, as in https://example.com/mcp."),
     )  # fmt: skip
     command = forms.JSONField(
         required=False, widget=forms.Textarea(attrs={"rows": 3, "class": "vLargeTextField", "spellcheck": "false"}),
-        help_text='Of a stdio server: a JSON list, as in ["uvx", "mcp-server-git", "--repository", "/srv/notes"].',
+        help_text=_('Of a stdio server: a JSON list, as in ["uvx", "mcp-server-git", "--repository", "/srv/notes"].'),
         error_messages={
-            "invalid": 'This is not JSON. Write a list of quoted texts, as in ["uvx", "mcp-server-time"].'
+            "invalid": _('This is not JSON. Write a list of quoted texts, as in ["uvx", "mcp-server-time"].')
         },
     )  # fmt: skip
 
@@ -125,10 +127,12 @@ class ServerForm(forms.ModelForm):  # type: ignore[type-arg]
         if self.errors:
             return cleaned
         if self.is_stdio:
-            self._refuse_both("url", "A stdio server has no address: it is a program on this machine.")
+            self._refuse_both("url", gettext("A stdio server has no address: it is a program on this machine."))
             refuse_bad_command(cleaned.get("command"))
         else:
-            self._refuse_both("command", "A streamable HTTP server has no command: it is reached by its address.")
+            self._refuse_both(
+                "command", gettext("A streamable HTTP server has no command: it is reached by its address.")
+            )
             refuse_bad_address(cleaned.get("url") or "")
         cleaned["command"] = cleaned.get("command") or []
         if not self.instance.pk or {"url", "command"} & set(self.changed_data):
@@ -147,7 +151,9 @@ class ServerForm(forms.ModelForm):  # type: ignore[type-arg]
         try:
             self.tools = discovery.list_tools(asked)
         except UpstreamError as error:
-            raise ValidationError({"command" if self.is_stdio else "url": f"Nothing was saved. {error}"}) from error
+            raise ValidationError(
+                {"command" if self.is_stdio else "url": gettext("Nothing was saved. %(problem)s") % {"problem": error}}
+            ) from error
 
     def _get_validation_exclusions(self) -> set[str]:
         # Django refuses hosts of one word.

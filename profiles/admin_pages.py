@@ -15,17 +15,29 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.functional import Promise
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from profiles import confirmation
 from profiles.admin_lists import Capped, NewestFirst
 
 Answer = HttpResponse | None
+# What staff can do to rows: the names of the acts, and what their buttons say.
+VERBS = {
+    "disable": _("Disable"),
+    "end": _("End"),
+    "pause": _("Pause"),
+    "remove": _("Remove"),
+    "revoke": _("Revoke"),
+    "switch": _("Switch"),
+}
 
 
-def badge(kind: str, text: str) -> SafeString:
+def badge(kind: str, text: str | Promise) -> SafeString:
     """Return a state as the portal shows it; kinds are those of badge.css."""
     return format_html('<span class="badge plain {}">{}</span>', kind, text)
 
@@ -47,7 +59,7 @@ class StaffAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         if not all(map(self._may_be_a_key, request.POST.getlist(ACTION_CHECKBOX_NAME))):
-            self.message_user(request, "Nothing was done: choose rows of this list.", "error")
+            self.message_user(request, gettext("Nothing was done: choose rows of this list."), "error")
             return redirect(request.get_full_path())
         title = capfirst(str(self.opts.verbose_name_plural))
         return super().changelist_view(request, {"title": title, **(extra_context or {})})
@@ -106,7 +118,7 @@ class ConfirmedAdmin(StaffAdmin):
         if not confirmation.is_confirmed(request):
             if request.method == "POST":
                 self.message_user(
-                    request, "Nothing was saved: you had confirmed more than 10 minutes before.", "warning"
+                    request, gettext("Nothing was saved: you had confirmed more than 10 minutes before."), "warning"
                 )
             return confirmation.ask(request, next_url=request.get_full_path())
         return super().changeform_view(request, object_id, form_url, extra_context)
@@ -148,13 +160,21 @@ class AsksFirst(StaffAdmin):
             queryset = self.get_queryset(request).filter(pk__in=request.POST.getlist(ACTION_CHECKBOX_NAME))
         rows = list(queryset.select_related(*self.list_select_related).order_by("pk")[: self.at_once + 1])
         if len(rows) > self.at_once:
-            self.message_user(request, f"At most {self.at_once} at once. Narrow the list. Nothing was done.", "error")
+            self.message_user(
+                request,
+                gettext("At most %(number)s at once. Narrow the list. Nothing was done.") % {"number": self.at_once},
+                "error",
+            )
             return None
         if not is_answer:
             return self._ask(request, rows, verb, warning)
         with transaction.atomic():
             done = sum(act(row) for row in rows)
-        text = f"Done: {done}, from now on and everywhere." if done else "Nothing was done: it was so already."
+        text = (
+            gettext("Done: %(number)s, from now on and everywhere.") % {"number": done}
+            if done
+            else gettext("Nothing was done: it was so already.")
+        )
         self.message_user(request, text, "success" if done else "warning")
         return None
 
@@ -167,13 +187,19 @@ class AsksFirst(StaffAdmin):
         return []
 
     def _ask(self, request: HttpRequest, rows: list[Any], verb: str, warning: str) -> HttpResponse:
-        label = verb.partition("_")[0].capitalize()
+        word = verb.partition("_")[0]
+        label = str(VERBS.get(word, word.capitalize()))
         noun = self.opts.verbose_name if len(rows) == 1 else self.opts.verbose_name_plural
         context = {
-            **self.admin_site.each_context(request), "title": f"{label} {noun}", "opts": self.opts,
-            "rows": [(row.pk, self.told(row), self.impact(row)) for row in rows], "verb": verb, "label": label,
-            "warning": warning, "checkbox": ACTION_CHECKBOX_NAME,
-        }  # fmt: skip
+            **self.admin_site.each_context(request),
+            "title": gettext("%(verb)s %(noun)s") % {"verb": label, "noun": noun},
+            "opts": self.opts,
+            "rows": [(row.pk, self.told(row), self.impact(row)) for row in rows],
+            "verb": verb,
+            "label": label,
+            "warning": warning,
+            "checkbox": ACTION_CHECKBOX_NAME,
+        }
         return render(request, "admin/confirm_end.html", context)
 
 
@@ -184,17 +210,17 @@ class EndingAdmin(AsksFirst, KeysetAdmin):
 class SinceFilter(admin.SimpleListFilter):
     """The last hour, day, week, month."""
 
-    title = "time"
+    title = _("time")
     parameter_name = "since"
     SPANS = {
-        "1h": ("Last hour", timedelta(hours=1)),
-        "24h": ("Last 24 hours", timedelta(hours=24)),
-        "7d": ("Last 7 days", timedelta(days=7)),
-        "30d": ("Last 30 days", timedelta(days=30)),
+        "1h": (_("Last hour"), timedelta(hours=1)),
+        "24h": (_("Last 24 hours"), timedelta(hours=24)),
+        "7d": (_("Last 7 days"), timedelta(days=7)),
+        "30d": (_("Last 30 days"), timedelta(days=30)),
     }
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterator[tuple[str, str]]:
-        return ((key, label) for key, (label, _) in self.SPANS.items())
+        return ((key, str(label)) for key, (label, _) in self.SPANS.items())
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         chosen = self.SPANS.get(self.value() or "")

@@ -11,6 +11,8 @@ from django.shortcuts import redirect
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from profiles import confirmation
 from profiles.access import signed_in
@@ -30,21 +32,24 @@ class UserAdmin(AsksFirst, ConfirmedAdmin):
     list_display = ("email", "name", "standing", "is_staff", "last_login", "date_joined")
     list_filter = ("is_active", "is_staff", "is_machine")
     search_fields = ("email", "name")
-    search_help_text = "By address or name."
+    search_help_text = _("By address or name.")
     ordering = ("email",)
     readonly_fields = ("standing", "last_login", "date_joined")
 
     def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> Any:
         if obj is None:
-            note = (
-                "The person gets a personal account, and no password: nobody can set one for them. "
-                "After saving, this page says how to send them a sign-in link."
+            note = gettext(
+                "The person gets a personal account, and no password: nobody can set one for them. After saving, "
+                "this page says how to send them a sign-in link."
             )
             return [(None, {"fields": ("email", "name", "time_zone", "is_staff"), "description": note})]
         return [
             (None, {"fields": ("email", "name", "time_zone")}),
-            ("Access", {"fields": ("standing", "is_staff"), "description": "People are disabled, never deleted."}),
-            ("Seen", {"fields": ("last_login", "date_joined")}),
+            (
+                _("Access"),
+                {"fields": ("standing", "is_staff"), "description": _("People are disabled, never deleted.")},
+            ),
+            (_("Seen"), {"fields": ("last_login", "date_joined")}),
         ]
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> Any:
@@ -54,11 +59,11 @@ class UserAdmin(AsksFirst, ConfirmedAdmin):
         form = super().get_form(request, obj, change=change, **kwargs)
         return type(form.__name__, (form,), {"__init__": _with_user(form, signed_in(request))})
 
-    @admin.display(description="state", ordering="is_active")
+    @admin.display(description=_("state"), ordering="is_active")
     def standing(self, user: User) -> SafeString:
         if not user.is_active:
-            return badge("bad", "Disabled")
-        return badge("info", "Machine") if user.is_machine else badge("ok", "Active")
+            return badge("bad", gettext("Disabled"))
+        return badge("info", gettext("Machine")) if user.is_machine else badge("ok", gettext("Active"))
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
         by, now = Actor.from_request(request), timezone.now()
@@ -71,25 +76,29 @@ class UserAdmin(AsksFirst, ConfirmedAdmin):
         answers: list[tuple[Any, Any]] = impact_wanted.send(User, user=row, now=timezone.now())
         return [sentence for _, sentences in answers for sentence in sentences]
 
-    @admin.action(description="Disable…", permissions=["view"])
+    @admin.action(description=_("Disable…"), permissions=["view"])
     def disable(self, request: HttpRequest, queryset: QuerySet[User]) -> Answer:
         by, now, own = Actor.from_request(request), timezone.now(), signed_in(request)
-        warning = (
-            "They cannot sign in, and what they have ends at the next call: tokens, connected applications, keys. "
-            "Let in again later, they begin with nothing. You yourself are left out."
+        warning = gettext(
+            "They cannot sign in, and what they have ends at the next call: tokens, connected applications, "
+            "keys. Let in again later, they begin with nothing. You yourself are left out."
         )
         others = queryset.exclude(pk=own.pk)
         return self.ask_then(
             request, others, "disable", warning, lambda one: one.pk != own.pk and one.disable(by=by, now=now)
         )
 
-    @admin.action(description="Let in again", permissions=["view"])
+    @admin.action(description=_("Let in again"), permissions=["view"])
     def enable(self, request: HttpRequest, queryset: QuerySet[User]) -> Answer:
         if not confirmation.is_confirmed(request):
             return confirmation.ask(request, next_url=request.get_full_path())
         by, now = Actor.from_request(request), timezone.now()
         enabled = sum(one.enable(by=by, now=now) for one in queryset[: self.at_once])
-        self.message_user(request, f"Let in again: {enabled}. Tokens that ended stay ended.", "success")
+        self.message_user(
+            request,
+            gettext("Let in again: %(enabled)s. Tokens that ended stay ended.") % {"enabled": enabled},
+            "success",
+        )
         return None
 
     def response_add(self, request: HttpRequest, obj: User, post_url_continue: Any = None) -> HttpResponse:
@@ -97,19 +106,27 @@ class UserAdmin(AsksFirst, ConfirmedAdmin):
         self.message_user(
             request,
             format_html(
-                "To let {} in, run {} on the server and send them the link it prints. It works once, for an hour. "
-                "They may also ask the sign-in page for a mailed code.", obj.email, command,
-            ), "info",
-        )  # fmt: skip
+                gettext(
+                    "To let {} in, run {} on the server and send them the link it prints. It works once, for an hour. "
+                    "They may also ask the sign-in page for a mailed code."
+                ),
+                obj.email,
+                command,
+            ),
+            "info",
+        )
         return super().response_add(request, obj, post_url_continue)
 
     def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
         """Say what to do instead."""
         self.message_user(
             request,
-            "People are not deleted: their tokens and their part in Activity would lose their owner. "
-            "Disable the person instead; everything of theirs ends at the next call.", "warning",
-        )  # fmt: skip
+            gettext(
+                "People are not deleted: their tokens and their part in Activity would lose their owner. Disable "
+                "the person instead; everything of theirs ends at the next call."
+            ),
+            "warning",
+        )
         return redirect("admin:profiles_user_change", object_id)
 
 
@@ -125,7 +142,7 @@ class MemberInline(admin.TabularInline):  # type: ignore[type-arg]
     form = MemberForm
     formset = MemberFormSet
     extra = 1
-    verbose_name_plural = "members"
+    verbose_name_plural = _("members")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Member]:
         return super().get_queryset(request).select_related("user", "account").order_by("user__email")
@@ -146,7 +163,7 @@ class AccountAdmin(AsksFirst, ConfirmedAdmin):
     list_select_related = ("personal_of",)
     list_filter = (("personal_of", admin.EmptyFieldListFilter),)
     search_fields = ("name", "members__user__email", "id")
-    search_help_text = "By name, id, or a member's address."
+    search_help_text = _("By name, id, or a member's address.")
     ordering = ("name",)
     inlines = (MemberInline,)
     fields = ("name", "standing", "kind", "id", "created_at")
@@ -163,32 +180,36 @@ class AccountAdmin(AsksFirst, ConfirmedAdmin):
         counted = Subquery(of_account.annotate(number=Count("pk")).values("number"))
         return super().get_queryset(request).annotate(member_count=Coalesce(counted, 0))
 
-    @admin.display(description="state", ordering="paused_at")
+    @admin.display(description=_("state"), ordering="paused_at")
     def standing(self, account: Account) -> SafeString:
-        return badge("warn", "Paused") if account.paused_at else badge("ok", "Running")
+        return badge("warn", gettext("Paused")) if account.paused_at else badge("ok", gettext("Running"))
 
-    @admin.action(description="Pause (kill switch)…", permissions=["view"])
+    @admin.action(description=_("Pause (kill switch)…"), permissions=["view"])
     def pause(self, request: HttpRequest, queryset: QuerySet[Account]) -> Answer:
         by, now = Actor.from_request(request), timezone.now()
-        warning = "Every call with any token of it is refused at once. Nothing is revoked: resumed, all goes on."
+        warning = gettext(
+            "Every call with any token of it is refused at once. Nothing is revoked: resumed, all goes on."
+        )
         return self.ask_then(request, queryset, "pause", warning, lambda one: one.pause(by=by, now=now))
 
-    @admin.action(description="Resume", permissions=["view"])
+    @admin.action(description=_("Resume"), permissions=["view"])
     def resume(self, request: HttpRequest, queryset: QuerySet[Account]) -> Answer:
         if not confirmation.is_confirmed(request):
             return confirmation.ask(request, next_url=request.get_full_path())
         by, now = Actor.from_request(request), timezone.now()
         resumed = sum(one.resume(by=by, now=now) for one in queryset[: self.at_once])
-        self.message_user(request, f"Resumed: {resumed}.", "success" if resumed else "warning")
+        self.message_user(
+            request, gettext("Resumed: %(resumed)s.") % {"resumed": resumed}, "success" if resumed else "warning"
+        )
         return None
 
-    @admin.display(description="kind")
+    @admin.display(description=_("kind"))
     def kind(self, account: Account) -> str:
         if account.personal_of:
-            return f"Personal, of {account.personal_of}"
-        return "Deleted organization" if account.deleted_at else "Organization"
+            return gettext("Personal, of %(person)s") % {"person": account.personal_of}
+        return gettext("Deleted organization") if account.deleted_at else gettext("Organization")
 
-    @admin.display(description="members", ordering="member_count")
+    @admin.display(description=_("members"), ordering="member_count")
     def member_count(self, account: Any) -> int:
         return int(account.member_count)
 
@@ -197,7 +218,9 @@ class AccountAdmin(AsksFirst, ConfirmedAdmin):
         try:
             return super().changeform_view(request, object_id, *args, **kwargs)
         except ValidationError as error:
-            self.message_user(request, f"Nothing was saved. {' '.join(error.messages)}", "error")
+            self.message_user(
+                request, gettext("Nothing was saved. %(problem)s") % {"problem": " ".join(error.messages)}, "error"
+            )
             return redirect(request.get_full_path())
 
     def save_model(self, request: HttpRequest, obj: Account, form: Any, change: bool) -> None:
@@ -210,7 +233,7 @@ class AccountAdmin(AsksFirst, ConfirmedAdmin):
         for member in formset.new_objects:
             form.instance.add_member(member.user, Role(member.role), by=by, now=now)
         # New owners first: an account is never without one.
-        for member, _ in sorted(formset.changed_objects, key=lambda changed: changed[0].role != Role.OWNER):
+        for member, _changes in sorted(formset.changed_objects, key=lambda changed: changed[0].role != Role.OWNER):
             member.change_role(Role(member.role), by=by, now=now)
         for member in formset.deleted_objects:
             member.remove(by=by, now=now)
@@ -223,8 +246,8 @@ class SignInLinkAdmin(KeysetAdmin):
     search_fields = ("user__email",)
     fields = ("user", "standing", "expires_at", "used_at")
 
-    @admin.display(description="state")
+    @admin.display(description=_("state"))
     def standing(self, link: SignInLink) -> SafeString:
         if link.used_at:
-            return badge("", "Used")
-        return badge("ok", "Good") if link.expires_at > timezone.now() else badge("", "Expired")
+            return badge("", gettext("Used"))
+        return badge("ok", gettext("Good")) if link.expires_at > timezone.now() else badge("", gettext("Expired"))

@@ -9,6 +9,8 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from profiles.admin_forms import ServerForm
 from profiles.admin_pages import Answer, AsksFirst, ConfirmedAdmin, StaffAdmin, badge, every_field, two_lines
@@ -23,11 +25,11 @@ SECRETS = ("encrypted_secret", "encrypted_refresh_token", "encrypted_client_secr
 
 
 class CatalogFilter(admin.SimpleListFilter):
-    title = "place"
+    title = _("place")
     parameter_name = "place"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
-        return [("catalog", "Catalog"), ("accounts", "Of an account"), ("removed", "Removed")]
+        return [("catalog", _("Catalog")), ("accounts", _("Of an account")), ("removed", _("Removed"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Server]) -> QuerySet[Server]:
         match self.value():
@@ -52,26 +54,27 @@ class ServerAdmin(AsksFirst, ConfirmedAdmin):
     list_select_related = ("account",)
     list_filter = (CatalogFilter, "transport")
     search_fields = ("name", "slug", "url", "account__name")
-    search_help_text = "By name, prefix, address or account."
+    search_help_text = _("By name, prefix, address or account.")
     ordering = ("name",)
     actions = ("list_again", "remove")
     readonly_fields = ("place", "tool_names", "listed_at", "failed_at", "failure", "created_at", "removed_at")
 
     def get_fieldsets(self, request: HttpRequest, obj: Server | None = None) -> Any:
-        explained = (
-            "An HTTP server needs its address. A stdio server needs a command: a program of this machine, which Nexus "
-            "starts without a shell, as its own user, when a tool is called, and speaks to over standard input and "
-            "output. The list is taken literally: no variables, no quoting, no “~”. Only staff may write one, and "
-            "only for the catalog. Nothing is saved before the server has listed its tools."
+        explained = gettext(
+            "An HTTP server needs its address. A stdio server needs a command: a program of this machine, "
+            "which Nexus starts without a shell, as its own user, when a tool is called, and speaks to over "
+            "standard input and output. The list is taken literally: no variables, no quoting, no “~”. Only "
+            "staff may write one, and only for the catalog. Nothing is saved before the server has listed "
+            "its tools."
         )
         how = ("url", "command") if obj is None else ("command",) if obj.transport == "stdio" else ("url",)
         parts = [
             (None, {"fields": ("transport", "name", "slug", "description")}),
-            ("How it is reached", {"fields": how, "description": explained}),
+            (_("How it is reached"), {"fields": how, "description": explained}),
         ]
         seen = ("place", "tool_names", "listed_at", "failed_at", "failure", "created_at", "removed_at")
-        limits = ("Limits", {"fields": ("timeout_s", "max_concurrent")})
-        return [*parts, limits, ("Seen", {"fields": seen})] if obj else parts
+        limits = (_("Limits"), {"fields": ("timeout_s", "max_concurrent")})
+        return [*parts, limits, (_("Seen"), {"fields": seen})] if obj else parts
 
     def get_readonly_fields(self, request: HttpRequest, obj: Server | None = None) -> Any:
         return ("transport", "slug", *self.readonly_fields) if obj else ()
@@ -83,32 +86,32 @@ class ServerAdmin(AsksFirst, ConfirmedAdmin):
         """What belongs to an account is changed by its admins, in the portal."""
         return super().has_change_permission(request) and (obj is None or not (obj.account_id or obj.removed_at))
 
-    @admin.display(description="place", ordering="account__name")
+    @admin.display(description=_("place"), ordering="account__name")
     def place(self, server: Server) -> str:
-        return f"Account “{server.account}”" if server.account else "Catalog"
+        return gettext("Account “%(account)s”") % {"account": server.account} if server.account else gettext("Catalog")
 
-    @admin.display(description="address or command")
+    @admin.display(description=_("address or command"))
     def reached_at(self, server: Server) -> SafeString:
         return format_html('<code class="long">{}</code>', server.address)
 
-    @admin.display(description="tools", ordering="tool_count")
+    @admin.display(description=_("tools"), ordering="tool_count")
     def tool_count(self, server: Any) -> int:
         return int(server.tool_count)
 
-    @admin.display(description="tools")
+    @admin.display(description=_("tools"))
     def tool_names(self, server: Server) -> str:
-        return ", ".join(server.tools.values_list("name", flat=True)) or "None"
+        return ", ".join(server.tools.values_list("name", flat=True)) or gettext("None")
 
-    @admin.display(description="state")
+    @admin.display(description=_("state"))
     def standing(self, server: Server) -> SafeString:
         if server.removed_at:
-            return badge("", "Removed")
+            return badge("", gettext("Removed"))
         return (
-            badge("bad", "Fails")
+            badge("bad", gettext("Fails"))
             if server.failed_at
-            else badge("ok", "Listed")
+            else badge("ok", gettext("Listed"))
             if server.listed_at
-            else badge("warn", "Never listed")
+            else badge("warn", gettext("Never listed"))
         )
 
     def save_model(self, request: HttpRequest, obj: Server, form: Any, change: bool) -> None:
@@ -125,22 +128,28 @@ class ServerAdmin(AsksFirst, ConfirmedAdmin):
         )  # fmt: skip
         obj.__dict__.update(added.__dict__)
 
-    @admin.action(description="List tools again", permissions=["view"])
+    @admin.action(description=_("List tools again"), permissions=["view"])
     def list_again(self, request: HttpRequest, queryset: QuerySet[Server]) -> None:
         for server in queryset.filter(removed_at=None):
             failure = list_again(server, now=timezone.now())
-            text = failure or f"“{server}” listed {server.tools.count()} tools just now."
+            text = failure or (
+                gettext("“%(server)s” listed %(number)s tools just now.")
+                % {"server": server, "number": server.tools.count()}
+            )
             self.message_user(request, text, "error" if failure else "success")
 
-    @admin.action(description="Remove…", permissions=["view"])
+    @admin.action(description=_("Remove…"), permissions=["view"])
     def remove(self, request: HttpRequest, queryset: QuerySet[Server]) -> Answer:
         by, now = Actor.from_request(request), timezone.now()
-        warning = "It leaves the catalog and every toolkit, and its tools stop at the next call. This cannot be undone."
+        warning = gettext(
+            "It leaves the catalog and every toolkit, and its tools stop at the next call. This cannot be undone."
+        )
         return self.ask_then(request, queryset, "remove", warning, lambda one: one.remove(by=by, now=now))
 
     def impact(self, row: Server) -> list[str]:
         toolkits = list(row.toolkits.filter(deleted_at=None).values_list("name", flat=True)[:TOOLKITS_NAMED])
-        return [f"Offered in {', '.join(f'“{name}”' for name in toolkits)}."] if toolkits else []
+        named = ", ".join(f"“{name}”" for name in toolkits)
+        return [gettext("Offered in %(toolkits)s.") % {"toolkits": named}] if toolkits else []
 
 
 @admin.register(Toolkit)
@@ -149,7 +158,7 @@ class ToolkitAdmin(StaffAdmin):
     list_select_related = ("account",)
     list_filter = ("is_default", ("deleted_at", admin.EmptyFieldListFilter))
     search_fields = ("name", "alias", "former_aliases__alias", "account__name")
-    search_help_text = "By name, alias (former ones too) or account."
+    search_help_text = _("By name, alias (former ones too) or account.")
     fields = ("name", "alias", "description", "account", "mcp_url", "allowed", "standing", "created_at", "deleted_at")
     readonly_fields = ("alias", "account", "mcp_url", "allowed", "standing", "created_at", "deleted_at")
 
@@ -162,27 +171,27 @@ class ToolkitAdmin(StaffAdmin):
     def has_change_permission(self, request: HttpRequest, obj: Toolkit | None = None) -> bool:
         return super().has_change_permission(request) and (obj is None or not obj.deleted_at)
 
-    @admin.display(description="servers")
+    @admin.display(description=_("servers"))
     def server_count(self, toolkit: Toolkit) -> int:
         return toolkit.server_count
 
-    @admin.display(description="allowed tools")
+    @admin.display(description=_("allowed tools"))
     def allowed_count(self, toolkit: Toolkit) -> int:
         return toolkit.allowed_count
 
-    @admin.display(description="MCP URL")
+    @admin.display(description=_("MCP URL"))
     def mcp_url(self, toolkit: Toolkit) -> SafeString:
         return format_html('<code class="long">{}</code>', toolkit.mcp_url)
 
-    @admin.display(description="allowed tools")
+    @admin.display(description=_("allowed tools"))
     def allowed(self, toolkit: Toolkit) -> str:
-        return ", ".join(toolkit.allowed_entries().values_list("exposed_name", flat=True)) or "None"
+        return ", ".join(toolkit.allowed_entries().values_list("exposed_name", flat=True)) or gettext("None")
 
-    @admin.display(description="state")
+    @admin.display(description=_("state"))
     def standing(self, toolkit: Toolkit) -> SafeString:
         if toolkit.deleted_at:
-            return badge("", "Deleted")
-        return badge("warn", "Paused") if toolkit.paused_at else badge("ok", "Living")
+            return badge("", gettext("Deleted"))
+        return badge("warn", gettext("Paused")) if toolkit.paused_at else badge("ok", gettext("Living"))
 
     def save_model(self, request: HttpRequest, obj: Toolkit, form: Any, change: bool) -> None:
         stored = Toolkit.objects.get(pk=obj.pk)
@@ -191,11 +200,11 @@ class ToolkitAdmin(StaffAdmin):
 
 
 class EndedFilter(admin.SimpleListFilter):
-    title = "state"
+    title = _("state")
     parameter_name = "state"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("living", "Not ended"), ("dead", "No longer taken"), ("ended", "Ended")]
+        return [("living", gettext("Not ended")), ("dead", gettext("No longer taken")), ("ended", gettext("Ended"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Authorization]) -> QuerySet[Authorization]:
         match self.value():
@@ -216,7 +225,7 @@ class AuthorizationAdmin(AsksFirst):
     list_select_related = ("server", "account", "owner")
     list_filter = (EndedFilter, "kind", "visibility")
     search_fields = ("server__name", "server__slug", "owner__email", "account__name")
-    search_help_text = "By server, owner's address or account."
+    search_help_text = _("By server, owner's address or account.")
     ordering = ("-created_at",)
     actions = ("end",)
     fields = ("standing", *every_field(Authorization, but=("id", *SECRETS)))
@@ -227,17 +236,17 @@ class AuthorizationAdmin(AsksFirst):
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
-    @admin.display(description="state")
+    @admin.display(description=_("state"))
     def standing(self, authorization: Authorization) -> SafeString:
         state = authorization.state(timezone.now())
         return badge(KINDS.get(state, "warn"), state.label)
 
-    @admin.display(description="owner", ordering="owner__email")
+    @admin.display(description=_("owner"), ordering="owner__email")
     def whose(self, authorization: Authorization) -> SafeString:
         return two_lines(str(authorization.owner), str(authorization.account))
 
-    @admin.action(description="End…", permissions=["view"])
+    @admin.action(description=_("End…"), permissions=["view"])
     def end(self, request: HttpRequest, queryset: QuerySet[Authorization]) -> Answer:
         by, now = Actor.from_request(request), timezone.now()
-        warning = "Its secret is deleted, and calls that needed it fail until somebody connects again."
+        warning = gettext("Its secret is deleted, and calls that needed it fail until somebody connects again.")
         return self.ask_then(request, queryset, "end", warning, lambda one: one.end(by=by, reason="by staff", now=now))

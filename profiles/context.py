@@ -3,6 +3,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.http import Http404, HttpRequest
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
 
 from profiles.access import current_account, own_accounts
 from profiles.models import Account
@@ -12,9 +14,12 @@ THEMES = ("light", "dark")
 THEME_COOKIE = "nexus_theme"
 
 
+Entry = tuple[str | Promise, str, str]  # what it is called, where it leads, its icon
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
-    label: str
+    label: str | Promise
     path: str
     icon: str
     is_here: bool = False
@@ -23,38 +28,38 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    title: str
+    title: str | Promise
     items: list[Item]
 
 
 # Paths, not names: the portal's addresses are fixed, and most of them belong to apps above this one.
-MAIN = (("Dashboard", "/", "layout-dashboard"),)
+MAIN = ((_("Dashboard"), "/", "layout-dashboard"),)
 TOOLS = (
-    ("Install", "/install/", "plug-connected"),
-    ("Toolkits", "/toolkits/", "tools"),
-    ("Servers", "/servers/", "server-2"),
+    (_("Install"), "/install/", "plug-connected"),
+    (_("Toolkits"), "/toolkits/", "tools"),
+    (_("Servers"), "/servers/", "server-2"),
 )
 ACCESS = (
-    ("Tokens", "/tokens/", "key"),
-    ("Authorizations", "/authorizations/", "lock"),
-    ("Activity", "/activity/", "activity"),
+    (_("Tokens"), "/tokens/", "key"),
+    (_("Authorizations"), "/authorizations/", "lock"),
+    (_("Activity"), "/activity/", "activity"),
 )
-APPLICATIONS = ("Applications", "/applications/", "apps")  # for who manages them; for others there is no such page
-MEMBERS = ("Members", "/members/", "users")  # for who manages those of an organization
-REST = (("Guide", "/guide/", "book"), ("Settings", "/settings/", "settings"))
+APPLICATIONS = (_("Applications"), "/applications/", "apps")  # for who manages them; for others there is no such page
+MEMBERS = (_("Members"), "/members/", "users")  # for who manages those of an organization
+REST = ((_("Guide"), "/guide/", "book"), (_("Settings"), "/settings/", "settings"))
 # The pages of settings: of the person, and of the account, for who manages it.
 OWN = (
-    ("Profile", "/settings/", "user"),
-    ("Security", "/settings/security/", "shield-check"),
-    ("Notifications", "/settings/notifications/", "mail"),
-    ("Calendar", "/settings/calendar/", "calendar"),
-    ("Management keys", "/settings/keys/", "key"),
+    (_("Profile"), "/settings/", "user"),
+    (_("Security"), "/settings/security/", "shield-check"),
+    (_("Notifications"), "/settings/notifications/", "mail"),
+    (_("Calendar"), "/settings/calendar/", "calendar"),
+    (_("Management keys"), "/settings/keys/", "key"),
 )
 MANAGED = (
-    ("Policies", "/settings/policies/", "clock"),
-    ("Webhooks", "/settings/webhooks/", "bolt"),
+    (_("Policies"), "/settings/policies/", "clock"),
+    (_("Webhooks"), "/settings/webhooks/", "bolt"),
 )
-STAFF = (("Admin", "/admin/", "shield-check"), ("Mail", "/settings/mail/", "mail"))
+STAFF = ((_("Admin"), "/admin/", "shield-check"), (_("Mail"), "/settings/mail/", "mail"))
 
 
 def portal(request: HttpRequest) -> dict[str, Any]:
@@ -82,18 +87,23 @@ def _account(request: HttpRequest) -> Account | None:
 def navigation(here: str, *, is_staff: bool, manages: bool = False, leads: bool = False) -> list[Section]:
     access = (*ACCESS[:2], APPLICATIONS, *ACCESS[2:]) if manages else ACCESS
     access = (*access, MEMBERS) if leads else access
-    parts = [("", MAIN), ("Tools", TOOLS), ("Access", access), ("Nexus", REST)]
+    parts: list[tuple[str | Promise, Sequence[Entry]]] = [
+        ("", MAIN),
+        (_("Tools"), TOOLS),
+        (_("Access"), access),
+        ("Nexus", REST),
+    ]
     if is_staff:
-        parts.append(("Staff", STAFF))
+        parts.append((_("Staff"), STAFF))
     return _sections(here, parts)
 
 
 def settings_pages(here: str, managed: str) -> list[Section]:
     """Return the pages of settings; those of an account only where its name is given."""
-    return _sections(here, [("You", OWN), *([(managed, MANAGED)] if managed else [])])
+    return _sections(here, [(_("You"), OWN), *([(managed, MANAGED)] if managed else [])])
 
 
-def _sections(here: str, parts: Sequence[tuple[str, Sequence[tuple[str, str, str]]]]) -> list[Section]:
+def _sections(here: str, parts: Sequence[tuple[str | Promise, Sequence[Entry]]]) -> list[Section]:
     """Return what is shown; the longest address that the page lies under is where one is."""
     paths = [path for _, items in parts for _, path, _ in items]
     above = [path for path in paths if here == path or (path != "/" and here.startswith(path))]

@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+from django.utils.translation import gettext_lazy as _
 
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 # What a client acts on. Whatever else a server writes into an entry is compared as one.
 MEMBERS = ("title", "description", "inputSchema", "outputSchema", "annotations")
 DECIDES_EFFECT = {"annotations", "inputSchema", "outputSchema"}  # a mark that a tool only reads rests on these
 LABELS = {
-    "title": "Title", "description": "Description", "inputSchema": "Arguments", "outputSchema": "Result",
-    "annotations": "What it says of its effects", "other": "Everything else",
+    "title": _("Title"), "description": _("Description"), "inputSchema": _("Arguments"), "outputSchema": _("Result"),
+    "annotations": _("What it says of its effects"), "other": _("Everything else"),
 }  # fmt: skip
 CONTEXT, EXCERPT = 120, 1500  # characters before a difference, and of it
 
@@ -66,7 +67,7 @@ class Difference:
 
     @property
     def label(self) -> str:
-        return LABELS[self.member]
+        return str(LABELS[self.member])
 
 
 def name_in(raw: bytes) -> str:

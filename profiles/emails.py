@@ -4,9 +4,10 @@ from django.conf import settings
 from django.core.mail import EmailMultiAlternatives, send_mail
 from django.template.loader import render_to_string
 from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from profiles.models import Invitation, User
-from profiles.permissions import Role
+from profiles.permissions import ROLE_NAMES, Role
 from profiles.written_for import written_for
 
 
@@ -14,13 +15,13 @@ from profiles.written_for import written_for
 def confirmation_code(user: User, code: str) -> None:
     """Mail the code with which a person confirms who they are."""
     text = render_to_string("profiles/mail/confirmation_code.txt", {"code": code, "site": settings.NEXUS_BASE_URL})
-    send_mail(f"{code} is your Nexus code", text, None, [user.email])
+    send_mail(_("%(code)s is your Nexus code") % {"code": code}, text, None, [user.email])
 
 
 def invitation(sent: Invitation, secret: str) -> bool:
     """Mail the link to the invited address, the only place where it is; return False if no mail server took it."""
     context = {
-        "invitation": sent, "role": Role(sent.role).value.replace("_", " "), "site": settings.NEXUS_BASE_URL,
+        "invitation": sent, "role": ROLE_NAMES[Role(sent.role)], "site": settings.NEXUS_BASE_URL,
         "link": settings.NEXUS_BASE_URL + reverse("invitation_open", args=[secret]),
     }  # fmt: skip
     try:

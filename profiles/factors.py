@@ -15,6 +15,8 @@ from allauth.mfa.webauthn.internal import auth as webauthn
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils.crypto import constant_time_compare
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
 
 from profiles import encryption, notices
 from profiles.events import Action, Actor, Event
@@ -25,6 +27,14 @@ STEP = 30  # seconds that a code of an app is good for (RFC 6238 section 4.1)
 DRIFT = (-1, 0, 1)  # steps by which the clock of a phone may be off
 PASSKEYS = 20  # of one person
 MAX_NAME = 60
+ADDED = {
+    Type.TOTP: _("An authenticator app was added to your account"),
+    Type.WEBAUTHN: _("The passkey “{name}” was added to your account"),
+}
+REMOVED = {
+    Type.TOTP: _("An authenticator app was removed from your account"),
+    Type.WEBAUTHN: _("The passkey “{name}” was removed from your account"),
+}
 
 
 @dataclass(slots=True)
@@ -72,7 +82,7 @@ def turn_on_app(user: User, secret: str, code: str, *, by: Actor, now: datetime)
     with transaction.atomic():
         _refuse_unverified(user)
         if Authenticator.objects.filter(user=user, type=Type.TOTP).exists():
-            raise ValidationError("An authenticator app is on already. Remove it first.")
+            raise ValidationError(_("An authenticator app is on already. Remove it first."))
         app = Authenticator.objects.create(
             user=user, type=Type.TOTP, data={"secret": encrypt(secret), "last_step": step}
         )
@@ -85,19 +95,21 @@ def add_passkey(user: User, name: str, credential: dict[str, Any], *, by: Actor,
         User.objects.select_for_update(no_key=True).get(pk=user.pk)
         _refuse_unverified(user)
         if Authenticator.objects.filter(user=user, type=Type.WEBAUTHN).count() >= PASSKEYS:
-            raise ValidationError(f"{PASSKEYS} passkeys are the most there can be. Remove one first.")
+            raise ValidationError(
+                _("%(number)s passkeys are the most there can be. Remove one first.") % {"number": PASSKEYS}
+            )
         return _added(user, webauthn.WebAuthn.add(user, name, credential).instance, by=by, now=now)
 
 
 def _refuse_unverified(user: User) -> None:
     """Refuse to lock an account to whoever has not shown that the address is theirs."""
     if EmailAddress.objects.filter(user=user, verified=False, primary=True).exists():
-        raise ValidationError("Confirm your address first: sign out, and sign in with a mailed code.")
+        raise ValidationError(_("Confirm your address first: sign out, and sign in with a mailed code."))
 
 
 def _added(user: User, factor: Authenticator, *, by: Actor, now: datetime) -> list[str]:
     Event.record(Action.FACTOR_ADDED, by=by, now=now, subject=user, after=_described(factor))
-    notices.notice_later(user, f"{_in_words(factor)} was added to your account", by=by, now=now)
+    notices.notice_later(user, format_lazy(ADDED[factor.type], name=factor.data.get("name")), by=by, now=now)
     if Authenticator.objects.filter(user=user, type=Type.RECOVERY_CODES).exists():
         return []
     return _make_codes(user, by=by, now=now)
@@ -107,9 +119,9 @@ def make_codes(user: User, *, by: Actor, now: datetime) -> list[str]:
     """Replace the recovery codes, and return the new ones, which nobody sees again."""
     with transaction.atomic():
         if not has_second(user):
-            raise ValidationError("Recovery codes stand in for a second factor. Turn one on first.")
+            raise ValidationError(_("Recovery codes stand in for a second factor. Turn one on first."))
         Authenticator.objects.filter(user=user, type=Type.RECOVERY_CODES).delete()
-        notices.notice_later(user, "New recovery codes were made for your account", by=by, now=now)
+        notices.notice_later(user, _("New recovery codes were made for your account"), by=by, now=now)
         return _make_codes(user, by=by, now=now)
 
 
@@ -136,7 +148,7 @@ def remove(user: User, factor: Authenticator, *, by: Actor, now: datetime) -> No
     """Take a factor away; with the last one the recovery codes go, which stand in for nothing then."""
     with transaction.atomic():
         Event.record(Action.FACTOR_REMOVED, by=by, now=now, subject=user, before=_described(factor))
-        notices.notice_later(user, f"{_in_words(factor)} was removed from your account", by=by, now=now)
+        notices.notice_later(user, format_lazy(REMOVED[factor.type], name=factor.data.get("name")), by=by, now=now)
         factor.delete()
         if not has_second(user):
             Authenticator.objects.filter(user=user).delete()
@@ -184,7 +196,8 @@ def _note_recovery(user: User, factor: Authenticator, *, by: Actor, now: datetim
     factor.refresh_from_db()
     left = len(RecoveryCodes(factor).get_unused_codes())
     Event.record(Action.RECOVERY_CODE_USED, by=by, now=now, subject=user, after={"left": left})
-    notices.notice_later(user, f"A recovery code of your account was used; {left} are left", by=by, now=now)
+    what = format_lazy(_("A recovery code of your account was used; {left} are left"), left=left)
+    notices.notice_later(user, what, by=by, now=now)
 
 
 def _step_of(secret: str, code: str, *, after: int, now: datetime) -> int | None:
@@ -202,16 +215,16 @@ def named(factors: Sequence[Authenticator]) -> str:
     """Return a name for one more passkey."""
     taken = {each.data["name"] for each in factors}
     number = len(factors) + 1
-    return next(name for name in (f"Passkey {number + more}" for more in range(PASSKEYS + 2)) if name not in taken)
+    return next(
+        name
+        for name in (_("Passkey %(number)s") % {"number": number + more} for more in range(PASSKEYS + 2))
+        if name not in taken
+    )
 
 
 def _described(factor: Authenticator) -> dict[str, Any]:
     name = {"name": factor.data["name"]} if factor.type == Type.WEBAUTHN else {}
     return {"kind": str(factor.type), **name}
-
-
-def _in_words(factor: Authenticator) -> str:
-    return "An authenticator app" if factor.type == Type.TOTP else f"The passkey “{factor.data['name']}”"
 
 
 def rewrite_with_newest_key() -> tuple[int, int]:

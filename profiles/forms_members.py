@@ -2,16 +2,19 @@ from collections.abc import Collection
 from typing import Any
 
 from django import forms
+from django.utils.text import capfirst
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from profiles.forms import PLAIN_LINE
 from profiles.models import Account, Member, Toolkit
-from profiles.permissions import Role, roles_given_by
+from profiles.permissions import ROLE_NAMES, Role, roles_given_by
 
 SAID = {
-    Role.OWNER: "Owner: everything, other owners and the end of the organization included",
-    Role.ADMIN: "Admin: toolkits, servers, policies, and members who are no owners",
-    Role.MEMBER: "Member: uses every toolkit; sees and ends their own tokens",
-    Role.END_USER: "End user: uses the toolkits that are assigned to them, and nothing else",
+    Role.OWNER: _("Owner: everything, other owners and the end of the organization included"),
+    Role.ADMIN: _("Admin: toolkits, servers, policies, and members who are no owners"),
+    Role.MEMBER: _("Member: uses every toolkit; sees and ends their own tokens"),
+    Role.END_USER: _("End user: uses the toolkits that are assigned to them, and nothing else"),
 }
 
 
@@ -19,7 +22,7 @@ class RoleField(forms.TypedChoiceField):
     """One of the roles that somebody may give."""
 
     def __init__(self, manager: Role | None = None, **kwargs: Any) -> None:
-        super().__init__(label="Role", coerce=Role, widget=forms.RadioSelect, **kwargs)
+        super().__init__(label=_("Role"), coerce=Role, widget=forms.RadioSelect, **kwargs)
         self.offer(manager)
 
     def offer(self, manager: Role | None) -> None:
@@ -30,8 +33,8 @@ class ToolkitsField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(
             queryset=Toolkit.objects.none(), required=False, widget=forms.CheckboxSelectMultiple,
-            error_messages={"invalid_choice": "Choose toolkits from the list.",
-                            "invalid_pk_value": "Choose toolkits from the list."}, **kwargs,
+            error_messages={"invalid_choice": _("Choose toolkits from the list."),
+                            "invalid_pk_value": _("Choose toolkits from the list.")}, **kwargs,
         )  # fmt: skip
 
     def of(self, account: Account) -> None:
@@ -40,20 +43,25 @@ class ToolkitsField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]
 
 class OrganizationForm(forms.Form):
     name = forms.CharField(
-        label="Name", max_length=120, validators=[PLAIN_LINE], help_text="Its members and those you invite read it.",
+        label=_("Name"),
+        max_length=120,
+        validators=[PLAIN_LINE],
+        help_text=_("Its members and those you invite read it."),
         widget=forms.TextInput(attrs={"autocomplete": "organization"}),
-    )  # fmt: skip
+    )
 
 
 class InviteForm(forms.Form):
     """Whom somebody invites, and as what."""
 
     email = forms.EmailField(
-        label="E-mail address", max_length=254, widget=forms.EmailInput(attrs={"autocomplete": "off"}),
-        help_text="The invitation is mailed there, and is good for this address alone.",
+        label=_("E-mail address"), max_length=254, widget=forms.EmailInput(attrs={"autocomplete": "off"}),
+        help_text=_("The invitation is mailed there, and is good for this address alone."),
     )  # fmt: skip
     role = RoleField(initial=Role.MEMBER.value)
-    toolkits = ToolkitsField(label="Toolkits", help_text="Of an end user: what they may use. You can change it later.")
+    toolkits = ToolkitsField(
+        label=_("Toolkits"), help_text=_("Of an end user: what they may use. You can change it later.")
+    )
 
     def __init__(self, *args: Any, account: Account, manager: Role | None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -75,7 +83,7 @@ class RoleForm(forms.Form):
 
 
 class AssignForm(forms.Form):
-    toolkits = ToolkitsField(label="Toolkits", help_text="Whatever is not ticked is refused at the next call.")
+    toolkits = ToolkitsField(label=_("Toolkits"), help_text=_("Whatever is not ticked is refused at the next call."))
 
     def __init__(self, *args: Any, account: Account, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -91,8 +99,8 @@ class MemberField(forms.ModelChoiceField):  # type: ignore[type-arg]
 
 class HandOverForm(forms.Form):
     to = MemberField(
-        queryset=Member.objects.none(), label="New owner", empty_label="Choose a member",
-        error_messages={"invalid_choice": "Choose a member of this organization."},
+        queryset=Member.objects.none(), label=_("New owner"), empty_label=_("Choose a member"),
+        error_messages={"invalid_choice": _("Choose a member of this organization.")},
     )  # fmt: skip
 
     def __init__(self, *args: Any, candidates: Any, **kwargs: Any) -> None:
@@ -112,20 +120,22 @@ class NameToConfirmForm(forms.Form):
     def __init__(self, *args: Any, name: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.name = name
-        self.fields["confirmation"].label = f"Type {name} to delete it"
+        self.fields["confirmation"].label = gettext("Type %(name)s to delete it") % {"name": name}
 
     def clean_confirmation(self) -> str:
         text: str = self.cleaned_data["confirmation"]
         if text.split() != self.name.split():
-            raise forms.ValidationError(f"Type “{self.name}”, exactly so. Nothing was deleted.")
+            raise forms.ValidationError(
+                gettext("Type “%(name)s”, exactly so. Nothing was deleted.") % {"name": self.name}
+            )
         return text
 
 
 class SearchForm(forms.Form):
-    q = forms.CharField(label="Search", required=False, max_length=200, widget=forms.SearchInput)
+    q = forms.CharField(label=_("Search"), required=False, max_length=200, widget=forms.SearchInput)
     role = forms.ChoiceField(
-        label="Role", required=False,
-        choices=[("", "Every role"), *((role.value, role.value.replace("_", " ").capitalize()) for role in Role)],
+        label=_("Role"), required=False,
+        choices=[("", _("Every role")), *((role.value, capfirst(name)) for role, name in ROLE_NAMES.items())],
     )  # fmt: skip
 
     def said(self) -> Collection[str]:

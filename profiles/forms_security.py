@@ -12,6 +12,9 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
+from django.utils.functional import Promise
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from profiles import factors, notices
 from profiles.events import Action, Actor, Event
@@ -22,10 +25,10 @@ from profiles.signals import everything_distrusted
 
 LARGEST = 20_000  # characters of what a browser says of a passkey
 CODES = 5  # wrong ones in 10 minutes, per person
-TOO_MANY = "That was wrong too often. Wait 10 minutes, then try again."
-WRONG_CODE = "This code is wrong, or was used already. Wait for the next one of your app, or use a recovery code."
-WRONG_PASSKEY = "This passkey was not accepted. Try again, or confirm in another way."
-NOT_MADE = "The passkey was not made. Press the button again."
+TOO_MANY = _("That was wrong too often. Wait 10 minutes, then try again.")
+WRONG_CODE = _("This code is wrong, or was used already. Wait for the next one of your app, or use a recovery code.")
+WRONG_PASSKEY = _("This passkey was not accepted. Try again, or confirm in another way.")
+NOT_MADE = _("The passkey was not made. Press the button again.")
 
 
 def code_field(**options: Any) -> forms.CharField:
@@ -38,18 +41,18 @@ class CredentialField(forms.JSONField):
 
     widget = forms.HiddenInput
 
-    def __init__(self, *, parse: Any, refusal: str) -> None:
+    def __init__(self, *, parse: Any, refusal: str | Promise) -> None:
         super().__init__(error_messages={"required": refusal, "invalid": refusal})
         self.parse, self.refusal = parse, refusal
 
     def clean(self, value: Any) -> Any:
         if len(str(value)) > LARGEST:
-            raise ValidationError(self.refusal)
+            raise ValidationError(str(self.refusal))
         credential = super().clean(value)
         try:
             self.parse(credential)
         except (TypeError, ValueError, LookupError, AttributeError, ValidationError):
-            raise ValidationError(self.refusal) from None
+            raise ValidationError(str(self.refusal)) from None
         return credential
 
 
@@ -60,19 +63,19 @@ def used_passkey() -> CredentialField:
 class AppForm(forms.Form):
     """The first code of an app that has just read the secret."""
 
-    code = code_field(label="Code that the app shows", help_text="Six digits; they change every 30 seconds.")
+    code = code_field(label=_("Code that the app shows"), help_text=_("Six digits; they change every 30 seconds."))
 
 
 class FactorForm(forms.Form):
-    code = code_field(label="Code", help_text="Of your authenticator app, or one of your recovery codes.")
+    code = code_field(label=_("Code"), help_text=_("Of your authenticator app, or one of your recovery codes."))
 
 
 class PasskeyForm(forms.Form):
     """A passkey that the browser has just made."""
 
     name = forms.CharField(
-        label="Name", max_length=factors.MAX_NAME, required=False, validators=[PLAIN_LINE],
-        help_text="By which you know it again, as in “Laptop” or “Blue key”.",
+        label=_("Name"), max_length=factors.MAX_NAME, required=False, validators=[PLAIN_LINE],
+        help_text=_("By which you know it again, as in “Laptop” or “Blue key”."),
     )  # fmt: skip
     credential = CredentialField(parse=webauthn.parse_registration_response, refusal=NOT_MADE)
 
@@ -86,7 +89,7 @@ class PasskeyForm(forms.Form):
 
 
 class PasskeyNameForm(forms.Form):
-    name = forms.CharField(label="Name", max_length=factors.MAX_NAME, validators=[PLAIN_LINE])
+    name = forms.CharField(label=_("Name"), max_length=factors.MAX_NAME, validators=[PLAIN_LINE])
 
 
 class UsedPasskeyForm(forms.Form):
@@ -108,7 +111,7 @@ class UsedPasskeyForm(forms.Form):
 class SecondFactorForm(AuthenticateForm):
     """The code that signing in asks for after the password."""
 
-    code = code_field(label="Code", help_text="Of your authenticator app, or one of your recovery codes.")
+    code = code_field(label=_("Code"), help_text=_("Of your authenticator app, or one of your recovery codes."))
 
     def clean_code(self) -> str:
         now, by = timezone.now(), Actor.from_request(context.request)
@@ -136,13 +139,13 @@ class PasskeySignInForm(LoginWebAuthnForm):
         try:
             return super().clean_credential()
         except (TypeError, ValueError, LookupError, AttributeError, ValidationError):
-            raise ValidationError("No account here knows this passkey. Sign in in another way.") from None
+            raise ValidationError(gettext("No account here knows this passkey. Sign in in another way.")) from None
 
 
 class EmailForm(forms.Form):
     email = forms.EmailField(
-        label="New address", max_length=254,
-        help_text="We mail a code to it. Until you enter the code, nothing changes.",
+        label=_("New address"), max_length=254,
+        help_text=_("We mail a code to it. Until you enter the code, nothing changes."),
         widget=forms.EmailInput(attrs={"autocomplete": "email"}),
     )  # fmt: skip
 
@@ -153,9 +156,9 @@ class EmailForm(forms.Form):
     def clean_email(self) -> str:
         email: str = self.cleaned_data["email"].lower()
         if email == self.user.email.lower():
-            raise ValidationError("This is your address already.")
+            raise ValidationError(gettext("This is your address already."))
         if email.endswith(f"@{MACHINE_DOMAIN}"):
-            raise ValidationError("No mail reaches this address.")
+            raise ValidationError(gettext("No mail reaches this address."))
         return email
 
 
@@ -163,9 +166,9 @@ class NewPasswordForm(ResetPasswordKeyForm):
     """A new password for who has forgotten theirs, and whether they trust what was made before."""
 
     distrusts = forms.BooleanField(
-        label="Revoke all my tokens and connected applications too",
+        label=_("Revoke all my tokens and connected applications too"),
         required=False,
-        help_text="If somebody else may have had your password. All browsers are signed out in any case.",
+        help_text=_("If somebody else may have had your password. All browsers are signed out in any case."),
     )
 
     def save(self) -> None:
@@ -173,23 +176,25 @@ class NewPasswordForm(ResetPasswordKeyForm):
         with transaction.atomic():
             super().save()
             Event.record(Action.PASSWORD_CHANGED, by=by, now=now, subject=self.user, after={"method": "mailed link"})
-            notices.notice_later(self.user, "The password of your account was replaced", by=by, now=now)
+            notices.notice_later(self.user, _("The password of your account was replaced"), by=by, now=now)
             if self.cleaned_data["distrusts"]:
                 everything_distrusted.send(User, user=self.user, by=by, now=now)
 
 
 class DeleteAccountForm(forms.Form):
     confirmation = forms.CharField(
-        label="Address", widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"})
+        label=_("Address"), widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"})
     )
 
     def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.user = user
-        self.fields["confirmation"].label = f"Type {user.email} to delete your account"
+        self.fields["confirmation"].label = gettext("Type %(email)s to delete your account") % {"email": user.email}
 
     def clean_confirmation(self) -> str:
         text: str = self.cleaned_data["confirmation"]
         if text.strip().lower() != self.user.email.lower():
-            raise ValidationError(f"Type “{self.user.email}”, exactly so. Nothing was deleted.")
+            raise ValidationError(
+                gettext("Type “%(email)s”, exactly so. Nothing was deleted.") % {"email": self.user.email}
+            )
         return text

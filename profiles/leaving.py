@@ -7,6 +7,7 @@ from allauth.usersessions.models import UserSession
 from django.contrib.sessions.models import Session
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from profiles.events import Action, Actor, Event
 from profiles.models import Account, Authorization, Server, Toolkit, User
@@ -75,6 +76,8 @@ def delete(user: User, *, by: Actor, now: datetime) -> None:
 def _refuse(going: Going) -> None:
     if going.owned_alone:
         names = ", ".join(f"“{account.name}”" for account in going.owned_alone)
-        raise ValidationError(f"You alone own {names}. Make somebody else an owner first. Nothing was deleted.")
+        raise ValidationError(
+            _("You alone own %(names)s. Make somebody else an owner first. Nothing was deleted.") % {"names": names}
+        )
     if going.is_last_staff:
-        raise ValidationError("You are the last who can administer this Nexus. Nothing was deleted.")
+        raise ValidationError(_("You are the last who can administer this Nexus. Nothing was deleted."))

@@ -1,6 +1,7 @@
 from datetime import datetime
 
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
 
 from profiles import connecting
 from profiles.models import Account, Attempts, Authorization, Server, User
@@ -19,7 +20,7 @@ def probe(user: User, url: str, name: str, *, now: datetime) -> list[bytes] | Cr
     """
     refuse_bad_address(url)
     if not Attempts.objects.take(f"probe:{user.pk}", PROBES, now=now):
-        raise ValidationError("You have looked at many servers in a short time. Wait 10 minutes, then try again.")
+        raise ValidationError(_("You have looked at many servers in a short time. Wait 10 minutes, then try again."))
     try:
         return discovery.list_tools(Server(url=url, name=name, transport=Server.Transport.HTTP))
     except CredentialRefused as refusal:

@@ -9,6 +9,7 @@ from itertools import chain, islice
 from pathlib import Path
 
 from django.conf import settings
+from django.utils.translation import gettext as _
 
 LARGEST = 256 * 1024  # bytes of a file that are read
 DIVIDER = b"-" * 79
@@ -43,5 +44,5 @@ def _mails_in(path: Path) -> list[Mail]:
 def _read(raw: bytes, at: datetime) -> Mail:
     message = BytesParser(_class=EmailMessage, policy=email.policy.default).parsebytes(raw.lstrip())
     body = message.get_body(preferencelist=("plain",))
-    text = body.get_content() if body else "This mail has no plain text."
+    text = body.get_content() if body else _("This mail has no plain text.")
     return Mail(at=at, to=str(message.get("To", "")), subject=str(message.get("Subject", "")), text=text)

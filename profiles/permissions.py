@@ -2,6 +2,8 @@
 
 from enum import Enum, StrEnum
 
+from django.utils.translation import gettext_lazy as _
+
 
 class Role(StrEnum):
     """From the widest to the narrowest."""
@@ -10,6 +12,14 @@ class Role(StrEnum):
     ADMIN = "admin"
     MEMBER = "member"
     END_USER = "end_user"
+
+
+ROLE_NAMES = {
+    Role.OWNER: _("owner"),
+    Role.ADMIN: _("admin"),
+    Role.MEMBER: _("member"),
+    Role.END_USER: _("end user"),
+}
 
 
 class Act(Enum):

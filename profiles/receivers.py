@@ -11,6 +11,7 @@ from django.dispatch import receiver
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import get_language_from_request
+from django.utils.translation import gettext_lazy as _
 
 from profiles import notices, sessions
 from profiles.events import Action, Actor, Event
@@ -45,7 +46,7 @@ def end_other_sessions(request: HttpRequest, user: User, **kwargs: Any) -> None:
     sessions.begin(request, now=now)
     sessions.end_others(user, request.session.session_key, by=by, now=now)
     Event.record(Action.PASSWORD_CHANGED, by=by, now=now, subject=user, after={"method": "settings"})
-    notices.notice_later(user, "The password of your account was changed", by=by, now=now)
+    notices.notice_later(user, _("The password of your account was changed"), by=by, now=now)
 
 
 @receiver(access_ended)

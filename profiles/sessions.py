@@ -10,7 +10,9 @@ from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
-from django.utils import timezone
+from django.utils import timezone, translation
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from profiles.events import Action, Actor, Event
 from profiles.models import User
@@ -23,7 +25,7 @@ Handler = Callable[[HttpRequest], HttpResponse]
 BROWSERS = (("Edg", "Edge"), ("OPR/", "Opera"), ("SamsungBrowser", "Samsung Internet"), ("Firefox/|FxiOS", "Firefox"),
             ("Chrome/|CriOS|Chromium", "Chrome"), ("Safari/", "Safari"))  # fmt: skip
 SYSTEMS = (("iPhone", "iPhone"), ("iPad", "iPad"), ("Android", "Android"), ("CrOS", "ChromeOS"),
-           ("Windows", "Windows"), ("Mac OS X|Macintosh", "a Mac"), ("Linux", "Linux"))  # fmt: skip
+           ("Windows", "Windows"), ("Mac OS X|Macintosh", gettext_noop("a Mac")), ("Linux", "Linux"))  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +47,9 @@ class Browser:
 
 def device_of(agent: str) -> str:
     """Return a User-Agent in plain words, as in “Firefox on Windows”."""
-    browser = _first(BROWSERS, agent) or "Another program"
+    browser = _first(BROWSERS, agent) or _("Another program")
     system = _first(SYSTEMS, agent)
-    return f"{browser} on {system}" if system else browser
+    return _("%(browser)s on %(system)s") % {"browser": browser, "system": _(system)} if system else browser
 
 
 def _first(names: Sequence[tuple[str, str]], agent: str) -> str:
@@ -124,7 +126,8 @@ def end_others(user: User, keep: str | None, *, by: Actor, now: datetime) -> int
 
 
 def _end(sessions: list[UserSession], user: User, *, by: Actor, now: datetime) -> None:
-    devices = [device_of(each.user_agent) for each in sessions][:20]
+    with translation.override(settings.LANGUAGE_CODE):  # what is written down is in one language
+        devices = [device_of(each.user_agent) for each in sessions][:20]
     with transaction.atomic():
         Session.objects.filter(session_key__in=[each.session_key for each in sessions]).delete()
         UserSession.objects.filter(pk__in=[each.pk for each in sessions]).delete()

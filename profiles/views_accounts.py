@@ -9,6 +9,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from profiles import confirmation, holdings
@@ -55,7 +56,9 @@ def organization_create(request: HttpRequest) -> HttpResponse:
             note_errors(form, error)
         else:
             show_account(request, account)
-            messages.success(request, f"“{account}” is there, and you own it. Now invite people.")
+            messages.success(
+                request, _("“%(account)s” is there, and you own it. Now invite people.") % {"account": account}
+            )
             return redirect("members")
     return render(request, "profiles/organization_create.html", {"form": form}, status=422 if form.errors else 200)
 
@@ -67,7 +70,7 @@ def organization(request: HttpRequest, pk: UUID) -> HttpResponse:
     form = OrganizationForm(request.POST or None, initial={"name": account.name})
     if request.method == "POST" and form.is_valid():
         changed = account.rename(form.cleaned_data["name"], by=Actor.from_request(request), now=timezone.now())
-        messages.success(request, "Saved." if changed else "Nothing was changed.")
+        messages.success(request, _("Saved.") if changed else _("Nothing was changed."))
         return redirect("organization", pk)
     people = Member.objects.filter(account=account).people()
     context = {
@@ -87,9 +90,13 @@ def organization_leave(request: HttpRequest, pk: UUID) -> HttpResponse:
         try:
             place_of(user, account).remove(by=Actor.from_request(request), now=now)
         except ValidationError as error:
-            messages.error(request, f"You are still a member of {account}. {' '.join(error.messages)}")
+            messages.error(
+                request,
+                _("You are still a member of %(account)s. %(problem)s")
+                % {"account": account, "problem": " ".join(error.messages)},
+            )
             return redirect("organization_leave", pk)
-        messages.success(request, f"You have left {account}. What you had there has ended.")
+        messages.success(request, _("You have left %(account)s. What you had there has ended.") % {"account": account})
         return redirect("organizations")
     has = holdings.of_members(account, [user.pk], now=now).get(user.pk, Holding())
     others = account.members.filter(role=Role.OWNER, user__is_active=True).exclude(user=user)
@@ -108,7 +115,7 @@ def organization_hand_over(request: HttpRequest, pk: UUID) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         if not confirmation.is_confirmed(request):
             confirmation.keep_form(request, f"hand-over-{pk}", request.POST)
-            messages.info(request, "Nothing was changed yet. Press Hand over once more.")
+            messages.info(request, _("Nothing was changed yet. Press Hand over once more."))
             return confirmation.ask(request, next_url=reverse("organization_hand_over", args=[pk]))
         to: Member = form.cleaned_data["to"]
         try:
@@ -116,7 +123,10 @@ def organization_hand_over(request: HttpRequest, pk: UUID) -> HttpResponse:
         except ValidationError as error:
             note_errors(form, error)
         else:
-            messages.success(request, f"{to.user} owns {account} now, and you are an admin.")
+            messages.success(
+                request,
+                _("%(user)s owns %(account)s now, and you are an admin.") % {"user": to.user, "account": account},
+            )
             return redirect("organization", pk)
     context = {"organization": account, "form": form, "others": others.exists()}
     return render(request, "profiles/organization_hand_over.html", context, status=_status(request, form))
@@ -129,11 +139,13 @@ def organization_delete(request: HttpRequest, pk: UUID) -> HttpResponse:
     form = NameToConfirmForm(request.POST or None, name=account.name)
     if request.method == "POST" and form.is_valid():
         if not confirmation.is_confirmed(request):
-            messages.info(request, f"“{account}” is still there. Type its name once more.")
+            messages.info(request, _("“%(account)s” is still there. Type its name once more.") % {"account": account})
             return confirmation.ask(request, next_url=reverse("organization_delete", args=[pk]))
         by, now = Actor.from_request(request), timezone.now()
         account.delete_for_good(manager=account.role_of(signed_in(request)), by=by, now=now)
-        messages.success(request, f"“{account}” is deleted, and all that called in its name has ended.")
+        messages.success(
+            request, _("“%(account)s” is deleted, and all that called in its name has ended.") % {"account": account}
+        )
         return redirect("organizations")
     context = {"organization": account, "form": form, **_impact(account)}
     return render(request, "profiles/organization_delete.html", context, status=_status(request, form))

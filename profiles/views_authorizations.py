@@ -8,6 +8,8 @@ from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -25,10 +27,12 @@ BADGES = {
     State.ENDED: "quiet",
 }  # fmt: skip
 HELP = {
-    State.NARROW: "The server is now used with more scopes than were granted. Connect it again.",
-    State.ELSEWHERE: "The server has another address, or another way to sign in, than when this was stored. It goes "
-    "to the old one only, so it is not used. Connect it again.",
-    State.EXPIRED: "It has expired and cannot be renewed. Connect it again.",
+    State.NARROW: _("The server is now used with more scopes than were granted. Connect it again."),
+    State.ELSEWHERE: _(
+        "The server has another address, or another way to sign in, than when this was stored. It goes "
+        "to the old one only, so it is not used. Connect it again."
+    ),
+    State.EXPIRED: _("It has expired and cannot be renewed. Connect it again."),
 }
 
 
@@ -46,7 +50,7 @@ class Row:
 
     @property
     def help(self) -> str:
-        return HELP.get(self.state, "")
+        return str(HELP.get(self.state, ""))
 
     @property
     def wants_sign_in(self) -> bool:
@@ -120,11 +124,14 @@ def authorization_visibility(request: HttpRequest, pk: Any) -> HttpResponse:
     found = _managed(request, pk)
     wanted = request.POST.get("visibility", "")
     if wanted not in Authorization.Visibility.values:
-        messages.error(request, "Nothing was changed: choose its owner, or the whole account.")
+        messages.error(request, gettext("Nothing was changed: choose its owner, or the whole account."))
     elif found.change_visibility(wanted, by=Actor.from_request(request), now=timezone.now()):
-        messages.success(request, f"It is now used for {found.get_visibility_display()}, from the next call on.")
+        messages.success(
+            request,
+            gettext("It is now used for %(whom)s, from the next call on.") % {"whom": found.get_visibility_display()},
+        )
     else:
-        messages.info(request, "Nothing was different, so nothing was changed.")
+        messages.info(request, gettext("Nothing was different, so nothing was changed."))
     return redirect("authorization", found.pk)
 
 
@@ -135,9 +142,9 @@ def authorization_toolkits(request: HttpRequest, pk: Any) -> HttpResponse:
     if not form.is_valid():
         return _page(request, found, form)
     if found.assign(form.cleaned_data["toolkits"], by=Actor.from_request(request), now=timezone.now()):
-        messages.success(request, "Saved. It holds from the next call on.")
+        messages.success(request, gettext("Saved. It holds from the next call on."))
     else:
-        messages.info(request, "Nothing was different, so nothing was changed.")
+        messages.info(request, gettext("Nothing was different, so nothing was changed."))
     return redirect("authorization", found.pk)
 
 
@@ -148,8 +155,11 @@ def authorization_end(request: HttpRequest, pk: Any) -> HttpResponse:
     found.end(by=Actor.from_request(request), now=timezone.now())
     messages.success(
         request,
-        f"The authorization for “{found.server}” has ended, and its secret is deleted here. The server was not told: "
-        "take the access away there too, if nobody else needs it.",
+        gettext(
+            "The authorization for “%(server)s” has ended, and its secret is deleted here. The server was "
+            "not told: take the access away there too, if nobody else needs it."
+        )
+        % {"server": found.server},
     )
     return redirect("authorizations")
 
@@ -171,7 +181,9 @@ def server_sign_in(request: HttpRequest, pk: Any) -> HttpResponse:
         except ValidationError as error:
             note_errors(form, error)
         else:
-            messages.success(request, "Saved." if changed else "Nothing was different, so nothing was changed.")
+            messages.success(
+                request, gettext("Saved.") if changed else gettext("Nothing was different, so nothing was changed.")
+            )
             return redirect("authorization_connect" if server.wants_sign_in else "server", server.pk)
     context = {"form": form, "server": server}
     return render(request, "profiles/server_sign_in.html", context, status=422 if form.errors else 200)

@@ -11,7 +11,9 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.functional import Promise
 from django.utils.http import urlencode
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -85,10 +87,10 @@ def confirm_passkey(request: HttpRequest) -> HttpResponse:
     return redirect(confirmation.way_back(request))
 
 
-def _refused(request: HttpRequest, form: Form, what: str, now: datetime, too_many: str = "") -> HttpResponse:
+def _refused(request: HttpRequest, form: Form, what: str, now: datetime, too_many: str | Promise = "") -> HttpResponse:
     """Say what is wrong. What came too often is not looked at, and not noted."""
     if too_many:
-        form.add_error(None, too_many)
+        form.add_error(None, str(too_many))
         return _page(request, status=429, **{what: form})
     confirmation.fail(request, method=what, now=now)
     return _page(request, status=422, **{what: form})
@@ -118,7 +120,7 @@ def confirm_mail(request: HttpRequest) -> HttpResponse:
     """Mail a code to the person."""
     user = signed_in(request)
     if not confirmation.may_mail(request, now=timezone.now()):
-        messages.error(request, "Three codes are on their way already. Use the newest, or wait 10 minutes.")
+        messages.error(request, _("Three codes are on their way already. Use the newest, or wait 10 minutes."))
     else:
         emails.confirmation_code(user, confirmation.new_code(request, now=timezone.now()))
     return _to_confirm(request, "confirm_code")
@@ -140,7 +142,7 @@ def confirm_code(request: HttpRequest) -> HttpResponse:
             return redirect(confirmation.way_back(request))
         else:
             confirmation.fail(request, method="code", now=now)
-            form.add_error("code", "This code is wrong, used, or older than 10 minutes. Ask for a new one.")
+            form.add_error("code", _("This code is wrong, used, or older than 10 minutes. Ask for a new one."))
             status = 422
     context = {"form": form, "next": confirmation.way_back(request)}
     return render(request, "account/confirm_code.html", context, status=status)

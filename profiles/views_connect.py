@@ -8,6 +8,8 @@ from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 from django.views.decorators.http import require_http_methods, require_safe
 
@@ -68,7 +70,7 @@ def _begin(request: HttpRequest, server: Server, account: Account, context: dict
     user, now = signed_in(request), timezone.now()
     try:
         if not Attempts.objects.take(f"sign-in:{user.pk}", SIGN_INS, now=now):
-            raise UpstreamError("You have begun many sign-ins in a short time. Wait 10 minutes, then try again.")
+            raise UpstreamError(_("You have begun many sign-ins in a short time. Wait 10 minutes, then try again."))
         address = connecting.begin(request.session, server, account, user, now=now)
     except UpstreamError as error:
         context["failure"] = sentence(server, error)
@@ -85,7 +87,7 @@ def callback(request: HttpRequest) -> HttpResponse:
     sign_in = connecting.begun(request.session, request.GET.get("state", ""), user, now=now)
     if sign_in is None:
         messages.error(
-            request, "This sign-in was not begun in this browser, took too long, or is over already. Connect again."
+            request, _("This sign-in was not begun in this browser, took too long, or is over already. Connect again.")
         )
         return redirect("authorizations")
     server = get_object_or_404(Server.objects.living(), pk=sign_in.server_id)
@@ -98,7 +100,7 @@ def callback(request: HttpRequest) -> HttpResponse:
         by = Actor.from_request(request)
         found = connecting.finish(sign_in, code, server, account, user, by=by, now=now)
     except UpstreamError as error:
-        messages.error(request, f"Nothing was connected. {sentence(server, error)}")
+        messages.error(request, _("Nothing was connected. %(problem)s") % {"problem": sentence(server, error)})
         return redirect(f"{reverse('authorization_connect', args=[server.pk])}?account={account.pk}")
     return _try_out(request, found)
 
@@ -119,13 +121,19 @@ def _try_out(request: HttpRequest, found: Authorization) -> HttpResponse:
     try:
         tools = listed_with(found, server, now=now)
     except UpstreamError as error:
-        messages.warning(request, f"It is stored, but trying it failed. {sentence(server, error)}")
+        messages.warning(
+            request, _("It is stored, but trying it failed. %(problem)s") % {"problem": sentence(server, error)}
+        )
         return redirect("authorization", found.pk)
     is_manager = found.account.lets(signed_in(request), Act.MANAGE_TOOLKITS)
     if is_manager and (server.failed_at or not server.tools.exists()):
         server.remember_tools(tools, now=now)
-    shown = f"{len(tools)} tool{'' if len(tools) == 1 else 's'}"
-    messages.success(request, f"“{server}” is connected, and shows {shown}. It is used from the next call on.")
+    said = ngettext(
+        "“%(server)s” is connected, and shows %(number)s tool. It is used from the next call on.",
+        "“%(server)s” is connected, and shows %(number)s tools. It is used from the next call on.",
+        len(tools),
+    )
+    messages.success(request, said % {"server": server, "number": len(tools)})
     return redirect("authorization", found.pk)
 
 

@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -36,7 +37,7 @@ def member_invite(request: HttpRequest) -> HttpResponse:
         return _invite_page(request, form, account, status=422)
     if not confirmation.is_confirmed(request):
         confirmation.keep_form(request, KEPT, request.POST)
-        messages.info(request, "Nobody is invited yet. Press Invite once more.")
+        messages.info(request, _("Nobody is invited yet. Press Invite once more."))
         return confirmation.ask(request, next_url=reverse("member_invite"))
     try:
         invitation, secret = Invitation.objects.invite(
@@ -55,9 +56,13 @@ def _invite_page(request: HttpRequest, form: InviteForm, account: Account, statu
 
 def _say_sent(request: HttpRequest, invitation: Invitation, was_sent: bool) -> None:
     if was_sent:
-        messages.success(request, f"An invitation is on its way to {invitation.email}. It is good for 7 days.")
+        messages.success(
+            request, _("An invitation is on its way to %(email)s. It is good for 7 days.") % {"email": invitation.email}
+        )
     else:
-        problem = f"{invitation.email} is invited, but the mail could not be sent. Send it again in a while."
+        problem = _("%(email)s is invited, but the mail could not be sent. Send it again in a while.") % {
+            "email": invitation.email
+        }
         messages.error(request, problem)
 
 
@@ -77,9 +82,9 @@ def invitation_resend(request: HttpRequest, pk: object) -> HttpResponse:
     """Mail a fresh link; the one before it is over."""
     found, manager = _managed(request, pk)
     if not may_manage(manager, Role(found.role)):
-        messages.error(request, "Only an owner invites an owner. Nothing was sent.")
+        messages.error(request, _("Only an owner invites an owner. Nothing was sent."))
     elif not confirmation.is_confirmed(request):
-        messages.info(request, "Nothing was sent yet. Press Send again once more.")
+        messages.info(request, _("Nothing was sent yet. Press Send again once more."))
         return confirmation.ask(request, next_url=reverse("members"))
     else:
         try:
@@ -102,8 +107,8 @@ def invitation_cancel(request: HttpRequest, pk: object) -> HttpResponse:
     except ValidationError as error:
         messages.error(request, " ".join(error.messages))
     else:
-        said = f"The invitation of {found.email} is cancelled; its link leads nowhere."
-        messages.success(request, said if cancelled else "This invitation is no longer open. Nothing was changed.")
+        said = _("The invitation of %(email)s is cancelled; its link leads nowhere.") % {"email": found.email}
+        messages.success(request, said if cancelled else _("This invitation is no longer open. Nothing was changed."))
     return redirect("members")
 
 
@@ -138,7 +143,7 @@ def invitation(request: HttpRequest) -> HttpResponse:
             return _over(request)
         invited.forget(request)
         show_account(request, found.account)
-        messages.success(request, f"Welcome to {found.account}.")
+        messages.success(request, _("Welcome to %(account)s.") % {"account": found.account})
         return redirect("home")
     context = {"invitation": found, "role": Role(found.role), "is_theirs": is_theirs}
     return render(request, "profiles/invitation.html", context, status=403 if request.method == "POST" else 200)

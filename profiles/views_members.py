@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from profiles import confirmation, holdings
@@ -111,37 +112,44 @@ def member_role(request: HttpRequest, pk: int) -> HttpResponse:
         form.add_error(None, error)
         return _member_page(request, found, manager, role=form, status=422)
     said = (
-        f"{found.user} is {_a(role)} now, from the next call on." if changed else f"{found.user} is {_a(role)} already."
+        _("%(user)s is %(role)s now, from the next call on.") % {"user": found.user, "role": _a(role)}
+        if changed
+        else _("%(user)s is %(role)s already.") % {"user": found.user, "role": _a(role)}
     )
     messages.success(request, said)
     return redirect("members") if role is Role.OWNER and manager is Role.ADMIN else redirect("member", pk)
 
 
 def _a(role: Role) -> str:
-    name = role.value.replace("_", " ")
-    return f"an {name}" if name[0] in "aeo" else f"a {name}"
+    named = {
+        Role.OWNER: _("an owner"),
+        Role.ADMIN: _("an admin"),
+        Role.MEMBER: _("a member"),
+        Role.END_USER: _("an end user"),
+    }
+    return named[role]
 
 
 def _confirm_first(request: HttpRequest, found: Member) -> HttpResponse:
     confirmation.keep_form(request, f"{KEPT}-{found.pk}", request.POST)
-    messages.info(request, "Nothing was changed yet. Save once more.")
+    messages.info(request, _("Nothing was changed yet. Save once more."))
     return confirmation.ask(request, next_url=reverse("member", args=[found.pk]))
 
 
 @require_POST
 def member_toolkits(request: HttpRequest, pk: int) -> HttpResponse:
     """Choose what an end user may use; more than before only after a fresh confirmation."""
-    found, _ = _managed(request, pk)
+    found = _managed(request, pk)[0]
     form = AssignForm(request.POST, account=found.account)
     if found.role != Role.END_USER or not form.is_valid():
-        messages.error(request, "Nothing was changed: toolkits are assigned to end users, from the list.")
+        messages.error(request, _("Nothing was changed: toolkits are assigned to end users, from the list."))
         return redirect("member", pk)
     chosen = form.cleaned_data["toolkits"]
     has_more = chosen.exclude(assigned_members=found).exists()
     if has_more and not confirmation.is_confirmed(request):
         return _confirm_first(request, found)
     changed = found.assign(chosen, by=Actor.from_request(request), now=timezone.now())
-    messages.success(request, "Saved; it holds from the next call on." if changed else "Nothing was changed.")
+    messages.success(request, _("Saved; it holds from the next call on.") if changed else _("Nothing was changed."))
     return redirect("member", pk)
 
 
@@ -150,7 +158,7 @@ def member_remove(request: HttpRequest, pk: int) -> HttpResponse:
     """Say what ends with it; to a POST, end it before the answer is sent."""
     found, manager = _managed(request, pk)
     if not may_manage(manager, Role(found.role)):
-        messages.error(request, "Only an owner removes an owner. Nobody was removed.")
+        messages.error(request, _("Only an owner removes an owner. Nobody was removed."))
         return redirect("member", pk)
     if found.user_id == signed_in(request).pk:
         return redirect("organization_leave", found.account_id)
@@ -161,7 +169,9 @@ def member_remove(request: HttpRequest, pk: int) -> HttpResponse:
             messages.error(request, " ".join(error.messages))
             return redirect("member", pk)
         messages.success(
-            request, f"{found.user} is out: every call with what they had gets a 401. They are told by mail."
+            request,
+            _("%(user)s is out: every call with what they had gets a 401. They are told by mail.")
+            % {"user": found.user},
         )
         return redirect("members")
     has = holdings.of_members(found.account, [found.user_id], now=timezone.now()).get(found.user_id, Holding())

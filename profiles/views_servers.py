@@ -7,6 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from profiles.access import current_account, managed_account, signed_in
@@ -104,11 +105,15 @@ def _save(
     by = Actor.from_request(request)
     added = Server.objects.add(account, **form.cleaned_data, tools=definitions, by=by, now=timezone.now())
     if refusal is None:
-        messages.success(request, f"The server “{added}” is there. Add it to a toolkit to use its tools.")
+        messages.success(
+            request, _("The server “%(server)s” is there. Add it to a toolkit to use its tools.") % {"server": added}
+        )
         return redirect("server", added.pk)
     kinds = Server.Authentication
     kind = kinds.OAUTH if "resource_metadata" in refusal.challenge else kinds.BEARER
-    messages.success(request, f"The server “{added}” is there. Now choose how Nexus signs in at it.")
+    messages.success(
+        request, _("The server “%(server)s” is there. Now choose how Nexus signs in at it.") % {"server": added}
+    )
     return redirect(f"{reverse('server_sign_in', args=[added.pk])}?authentication={kind}")
 
 
@@ -119,10 +124,12 @@ def server_list(request: HttpRequest, pk: Any) -> HttpResponse:
     managed_account(request)
     failure = list_again(found, now=timezone.now(), account=current_account(request), user=signed_in(request))
     if failure:
-        messages.error(request, f"{failure} What it listed before is still shown.")
+        messages.error(request, _("%(problem)s What it listed before is still shown.") % {"problem": failure})
     else:
         messages.success(
-            request, f"“{found}” listed {Tool.objects.listed().filter(server=found).count()} tools just now."
+            request,
+            _("“%(server)s” listed %(number)s tools just now.")
+            % {"server": found, "number": Tool.objects.listed().filter(server=found).count()},
         )
     return redirect("server", found.pk)
 
@@ -134,7 +141,7 @@ def server_edit(request: HttpRequest, pk: Any) -> HttpResponse:
     form = ServerSettingsForm(request.POST or None, initial=initial)
     if request.method == "POST" and form.is_valid():
         changed = found.change(tools=None, by=Actor.from_request(request), now=timezone.now(), **form.cleaned_data)
-        messages.success(request, "Saved." if changed else "Nothing was different, so nothing was changed.")
+        messages.success(request, _("Saved.") if changed else _("Nothing was different, so nothing was changed."))
         return redirect("server", found.pk)
     context = {"form": form, "server": found}
     return render(request, "profiles/server_edit.html", context, status=422 if form.errors else 200)
@@ -145,7 +152,9 @@ def server_remove(request: HttpRequest, pk: Any) -> HttpResponse:
     found = get_object_or_404(Server.objects.living().filter(account=managed_account(request)), pk=pk)
     if request.method == "POST":
         found.remove(by=Actor.from_request(request), now=timezone.now())
-        messages.success(request, f"The server “{found}” is removed; its tools stop at the next call.")
+        messages.success(
+            request, _("The server “%(server)s” is removed; its tools stop at the next call.") % {"server": found}
+        )
         return redirect("servers")
     context = {"server": found, "toolkits": _toolkits_with(found, current_account(request))}
     return render(request, "profiles/server_remove.html", context)

@@ -5,6 +5,7 @@ from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from profiles import mailbox
@@ -24,7 +25,7 @@ def settings_page(request: HttpRequest) -> HttpResponse:
     form = ProfileForm(request.POST or None, instance=user)
     if request.method == "POST" and form.is_valid():
         form.save()
-        messages.success(request, "Saved.")
+        messages.success(request, _("Saved."))
         return redirect("settings")
     theme = request.COOKIES.get(THEME_COOKIE, "")
     context = {
@@ -44,7 +45,7 @@ def settings_theme(request: HttpRequest) -> HttpResponse:
     form = ThemeForm(request.POST)
     response = redirect("settings")
     if not form.is_valid():
-        messages.error(request, "Choose one of the three themes.")
+        messages.error(request, _("Choose one of the three themes."))
         return response
     theme = form.cleaned_data["theme"]
     if theme in THEMES:
@@ -62,7 +63,7 @@ def notifications(request: HttpRequest) -> HttpResponse:
     form = NotificationsForm(request.POST) if request.method == "POST" else NotificationsForm.showing(chosen)
     if request.method == "POST" and form.is_valid():
         changed = chosen.change(**form.cleaned_data, by=Actor.from_request(request), now=timezone.now())
-        messages.success(request, "Saved." if changed else "Nothing was changed.")
+        messages.success(request, _("Saved.") if changed else _("Nothing was changed."))
         return redirect("notifications")
     accounts = Account.objects.of(signed_in(request)).order_by("created_at")
     own = set(Notifications.objects.filter(user=chosen.user).values_list("account", flat=True))
@@ -77,7 +78,7 @@ def notifications_of_account(request: HttpRequest, pk: UUID) -> HttpResponse:
     form = NotificationsForm(request.POST) if request.method == "POST" else NotificationsForm.showing(chosen)
     if request.method == "POST" and form.is_valid():
         changed = chosen.change(**form.cleaned_data, by=Actor.from_request(request), now=timezone.now())
-        messages.success(request, "Saved." if changed else "Nothing was changed.")
+        messages.success(request, _("Saved.") if changed else _("Nothing was changed."))
         return redirect("notifications")
     context = {"form": form, "account": chosen.account, "is_own": bool(chosen.pk)}
     return render(request, "profiles/notifications_account.html", context, status=422 if form.errors else 200)
@@ -87,9 +88,12 @@ def notifications_of_account(request: HttpRequest, pk: UUID) -> HttpResponse:
 def notifications_follow(request: HttpRequest, pk: UUID) -> HttpResponse:
     chosen = _notifications_in(request, pk)
     if chosen.follow(by=Actor.from_request(request), now=timezone.now()):
-        messages.success(request, f"What you are told of “{chosen.account}” is what holds everywhere again.")
+        messages.success(
+            request,
+            _("What you are told of “%(account)s” is what holds everywhere again.") % {"account": chosen.account},
+        )
     else:
-        messages.info(request, "Nothing was changed.")
+        messages.info(request, _("Nothing was changed."))
     return redirect("notifications")
 
 

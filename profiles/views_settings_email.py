@@ -4,6 +4,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
@@ -26,7 +27,7 @@ def email(request: HttpRequest) -> HttpResponse:
         if addresses.may_mail(user, now=now):
             addresses.propose(request, form.cleaned_data["email"], now=now)
             return redirect("settings_email_code")
-        form.add_error(None, "Five codes are on their way already. Wait 10 minutes, then try again.")
+        form.add_error(None, _("Five codes are on their way already. Wait 10 minutes, then try again."))
         status = 429
     elif form.errors:
         status = 422
@@ -41,7 +42,7 @@ def email_code(request: HttpRequest) -> HttpResponse:
     user, now = signed_in(request), timezone.now()
     address = addresses.proposed(request, now=now)
     if address is None:
-        messages.info(request, "No code is awaited. Write the new address first.")
+        messages.info(request, _("No code is awaited. Write the new address first."))
         return redirect("settings_email")
     form = CodeForm(request.POST or None)
     status = 200
@@ -51,9 +52,11 @@ def email_code(request: HttpRequest) -> HttpResponse:
             status = 429
         elif form.is_valid() and addresses.confirm(request, form.cleaned_data["code"], now=now):
             confirmation.forget(request)
-            messages.success(request, f"Your address is {address} now. We have told the old one.")
+            messages.success(
+                request, _("Your address is %(address)s now. We have told the old one.") % {"address": address}
+            )
             return redirect("everything")
         else:
-            form.add_error("code", "This code is wrong, used, or older than 10 minutes. Ask for a new one.")
+            form.add_error("code", _("This code is wrong, used, or older than 10 minutes. Ask for a new one."))
             status = 422
     return render(request, "profiles/settings_email_code.html", {"form": form, "address": address}, status=status)

@@ -10,6 +10,7 @@ from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
@@ -36,7 +37,9 @@ def passkey_add(request: HttpRequest) -> HttpResponse:
         except ValidationError as error:
             note_errors(form, error)
         else:
-            return factor_added(request, codes, method="webauthn", said=f"The passkey “{name}” was added.")
+            return factor_added(
+                request, codes, method="webauthn", said=_("The passkey “%(name)s” was added.") % {"name": name}
+            )
     return _add_page(request, form)
 
 
@@ -60,7 +63,7 @@ def passkey(request: HttpRequest, pk: int) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         name, by = form.cleaned_data["name"], Actor.from_request(request)
         changed = factors.rename_passkey(signed_in(request), found, name, by=by, now=timezone.now())
-        messages.success(request, f"It is “{name}” now." if changed else "Nothing was changed.")
+        messages.success(request, _("It is “%(name)s” now.") % {"name": name} if changed else _("Nothing was changed."))
         return redirect("settings_security")
     context = {"form": form, "passkey": found, "name": found.data["name"]}
     return render(request, "profiles/settings_passkey.html", context, status=422 if form.errors else 200)
@@ -73,7 +76,11 @@ def passkey_remove(request: HttpRequest, pk: int) -> HttpResponse:
     name = found.data["name"]
     if request.method == "POST":
         factors.remove(user, found, by=Actor.from_request(request), now=timezone.now())
-        return factor_removed(request, f"The passkey “{name}” was removed.")
+        return factor_removed(request, _("The passkey “%(name)s” was removed.") % {"name": name})
     mine = factors.of(user)
-    context = {"title": f"Remove “{name}”", "is_passkey": True, "is_last": not mine.app and len(mine.passkeys) == 1}
+    context = {
+        "title": _("Remove “%(name)s”") % {"name": name},
+        "is_passkey": True,
+        "is_last": not mine.app and len(mine.passkeys) == 1,
+    }
     return render(request, "profiles/settings_factor_remove.html", context)

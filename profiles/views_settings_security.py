@@ -10,6 +10,8 @@ from django.core.exceptions import ValidationError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -46,13 +48,13 @@ def app(request: HttpRequest) -> HttpResponse:
     """Show a new secret, and turn the app on that proves it has read it."""
     user, now = signed_in(request), timezone.now()
     if factors.of(user).app:
-        messages.info(request, "An authenticator app is on already. To move to another, remove it first.")
+        messages.info(request, _("An authenticator app is on already. To move to another, remove it first."))
         return redirect("settings_security")
     form = AppForm(request.POST or None)
     if request.method != "POST" or not form.is_valid():
         return _app_page(request, form)
     if not Attempts.objects.take(f"new-app:{user.pk}", TRIES, now=now):
-        form.add_error(None, "That was wrong too often. Wait 10 minutes, then try again.")
+        form.add_error(None, _("That was wrong too often. Wait 10 minutes, then try again."))
         return _app_page(request, form, status=429)
     try:
         secret, by = _secret_of(request), Actor.from_request(request)
@@ -61,10 +63,10 @@ def app(request: HttpRequest) -> HttpResponse:
         note_errors(form, error)
         return _app_page(request, form)
     if codes is None:
-        form.add_error("code", "This is not the code that the app shows now. Check the clock of the phone.")
+        form.add_error("code", _("This is not the code that the app shows now. Check the clock of the phone."))
         return _app_page(request, form)
     del request.session[SECRET_KEY]
-    return factor_added(request, codes, method="totp", said="Your authenticator app is on.")
+    return factor_added(request, codes, method="totp", said=_("Your authenticator app is on."))
 
 
 @sensitive_variables("secret", "url")
@@ -123,8 +125,8 @@ def app_remove(request: HttpRequest) -> HttpResponse:
         raise Http404
     if request.method == "POST":
         factors.remove(user, found.app, by=Actor.from_request(request), now=timezone.now())
-        return factor_removed(request, "Your authenticator app is off.")
-    context = {"title": "Remove the authenticator app", "is_last": not found.passkeys}
+        return factor_removed(request, _("Your authenticator app is off."))
+    context = {"title": _("Remove the authenticator app"), "is_last": not found.passkeys}
     return render(request, "profiles/settings_factor_remove.html", context)
 
 
@@ -143,7 +145,7 @@ def recovery_codes(request: HttpRequest) -> HttpResponse:
     user = signed_in(request)
     found = factors.of(user)
     if not found.is_on:
-        messages.info(request, "Recovery codes stand in for a second factor. Turn one on first.")
+        messages.info(request, _("Recovery codes stand in for a second factor. Turn one on first."))
         return redirect("settings_security")
     if request.method == "POST":
         return codes_page(request, factors.make_codes(user, by=Actor.from_request(request), now=timezone.now()))
@@ -155,7 +157,7 @@ def session_end(request: HttpRequest, pk: int) -> HttpResponse:
     device = sessions.end(signed_in(request), pk, by=Actor.from_request(request), now=timezone.now())
     if device is None:
         raise Http404
-    messages.success(request, f"{device} is signed out.")
+    messages.success(request, _("%(device)s is signed out.") % {"device": device})
     return redirect("settings_security")
 
 
@@ -165,7 +167,8 @@ def sessions_end(request: HttpRequest) -> HttpResponse:
     by, here = Actor.from_request(request), request.session.session_key
     ended = sessions.end_others(signed_in(request), here, by=by, now=timezone.now())
     if ended:
-        messages.success(request, f"Signed out in {ended} other browser{'' if ended == 1 else 's'}.")
+        said = ngettext("Signed out in %(number)s other browser.", "Signed out in %(number)s other browsers.", ended)
+        messages.success(request, said % {"number": ended})
     else:
-        messages.info(request, "You are signed in here only.")
+        messages.info(request, _("You are signed in here only."))
     return redirect("settings_security")

@@ -7,6 +7,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from profiles import names
@@ -41,7 +43,11 @@ def toolkit_create(request: HttpRequest) -> HttpResponse:
         except ValidationError as error:
             note_errors(form, error)
         else:
-            messages.success(request, f"The toolkit “{toolkit}” is there. Now add servers, and choose what it allows.")
+            messages.success(
+                request,
+                _("The toolkit “%(toolkit)s” is there. Now add servers, and choose what it allows.")
+                % {"toolkit": toolkit},
+            )
             return redirect("toolkit", toolkit.pk)
     return render(request, "profiles/toolkit_create.html", {"form": form}, status=422 if form.errors else 200)
 
@@ -113,7 +119,7 @@ def toolkit_edit(request: HttpRequest, pk: Any) -> HttpResponse:
         except ValidationError as error:
             note_errors(form, error)
         else:
-            messages.success(request, "Saved." if changed else "Nothing was different, so nothing was changed.")
+            messages.success(request, _("Saved.") if changed else _("Nothing was different, so nothing was changed."))
             return redirect("toolkit", found.pk)
     context = {"form": form, "toolkit": get_object_or_404(Toolkit, pk=pk)}
     return render(request, "profiles/toolkit_edit.html", context, status=422 if form.errors else 200)
@@ -122,7 +128,11 @@ def toolkit_edit(request: HttpRequest, pk: Any) -> HttpResponse:
 @require_http_methods(READ_AND_WRITE)
 def toolkit_copy(request: HttpRequest, pk: Any) -> HttpResponse:
     found = managed_toolkit(request, pk)
-    initial = {"name": f"{found.name[:75]} copy", "alias": f"{found.alias[:35]}-copy", "description": found.description}
+    initial = {
+        "name": _("%(name)s copy") % {"name": found.name[:75]},
+        "alias": f"{found.alias[:35]}-copy",
+        "description": found.description,
+    }
     form = ToolkitForm(request.POST or None, initial=initial)
     if request.method == "POST" and form.is_valid():
         try:
@@ -132,7 +142,11 @@ def toolkit_copy(request: HttpRequest, pk: Any) -> HttpResponse:
         except ValidationError as error:
             note_errors(form, error)
         else:
-            messages.success(request, f"“{copy}” offers what “{found}” does.{_left_off(altered)}")
+            messages.success(
+                request,
+                _("“%(copy)s” offers what “%(toolkit)s” does.%(more)s")
+                % {"copy": copy, "toolkit": found, "more": _left_off(altered)},
+            )
             return redirect("toolkit", copy.pk)
     context = {"form": form, "toolkit": found}
     return render(request, "profiles/toolkit_copy.html", context, status=422 if form.errors else 200)
@@ -141,7 +155,12 @@ def toolkit_copy(request: HttpRequest, pk: Any) -> HttpResponse:
 def _left_off(altered: int) -> str:
     if not altered:
         return ""
-    return f" Off are {altered} tool{'s' if altered > 1 else ''} whose change nobody has approved there."
+    said = ngettext(
+        "Off are %(number)s tool whose change nobody has approved there.",
+        "Off are %(number)s tools whose change nobody has approved there.",
+        altered,
+    )
+    return " " + said % {"number": altered}
 
 
 @require_http_methods(READ_AND_WRITE)
@@ -150,9 +169,14 @@ def toolkit_delete(request: HttpRequest, pk: Any) -> HttpResponse:
     form = DeleteToolkitForm(request.POST or None, toolkit=found)
     if request.method == "POST" and form.is_valid():
         if found.delete_for_good(by=Actor.from_request(request), now=timezone.now()):
-            messages.success(request, f"The toolkit “{found}” is deleted, and its tokens ended with it.")
+            messages.success(
+                request, _("The toolkit “%(toolkit)s” is deleted, and its tokens ended with it.") % {"toolkit": found}
+            )
         else:
-            messages.error(request, f"The toolkit “{found}” is the default one of its account. It stays.")
+            messages.error(
+                request,
+                _("The toolkit “%(toolkit)s” is the default one of its account. It stays.") % {"toolkit": found},
+            )
         return redirect("toolkits")
     context = {"form": form, "toolkit": found}
     return render(request, "profiles/toolkit_delete.html", context, status=422 if form.errors else 200)
@@ -164,7 +188,7 @@ def toolkit_server_add(request: HttpRequest, pk: Any) -> HttpResponse:
     found = managed_toolkit(request, pk)
     form = AddServerToToolkitForm(request.POST, toolkit=found, account=found.account)
     if not form.is_valid():
-        messages.error(request, "This server cannot be added: it is in the toolkit already, or it was removed.")
+        messages.error(request, _("This server cannot be added: it is in the toolkit already, or it was removed."))
         return redirect("toolkit", found.pk)
     server, now = form.cleaned_data["server"], timezone.now()
     failure = ""
@@ -176,9 +200,15 @@ def toolkit_server_add(request: HttpRequest, pk: Any) -> HttpResponse:
         messages.error(request, " ".join(refusal.messages))
         return redirect("toolkit", found.pk)
     if failure:
-        messages.warning(request, f"“{server}” is in the toolkit, but its tools could not be listed. {failure}")
+        messages.warning(
+            request,
+            _("“%(server)s” is in the toolkit, but its tools could not be listed. %(problem)s")
+            % {"server": server, "problem": failure},
+        )
     else:
-        messages.success(request, f"“{server}” is in the toolkit. Choose which of its tools are allowed.")
+        messages.success(
+            request, _("“%(server)s” is in the toolkit. Choose which of its tools are allowed.") % {"server": server}
+        )
     return back_to(found, server)
 
 
@@ -187,7 +217,9 @@ def toolkit_server_remove(request: HttpRequest, pk: Any, server_pk: Any) -> Http
     found = managed_toolkit(request, pk)
     server = get_object_or_404(found.servers, pk=server_pk)
     found.remove_server(server, by=Actor.from_request(request), now=timezone.now())
-    messages.success(request, f"“{server}” is no longer in the toolkit; its tools stop at the next call.")
+    messages.success(
+        request, _("“%(server)s” is no longer in the toolkit; its tools stop at the next call.") % {"server": server}
+    )
     return redirect("toolkit", found.pk)
 
 

@@ -6,6 +6,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from profiles.events import Actor
@@ -27,9 +28,14 @@ def toolkit_tools(request: HttpRequest, pk: Any, server_pk: Any) -> HttpResponse
         offers_prompts="offers_prompts" in request.POST,
     )
     if found.choose(server, choice, by=Actor.from_request(request), now=timezone.now()):
-        messages.success(request, f"Saved what the toolkit allows of “{server}”. It holds from the next call on.")
+        messages.success(
+            request,
+            _("Saved what the toolkit allows of “%(server)s”. It holds from the next call on.") % {"server": server},
+        )
     else:
-        messages.info(request, f"Nothing changed: “{server}” offers here what it offered before.")
+        messages.info(
+            request, _("Nothing changed: “%(server)s” offers here what it offered before.") % {"server": server}
+        )
     return back_to(found, server)
 
 
@@ -50,7 +56,7 @@ def toolkit_tool(request: HttpRequest, pk: Any, entry_pk: int) -> HttpResponse:
     form = ToolWordsForm(request.POST or None, initial=initial)
     if request.method == "POST" and form.is_valid():
         changed = found.describe(entry, **form.cleaned_data, by=Actor.from_request(request), now=timezone.now())
-        messages.success(request, "Saved." if changed else "Nothing was different, so nothing was changed.")
+        messages.success(request, _("Saved.") if changed else _("Nothing was different, so nothing was changed."))
         return back_to(found, entry.tool.server)
     context = {"form": form, "toolkit": found, "entry": entry}
     return render(request, "profiles/toolkit_tool.html", context, status=422 if form.errors else 200)
@@ -68,14 +74,19 @@ def toolkit_approve(request: HttpRequest, pk: Any) -> HttpResponse:
     seen = {int(number): digest for number, _, digest in pairs if _is_number(number)}
     approved = found.approve(seen, by=Actor.from_request(request), now=timezone.now())
     if len(approved) == len(seen):
-        messages.success(request, f"Approved: {_named(approved)}. It holds from the next call on.")
+        messages.success(
+            request, _("Approved: %(tools)s. It holds from the next call on.") % {"tools": _named(approved)}
+        )
     else:
         messages.warning(
-            request, f"Approved: {_named(approved)}. The rest is not as it was when you looked: look again."
+            request,
+            _("Approved: %(tools)s. The rest is not as it was when you looked: look again.")
+            % {"tools": _named(approved)},
         )
     return redirect("toolkit", found.pk)
 
 
 def _named(names: list[str]) -> str:
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return ", ".join(names[:3]) + more or "nothing"
+    if len(names) <= 3:
+        return ", ".join(names) or _("nothing")
+    return _("%(names)s and %(number)s more") % {"names": ", ".join(names[:3]), "number": len(names) - 3}

@@ -6,22 +6,29 @@ from datetime import UTC, datetime, timedelta
 
 from django.conf import settings
 from django.urls import reverse
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from profiles.visible import visible
 from tokens.models import DelegatedToken
 
 FOLD = 75  # octets of a line (RFC 5545 section 3.1)
-ALARMS = (("P3D", timedelta(days=3), "3 days"), ("PT24H", timedelta(hours=24), "24 hours"))
-SHORT_ALARM = ("PT1H", timedelta(hours=1), "1 hour")  # of a token that lives a day or less
+ALARMS = (
+    ("P3D", timedelta(days=3), _("Token “%(name)s” ends in 3 days")),
+    ("PT24H", timedelta(hours=24), _("Token “%(name)s” ends in 24 hours")),
+)
+# Of a token that lives a day or less.
+SHORT_ALARM = ("PT1H", timedelta(hours=1), _("Token “%(name)s” ends in 1 hour"))
 SPECIAL = re.compile(r"[\\;,]")
 CONTENT_TYPE = "text/calendar; charset=utf-8"
 
 
 def calendar(tokens: Iterable[DelegatedToken]) -> bytes:
-    """Return a calendar with one event for each token, the same bytes for the same tokens."""
+    """Return a calendar with one event for each token, the same bytes for the same tokens in the same language."""
+    title = gettext("Nexus tokens")
     lines = [
         "BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//Nexus//Tokens//EN", "CALSCALE:GREGORIAN", "METHOD:PUBLISH",
-        "NAME:Nexus tokens", "X-WR-CALNAME:Nexus tokens", "REFRESH-INTERVAL;VALUE=DURATION:PT1H",
+        f"NAME:{escape(title)}", f"X-WR-CALNAME:{escape(title)}", "REFRESH-INTERVAL;VALUE=DURATION:PT1H",
         "X-PUBLISHED-TTL:PT1H",
     ]  # fmt: skip
     for token in tokens:
@@ -32,9 +39,10 @@ def calendar(tokens: Iterable[DelegatedToken]) -> bytes:
 
 def event(token: DelegatedToken) -> list[str]:
     is_over = is_cancelled(token)
-    summary = f"Token “{token.name}” ends"
+    summary = gettext("Token “%(name)s” ends") % {"name": token.name}
     page = settings.NEXUS_BASE_URL + reverse("token", args=[token.public_id])
-    about = f"{token.name} may call the tools of {token.toolkit.name} until then. Replace it before: {page}"
+    said = {"token": token.name, "toolkit": token.toolkit.name, "page": page}
+    about = gettext("%(token)s may call the tools of %(toolkit)s until then. Replace it before: %(page)s") % said
     lines = [
         "BEGIN:VEVENT",
         f"UID:token-{token.public_id}@nexus",
@@ -48,9 +56,9 @@ def event(token: DelegatedToken) -> list[str]:
         f"URL:{page}",
     ]
     if not is_over:
-        for trigger, words in alarms(token.expires_at - token.issued_at):
+        for trigger, text in alarms(token.expires_at - token.issued_at):
             lines += ["BEGIN:VALARM", "ACTION:DISPLAY", f"TRIGGER:-{trigger}"]
-            lines += [f"DESCRIPTION:{escape(f'{summary} in {words}')}", "END:VALARM"]
+            lines += [f"DESCRIPTION:{escape(text % {'name': token.name})}", "END:VALARM"]
     return [*lines, "END:VEVENT"]
 
 
@@ -61,9 +69,9 @@ def is_cancelled(token: DelegatedToken) -> bool:
 
 def alarms(life: timedelta) -> list[tuple[str, str]]:
     """Return before the end when to ring, never longer than the token lives."""
-    fitting = [(trigger, words) for trigger, before, words in ALARMS if before < life]
-    trigger, before, words = SHORT_ALARM
-    return fitting or ([(trigger, words)] if before < life else [])
+    fitting = [(trigger, str(text)) for trigger, before, text in ALARMS if before < life]
+    trigger, before, text = SHORT_ALARM
+    return fitting or ([(trigger, str(text))] if before < life else [])
 
 
 def escape(text: str) -> str:

@@ -9,16 +9,19 @@ from zoneinfo import ZoneInfo
 from django.core.mail import EmailMultiAlternatives
 from django.template.loader import render_to_string
 from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from profiles.events import Event
 from profiles.models import User
 from profiles.written_for import written_for
 from tokens import links
 from tokens.models import Connection, Counted, DelegatedToken, Digest, Reminder, unused
-from tokens.signals import clients_wanted
+from tokens.signals import clients_wanted, unexpected_wanted
 
 TOKENS_SHOWN = 20  # in one mail
-GROUPS = {"ending": "Ends soon", "unused": "Unused, and will be paused", "ended": "Has expired"}
+GROUPS = {"ending": _("Ends soon"), "unused": _("Unused, and will be paused"), "ended": _("Has expired")}
 
 
 @written_for(lambda digest, found, now: digest.owner)
@@ -59,9 +62,9 @@ class _Line:
         group = {"expired": "ended", "unused": "unused"}.get(stage, "ending")
         moment = reminder.claimed_at + unused.NOTICE if group == "unused" else token.expires_at
         link, act = {
-            "ended": (links.to_install(token), "Make a new one"),
-            "unused": (links.to_token(token), "Look at it"),
-            "ending": (links.to_replace(token), "Replace it"),
+            "ended": (links.to_install(token), gettext("Make a new one")),
+            "unused": (links.to_token(token), gettext("Look at it")),
+            "ending": (links.to_replace(token), gettext("Replace it")),
         }[group]
         return cls(token, group, moment, owner.zone, client, link, act)
 
@@ -77,14 +80,16 @@ class _Line:
 def _subject(lines: Sequence[_Line], count: int) -> str:
     first = lines[0]
     if count == 1:
-        at = f"{first.local:%a} {first.local.day} {first.local:%b, %H:%M}"
-        return {
-            "ended": f"The token “{first.token.name}” has expired",
-            "unused": f"The token “{first.token.name}” is unused and will be paused {at}",
-            "ending": f"The token “{first.token.name}” ends {at}",
+        text = {
+            "ended": _("The token “%(name)s” has expired"),
+            "unused": _("The token “%(name)s” is unused and will be paused %(moment)s"),
+            "ending": _("The token “%(name)s” ends %(moment)s"),
         }[first.group]
-    names = ", ".join(f"“{line.token.name}”" for line in lines[:2])
-    return f"{count} tokens need you: {names}" + (f" and {count - 2} more" if count > 2 else "")
+        return text % {"name": first.token.name, "moment": date_format(first.local, "SHORT_WEEKDAY_TIME_FORMAT")}
+    names = {"number": count, "first": lines[0].token.name, "second": lines[1].token.name, "more": count - 2}
+    if count == 2:
+        return gettext("%(number)s tokens need you: “%(first)s”, “%(second)s”") % names
+    return gettext("%(number)s tokens need you: “%(first)s”, “%(second)s” and %(more)s more") % names
 
 
 def _clients(public_ids: list[str]) -> dict[str, str]:
@@ -158,10 +163,18 @@ def unexpected(token: DelegatedToken, event: Event) -> None:
     """Tell the owner that the token was used as never before; raise OSError if the mail server refuses."""
     context = {
         "token": token, "owner": token.owner, "toolkit": token.toolkit, "event": event,
-        "found_local": event.at.astimezone(token.owner.zone), "link": links.to_use(token),
+        "reason": _told(token, event), "found_local": event.at.astimezone(token.owner.zone),
+        "link": links.to_use(token),
         "replace_link": links.to_replace(token), "revoke_link": links.to_revoke(token),
     }  # fmt: skip
     _message("unexpected", token.owner, context).send()
+
+
+def _told(token: DelegatedToken, event: Event) -> str:
+    """Return what happened in the owner's language, or, where nobody has it so, as the event has it."""
+    with token.owner.in_own_language():
+        answers = unexpected_wanted.send(None, event=event, token=token)
+    return next((said for receiver, said in answers if said), event.reason)
 
 
 def _message(name: str, owner: User, context: dict[str, Any]) -> EmailMultiAlternatives:

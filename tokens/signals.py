@@ -14,5 +14,8 @@ uses_wanted = Signal()
 
 # Who made the latest calls? Arguments: address, client; one of them, or none. A receiver returns tokens.uses.Callers.
 callers_wanted = Signal()
+# What was unexpected of a token's use? Arguments: event, token. A receiver returns it in the language of the mail.
+unexpected_wanted = Signal()
+
 # From where did calls of tokens come? Arguments: public_ids. A receiver returns list[address] of calls let through.
 addresses_wanted = Signal()

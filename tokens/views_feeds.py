@@ -40,7 +40,8 @@ def feed_ics(request: HttpRequest, secret: str) -> HttpResponseBase:
     found = CalendarFeed.objects.opened_by(secret, now=now)
     if found is None:
         return HttpResponse("There is no such calendar.\n", status=404, content_type="text/plain; charset=utf-8")
-    body = calendars.calendar(found.tokens(now))
+    with found.owner.in_own_language():
+        body = calendars.calendar(found.tokens(now))
     etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
     response = HttpResponse(body, content_type=calendars.CONTENT_TYPE)
     response["ETag"] = etag

@@ -5,6 +5,8 @@ from typing import Any, Self
 
 from django.db import models
 from django.db.models import Count, Q, Value
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from profiles.ids import uuid7
 from profiles.models import Account, User
@@ -100,12 +102,12 @@ class Call(models.Model):
     """
 
     class Outcome(models.TextChoices):
-        OK = "ok", "OK"
-        TOOL_ERROR = "tool_error", "Tool error"  # the tool answered, and said that it failed
-        UPSTREAM_ERROR = "upstream_error", "Server error"  # the server did not answer, or with an error of protocol
-        REFUSED = "refused", "Refused"  # we said no
-        FAILED = "failed", "Failed"  # the request itself was wrong
-        OPEN = "open", "Under way"  # a stream that has begun and not ended
+        OK = "ok", _("OK")
+        TOOL_ERROR = "tool_error", _("Tool error")  # the tool answered, and said that it failed
+        UPSTREAM_ERROR = "upstream_error", _("Server error")  # the server did not answer, or with an error of protocol
+        REFUSED = "refused", _("Refused")  # we said no
+        FAILED = "failed", _("Failed")  # the request itself was wrong
+        OPEN = "open", _("Under way")  # a stream that has begun and not ended
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     at = models.DateTimeField()
@@ -160,12 +162,12 @@ class Call(models.Model):
 
     @property
     def subject(self) -> str:
-        return self.tool or self.method or "request"
+        return self.tool or self.method or gettext("request")
 
     @property
     def claimed_client(self) -> str:
         """What the client says it is; nobody has checked it."""
-        return f"{self.client_name} {self.client_version}".strip() or "not said"
+        return f"{self.client_name} {self.client_version}".strip() or gettext("not said")
 
     @property
     def request_element(self) -> str:

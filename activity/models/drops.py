@@ -3,6 +3,9 @@ from typing import ClassVar
 
 from django.db import models
 from django.db.models import Sum
+from django.utils.translation import ngettext
+
+from activity.numbers import grouped
 
 TOLD_FOR = timedelta(days=1)
 
@@ -16,10 +19,14 @@ class DropManager(models.Manager["Drop"]):
         missing = self.filter(at__gt=now - TOLD_FOR).aggregate(number=Sum("calls"))["number"]
         if not missing:
             return ""
-        what = "call was" if missing == 1 else "calls were"
-        return (
-            f"In the last 24 hours {missing:,} {what} answered and could not be written down, so they are missing here."
+        text = ngettext(
+            "In the last 24 hours %(number)s call was answered and could not be written down, "
+            "so they are missing here.",
+            "In the last 24 hours %(number)s calls were answered and could not be written down, "
+            "so they are missing here.",
+            missing,
         )
+        return text % {"number": grouped(missing)}
 
 
 class Drop(models.Model):

@@ -10,8 +10,10 @@ from typing import Any, ClassVar, Self
 
 from django.db import models, router, transaction
 from django.db.models import Exists, F, OuterRef, Q, Subquery
+from django.utils.translation import gettext_lazy as _
 
 from activity.models.uses import TokenUse
+from activity.unexpected import sentences
 from profiles.events import Action, Actor, Event
 from profiles.models import Account, User
 from profiles.permissions import Act
@@ -30,12 +32,12 @@ def database() -> str:
 class Rule(models.TextChoices):
     """What can be unexpected; docs/unexpected-use.md has the numbers."""
 
-    NETWORK = "network", "New network"
-    CLIENT = "client", "New client"
-    BURST = "burst", "More calls than ever"
-    REFUSALS = "refusals", "Refused again and again"
-    SHARED = "shared", "Used by two at once"
-    ENDED = "ended", "Used after its end"
+    NETWORK = "network", _("New network")
+    CLIENT = "client", _("New client")
+    BURST = "burst", _("More calls than ever")
+    REFUSALS = "refusals", _("Refused again and again")
+    SHARED = "shared", _("Used by two at once")
+    ENDED = "ended", _("Used after its end")
 
 
 class WatchQuerySet(models.QuerySet["Watch"]):
@@ -121,9 +123,9 @@ class Finding(models.Model):
     """Unexpected use of a token by one rule, with its evidence; more of it is added while nobody has answered."""
 
     class Answer(models.TextChoices):
-        FINE = "fine", "Fine for this token"
-        REPLACED = "replaced", "Replaced"
-        REVOKED = "revoked", "Revoked"
+        FINE = "fine", _("Fine for this token")
+        REPLACED = "replaced", _("Replaced")
+        REVOKED = "revoked", _("Revoked")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     rule = models.CharField(max_length=10, choices=Rule.choices)
@@ -173,6 +175,11 @@ class Finding(models.Model):
     def said(self) -> str:
         """Return in one sentence what happened, by its first evidence."""
         return str(self.evidence[0]["said"]) if self.evidence else ""
+
+    @property
+    def signs(self) -> list[dict[str, Any]]:
+        """Return its evidence, told in the language of the page."""
+        return [{**sign, "said": sentences.told(sign)} for sign in self.evidence]
 
     @property
     def others(self) -> int:

@@ -4,10 +4,11 @@ from datetime import UTC, datetime
 from django import template
 from django.template.loader import render_to_string
 from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from activity import drawing
+from activity import drawing, numbers, reasons
 from activity.charts import duration
 from activity.models import Call
 from profiles.visible import visible, visible_lines
@@ -17,17 +18,13 @@ register.filter("visible", visible)
 register.filter("visible_lines", visible_lines)
 
 
-# Django's floatformat and intcomma say the same in ten times the time, and a page has hundreds of them.
 @register.filter
 def milliseconds(number: float) -> str:
-    return f"{number:,.1f} ms"
+    return numbers.written(f"{number:,.1f} ms")
 
 
-@register.filter
-def grouped(number: int) -> str:
-    return f"{number:,}"
-
-
+register.filter("grouped", numbers.grouped)
+register.filter("reason_told", reasons.told)
 register.filter("duration", duration)
 register.filter("bars", drawing.bars)
 register.filter("rows", drawing.rows)
@@ -52,6 +49,17 @@ def clock(at: datetime) -> SafeString:
     return format_html(
         '<time datetime="{}" title="{} UTC">{}</time>',
         utc.isoformat(),
-        f"{utc:%-d %b %Y, %H:%M:%S}",
-        f"{local:%-d %b, %H:%M:%S}",
+        date_format(utc, "DATETIME_SECONDS_FORMAT"),
+        date_format(local, "DAY_TIME_SECONDS_FORMAT"),
     )
+
+
+# For the middle of a sentence: a component cannot be included there.
+@register.filter
+def moment(at: datetime) -> SafeString:
+    return render_to_string("components/time.html", {"at": at})
+
+
+@register.filter
+def short_moment(at: datetime) -> SafeString:
+    return render_to_string("components/time.html", {"at": at, "short": True})

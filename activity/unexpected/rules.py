@@ -13,6 +13,7 @@ from typing import Any
 from activity.models import Rule
 from activity.models.findings import VALUE_LENGTH
 from activity.unexpected.histories import History, Use, by_value
+from activity.unexpected.sentences import NAMELESS, Sentence
 
 BURST_AT_LEAST = 200  # calls in an hour
 BURST_TIMES = 5  # as many as in the busiest hour before
@@ -21,6 +22,7 @@ REFUSALS_IN_A_ROW = 20  # within an hour
 TURNS = 6  # of two services, within an hour
 GRACE = timedelta(minutes=5)  # after the end: clocks differ, and services retry
 SAID_LENGTH = 300
+UNNAMED = NAMELESS["one"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,18 +30,25 @@ class Sign:
     """Something that a rule sees in a history; it is found once by its value."""
 
     value: str
-    said: str
+    sentence: Sentence
     first_at: datetime
     last_at: datetime
     address: str = ""
 
     @classmethod
-    def of(cls, value: str, said: str, calls: Sequence[Use]) -> "Sign":
+    def of(cls, value: str, sentence: Sentence, calls: Sequence[Use]) -> "Sign":
         address = next((use.address for use in reversed(calls) if use.address), "")
-        return cls(value[:VALUE_LENGTH], said[:SAID_LENGTH], calls[0].at, calls[-1].at, address)
+        return cls(value[:VALUE_LENGTH], sentence, calls[0].at, calls[-1].at, address)
+
+    @property
+    def said(self) -> str:
+        return self.sentence.in_english[:SAID_LENGTH]
 
     def as_evidence(self) -> dict[str, Any]:
-        return {"value": self.value, "said": self.said, "address": self.address, "at": self.first_at.isoformat()}
+        return {
+            "value": self.value, "said": self.said, "address": self.address, "at": self.first_at.isoformat(),
+            "sentence": self.sentence.name, "parts": dict(self.sentence.parts),
+        }  # fmt: skip
 
 
 Signs = Iterator[Sign]
@@ -48,13 +57,13 @@ Signs = Iterator[Sign]
 def new_network(history: History) -> Signs:
     """See each /24 (IPv4) or /48 (IPv6) that calls come from, refused ones too."""
     for network, calls in by_value((use.network, use) for use in history.while_alive).items():
-        yield Sign.of(network, f"Calls come from {network}, where it was not used before.", calls)
+        yield Sign.of(network, Sentence("network", {"network": network}), calls)
 
 
 def new_client(history: History) -> Signs:
     """See each family of clients: the name without the version, or the program of the user agent."""
     for client, calls in by_value((use.client, use) for use in history.while_alive).items():
-        yield Sign.of(client, f"A client calls that says it is “{client}”, which did not use it before.", calls)
+        yield Sign.of(client, Sentence("client", {"client": client}), calls)
 
 
 def burst(history: History) -> Signs:
@@ -65,8 +74,9 @@ def burst(history: History) -> Signs:
     before = max((calls for at, calls in history.hours.items() if at < hour), default=0)
     now = history.hours[hour]
     if now >= BURST_AT_LEAST and now > BURST_TIMES * before:
-        most = f"the most in one of the {BURST_DAYS} days before was {before:,}" if before else "there were none before"
-        said = f"It made {now:,} calls in the hour from {hour.astimezone(UTC):%H:%M} UTC; {most}."
+        parts = {"number": f"{now:,}", "hour": f"{hour.astimezone(UTC):%H:%M}"}
+        most = {"days": str(BURST_DAYS), "before": f"{before:,}"}
+        said = Sentence("burst", parts | most) if before else Sentence("burst_at_once", parts)
         yield Sign.of(hour.astimezone(UTC).isoformat(), said, history.while_alive[-1:])
 
 
@@ -75,8 +85,9 @@ def refusals_in_a_row(history: History) -> Signs:
     row = history.last_hour[-REFUSALS_IN_A_ROW:] if history.while_alive else []
     if len(row) == REFUSALS_IN_A_ROW and all(use.is_refused for use in row):
         since = history.last_accepted_at.isoformat() if history.last_accepted_at else "ever"
-        reason = f": {row[-1].reason}" if row[-1].reason else ""
-        yield Sign.of(since, f"Its last {REFUSALS_IN_A_ROW} calls were all refused{reason}.", row)
+        parts, reason = {"number": str(REFUSALS_IN_A_ROW)}, row[-1].reason
+        said = Sentence("refused_because", parts | {"reason": reason}) if reason else Sentence("refused", parts)
+        yield Sign.of(since, said, row)
 
 
 def shared(history: History) -> Signs:
@@ -96,14 +107,22 @@ def shared(history: History) -> Signs:
             by_turn.setdefault(pair, []).append(other)
     for pair, number in turns.items():
         if number >= TURNS:
-            said = f"Two services take turns within one hour: {pair[0]}, and {pair[1]}."
-            yield Sign.of(" | ".join(pair), said, by_turn[pair])
+            yield Sign.of(" | ".join(pair), _of_two(pair, by_turn[pair]), by_turn[pair])
+
+
+def _of_two(pair: tuple[str, str], calls: Sequence[Use]) -> Sentence:
+    one, other = ("" if name == UNNAMED else name for name in pair)
+    client = calls[-1].client
+    if client and one.startswith(f"{client} in ") and other.startswith(f"{client} in "):
+        networks = [name.removeprefix(f"{client} in ") for name in (one, other)]
+        return Sentence("shared_networks", {"client": client, "one": networks[0], "other": networks[1]})
+    return Sentence("shared", {"one": one, "other": other})
 
 
 def _pair(one: Use, other: Use, history: History) -> tuple[str, str] | None:
     """Return the names of two services, in order; None where both calls may well be of one."""
     if one.client != other.client:
-        first, second = sorted([one.client or "an unnamed client", other.client or "an unnamed client"])
+        first, second = sorted([one.client or UNNAMED, other.client or UNNAMED])
         return first, second
     networks = sorted([one.network, other.network])
     if one.network == other.network or all(history.expects(Rule.NETWORK, network) for network in networks):
@@ -117,8 +136,8 @@ def used_after_its_end(history: History) -> Signs:
     if history.ended_at is None:
         return
     late = [use for use in history.calls if use.at > history.ended_at + GRACE]
-    for network, calls in by_value((use.network or "an unknown address", use) for use in late).items():
-        yield Sign.of(network, f"It has ended, and is still used from {network}. The calls are refused.", calls)
+    for network, calls in by_value((use.network or NAMELESS["network"], use) for use in late).items():
+        yield Sign.of(network, Sentence("ended", {"network": calls[0].network}), calls)
 
 
 RULES: Mapping[Rule, Callable[[History], Signs]] = {

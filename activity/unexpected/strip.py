@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from activity.models import Finding, Rule
 from activity.trail import events_in
@@ -18,11 +19,11 @@ SHOWN = 5
 READ = 20  # some of these were acted on meanwhile
 SINCE = timedelta(days=7)
 WORDS = {
-    Action.TOKEN_REUSED: "Was used after it had ended.",
-    Action.TOKEN_IN_URL: "Was sent in a URL.",
-    Action.TOKEN_LEAK_REPORTED: "Was reported as leaked.",
-    Action.CODE_REUSED: "Had its authorization code used twice.",
-    Action.REFRESH_REUSED: "Had its refresh token used twice.",
+    Action.TOKEN_REUSED: _("Was used after it had ended."),
+    Action.TOKEN_IN_URL: _("Was sent in a URL."),
+    Action.TOKEN_LEAK_REPORTED: _("Was reported as leaked."),
+    Action.CODE_REUSED: _("Had its authorization code used twice."),
+    Action.REFRESH_REUSED: _("Had its refresh token used twice."),
 }
 
 
@@ -93,7 +94,7 @@ def _of_finding(finding: Finding, user: User, living: list[DelegatedToken]) -> S
         token.owner_id == user.pk and not token.exchanges and token.stage == token.Stage.CURRENT for token in living
     )
     return Shown(
-        finding.token_name, finding.said, finding.last_at, finding.address,
+        finding.token_name, "".join(sign["said"] for sign in finding.signs[:1]), finding.last_at, finding.address,
         f"/tokens/{finding.token_public_id}/activity/", finding.get_rule_display(), finding.others, finding,
         finding.token_public_id, may_replace, bool(living),
     )  # fmt: skip
@@ -102,4 +103,4 @@ def _of_finding(finding: Finding, user: User, living: list[DelegatedToken]) -> S
 def _of_event(event: Event) -> Shown:
     subject = f"{event.subject_kind}:{event.subject_id}"
     path = f"/activity/events/?range=30d&subject={subject}"
-    return Shown(event.subject_label, WORDS[Action(event.action)], event.at, event.address, path)
+    return Shown(event.subject_label, str(WORDS[Action(event.action)]), event.at, event.address, path)

@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING, ClassVar, Self
 from django.core.exceptions import ValidationError
 from django.db import models, transaction
 from django.db.models import F
+from django.utils.text import capfirst
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from profiles.events import Action, Actor, Event
 from profiles.models.attempts import Attempts
 from profiles.models.pausing import Pausable
-from profiles.permissions import MACHINE_ROLES, Act, Role, may_manage, roles_with
+from profiles.permissions import MACHINE_ROLES, ROLE_NAMES, Act, Role, may_manage, roles_with
 from profiles.signals import account_deleted, authority_changed
 
 if TYPE_CHECKING:
@@ -49,7 +52,10 @@ class AccountManager(models.Manager.from_queryset(AccountQuerySet)):  # type: ig
         """Open an organization that the person owns; raise ValidationError if they opened too many today."""
         with transaction.atomic():
             if not Attempts.objects.take(f"organizations:{user.pk}", OPENED_A_DAY, now=now, window=DAY):
-                raise ValidationError(f"You have opened {OPENED_A_DAY} organizations today. Open more tomorrow.")
+                raise ValidationError(
+                    gettext("You have opened %(number)s organizations today. Open more tomorrow.")
+                    % {"number": OPENED_A_DAY}
+                )
             account: Account = self.model(name=name)
             self.add(account, by=by, now=now)
             account.add_member(user, Role.OWNER, by=by, now=now)
@@ -69,7 +75,7 @@ class Account(Pausable):
     name = models.CharField(max_length=120)
     personal_of = models.OneToOneField(
         "profiles.User", on_delete=models.CASCADE, null=True, blank=True, related_name="personal_account",
-        help_text="The person whose own account this is; empty for an organization.",
+        help_text=_("The person whose own account this is; empty for an organization."),
     )  # fmt: skip
     created_at = models.DateTimeField(auto_now_add=True)
     deleted_at = models.DateTimeField(null=True, editable=False)
@@ -95,7 +101,8 @@ class Account(Pausable):
 
     def get_own_role(self) -> str:
         """Return the role in words; nothing without with_role_of()."""
-        return str(getattr(self, "own_role", "")).replace("_", " ").capitalize()
+        role = getattr(self, "own_role", "")
+        return str(capfirst(ROLE_NAMES[Role(role)])) if role else ""
 
     @property
     def is_organization(self) -> bool:
@@ -119,9 +126,9 @@ class Account(Pausable):
         with transaction.atomic():
             held = self.hold()
             if held.deleted_at:
-                raise ValidationError(f"“{self}” is deleted.")
+                raise ValidationError(gettext("“%(account)s” is deleted.") % {"account": self})
             if held.personal_of_id and not user.is_machine:
-                raise ValidationError("This is a person's own account, which has no other members.")
+                raise ValidationError(gettext("This is a person's own account, which has no other members."))
             member = self.members.create(user=user, role=role)
             member.note(Action.MEMBER_ADDED, by, now, after={"role": str(role)})
         return member
@@ -154,9 +161,9 @@ class Account(Pausable):
         role `manager` may not; without one, an operator does it.
         """
         if not self.is_organization:
-            raise ValidationError("This is a person's own account. It ends with the person.")
+            raise ValidationError(gettext("This is a person's own account. It ends with the person."))
         if manager and manager not in roles_with(Act.DELETE_ACCOUNT):
-            raise ValidationError("Only an owner deletes an organization.")
+            raise ValidationError(gettext("Only an owner deletes an organization."))
         with transaction.atomic():
             if self.hold().deleted_at:
                 return False
@@ -173,16 +180,16 @@ class Account(Pausable):
 def refuse_ownerless(roles: Collection[str]) -> None:
     """Raise ValidationError if nobody among the members would own the account."""
     if Role.OWNER not in roles:
-        raise ValidationError("An account needs an owner. Make somebody the owner first.")
+        raise ValidationError(gettext("An account needs an owner. Make somebody the owner first."))
 
 
 def refuse_bad_role(user: "User", role: str) -> None:
     """Raise ValidationError for a role that this user may not have."""
     if user.is_machine and role not in MACHINE_ROLES:
-        raise ValidationError("A machine manages nothing: make it a member or an end user.")
+        raise ValidationError(gettext("A machine manages nothing: make it a member or an end user."))
 
 
 def refuse_management(manager: Role | None, *roles: Role) -> None:
     """Raise ValidationError if who has the first role may not give or take the others; None is an operator."""
     if manager and not may_manage(manager, *roles):
-        raise ValidationError("Only an owner makes, changes or removes an owner.")
+        raise ValidationError(gettext("Only an owner makes, changes or removes an owner."))

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Self
 
 from django.db import models, transaction
 from django.db.models import Case, Exists, F, OuterRef, Q, Value, When
+from django.utils.translation import gettext_lazy as _
 
 from profiles.encryption import Secret
 from profiles.events import Action, Actor, Event
@@ -147,16 +148,16 @@ class Authorization(models.Model):
     """A credential of one person for one server, in one account."""
 
     class Visibility(models.TextChoices):
-        USER = "user", "its owner"
-        ORGANIZATION = "organization", "the whole account"
+        USER = "user", _("its owner")
+        ORGANIZATION = "organization", _("the whole account")
 
     class State(models.TextChoices):
-        WORKS = "works"
-        NARROW = "narrow", "too few scopes"
-        ELSEWHERE = "elsewhere", "the server changed"
-        EXPIRED = "expired"
-        DEAD = "dead", "sign in again"
-        ENDED = "ended"
+        WORKS = "works", _("Works")
+        NARROW = "narrow", _("too few scopes")
+        ELSEWHERE = "elsewhere", _("the server changed")
+        EXPIRED = "expired", _("Expired")
+        DEAD = "dead", _("sign in again")
+        ENDED = "ended", _("Ended")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     server = models.ForeignKey(Server, on_delete=models.CASCADE, related_name="authorizations")
@@ -167,7 +168,9 @@ class Authorization(models.Model):
         Toolkit, blank=True, related_name="authorizations"
     )
     kind = models.CharField(max_length=8, choices=Server.Authentication.choices)
-    url = models.CharField(max_length=500, help_text="The server's address when it was stored: it goes nowhere else.")
+    url = models.CharField(
+        max_length=500, help_text=_("The server's address when it was stored: it goes nowhere else.")
+    )
     encrypted_secret = models.TextField(blank=True, editable=False)
     encrypted_refresh_token = models.TextField(blank=True, editable=False)
     secret = Secret("encrypted_secret")
@@ -182,7 +185,7 @@ class Authorization(models.Model):
     expires_at = models.DateTimeField(null=True, blank=True)
     last_used_at = models.DateTimeField(null=True, blank=True)
     refreshed_at = models.DateTimeField(null=True, blank=True)
-    refreshing_until = models.DateTimeField(null=True, blank=True, help_text="Until when one process refreshes it.")
+    refreshing_until = models.DateTimeField(null=True, blank=True, help_text=_("Until when one process refreshes it."))
     dead_since = models.DateTimeField(null=True, blank=True)
     dead_reason = models.CharField(max_length=300, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)

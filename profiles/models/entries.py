@@ -5,6 +5,7 @@ from typing import Any, Self
 from django.core.validators import MaxLengthValidator
 from django.db import models
 from django.db.models import F, OuterRef, Q, Subquery
+from django.utils.translation import gettext_lazy as _
 
 from profiles import definitions
 from profiles.models.servers import Server
@@ -30,8 +31,8 @@ class ToolkitServer(models.Model):
     toolkit = models.ForeignKey("Toolkit", on_delete=models.CASCADE, related_name="places")
     server = models.ForeignKey(Server, on_delete=models.CASCADE, related_name="places")
     added_at = models.DateTimeField()
-    offers_resources = models.BooleanField("offer its resources", default=False)
-    offers_prompts = models.BooleanField("offer its prompts", default=False)
+    offers_resources = models.BooleanField(_("offer its resources"), default=False)
+    offers_prompts = models.BooleanField(_("offer its prompts"), default=False)
 
     class Meta:
         ordering = ["added_at", "id"]
@@ -101,22 +102,25 @@ class ToolkitTool(models.Model):
     exposed_name = models.CharField(max_length=200)
     is_allowed = models.BooleanField(default=False)
     is_new = models.BooleanField(
-        default=False, help_text="Appeared after the server was added; nobody has decided yet."
+        default=False, help_text=_("Appeared after the server was added; nobody has decided yet.")
     )
     is_marked_read_only = models.BooleanField(
-        "only reads",
+        _("only reads"),
         null=True,
         blank=True,
         default=None,
-        help_text="As somebody decided here, whatever the server claims.",
+        help_text=_("As somebody decided here, whatever the server claims."),
     )
     title_override = models.CharField(max_length=MAX_TITLE, blank=True)
     description_override = models.TextField(blank=True, validators=[MaxLengthValidator(MAX_DESCRIPTION)])
     approved_digest = models.CharField(
-        max_length=64, blank=True, editable=False, help_text="Of the definition that was allowed; empty where none is."
+        max_length=64,
+        blank=True,
+        editable=False,
+        help_text=_("Of the definition that was allowed; empty where none is."),
     )
     approved_definition = models.TextField(
-        blank=True, editable=False, help_text="What was allowed, as long as the server lists something else."
+        blank=True, editable=False, help_text=_("What was allowed, as long as the server lists something else.")
     )
 
     objects = ToolkitToolQuerySet.as_manager()

@@ -9,6 +9,8 @@ from django.core.exceptions import ValidationError
 from django.db import models, transaction
 from django.db.models import Q
 from django.db.models.functions import Lower
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from profiles.events import Action, Actor, Event
 from profiles.models.accounts import Account, refuse_management
@@ -17,7 +19,7 @@ from profiles.models.members import Member
 from profiles.models.people import MACHINE_DOMAIN, User
 from profiles.models.sign_in import digest
 from profiles.models.toolkits import Toolkit
-from profiles.permissions import Role
+from profiles.permissions import ROLE_NAMES, Role
 
 LIFE = timedelta(days=7)
 DAY = timedelta(days=1)
@@ -67,24 +69,47 @@ class InvitationManager(models.Manager.from_queryset(InvitationQuerySet)):  # ty
 
     def _refuse_known(self, account: Account, email: str) -> None:
         if not account.is_organization or account.deleted_at:
-            raise ValidationError("Only an organization has members. Make one first.")
+            raise ValidationError(gettext("Only an organization has members. Make one first."))
         if email.endswith(f"@{MACHINE_DOMAIN}"):
-            raise ValidationError({"email": "No mail reaches this address."})
+            raise ValidationError({"email": gettext("No mail reaches this address.")})
         if account.members.filter(user__email__iexact=email).exists():
-            raise ValidationError({"email": f"{email} is a member already."})
+            raise ValidationError({"email": gettext("%(email)s is a member already.") % {"email": email}})
         if self.open().filter(account=account, email=email).exists():
-            raise ValidationError({"email": f"{email} is invited already. Send that invitation again instead."})
+            raise ValidationError(
+                {
+                    "email": gettext("%(email)s is invited already. Send that invitation again instead.")
+                    % {"email": email}
+                }
+            )
         if self.open().filter(account=account).count() >= MAX_OPEN:
-            raise ValidationError(f"{MAX_OPEN} invitations are open. Cancel some before you send more.")
+            raise ValidationError(
+                gettext("%(number)s invitations are open. Cancel some before you send more.") % {"number": MAX_OPEN}
+            )
 
 
 def refuse_flood(account: Account, inviter: User, email: str, *, now: datetime) -> None:
     """Count one more mail; raise ValidationError where there were enough of them within a day."""
     address = hashlib.sha256(email.encode()).hexdigest()[:40]
     limits = (
-        (f"invite-to:{address}", TO_AN_ADDRESS, {"email": f"{email} got {TO_AN_ADDRESS} invitations within a day."}),
-        (f"invite-by:{inviter.pk}", OF_A_PERSON, f"You have sent {OF_A_PERSON} invitations within a day."),
-        (f"invite-from:{account.pk}", OF_AN_ACCOUNT, f"{account} has sent {OF_AN_ACCOUNT} invitations within a day."),
+        (
+            f"invite-to:{address}",
+            TO_AN_ADDRESS,
+            {
+                "email": gettext("%(who)s got %(number)s invitations within a day.")
+                % {"who": email, "number": TO_AN_ADDRESS}
+            },
+        ),
+        (
+            f"invite-by:{inviter.pk}",
+            OF_A_PERSON,
+            gettext("You have sent %(number)s invitations within a day.") % {"number": OF_A_PERSON},
+        ),
+        (
+            f"invite-from:{account.pk}",
+            OF_AN_ACCOUNT,
+            gettext("%(who)s has sent %(number)s invitations within a day.")
+            % {"who": account, "number": OF_AN_ACCOUNT},
+        ),
     )
     for key, most, problem in limits:
         if not Attempts.objects.take(key, most, now=now, window=DAY):
@@ -95,17 +120,17 @@ class Invitation(models.Model):
     """An offer of a place in an organization, mailed to one address and good for whoever signs in with that."""
 
     class State(models.TextChoices):
-        WAITING = "waiting", "waiting"
-        EXPIRED = "expired", "expired"
-        ACCEPTED = "accepted", "accepted"
-        CANCELLED = "cancelled", "cancelled"
+        WAITING = "waiting", _("waiting")
+        EXPIRED = "expired", _("expired")
+        ACCEPTED = "accepted", _("accepted")
+        CANCELLED = "cancelled", _("cancelled")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="invitations")
-    email = models.EmailField("e-mail address")
-    role = models.CharField(max_length=16, choices=[(role.value, role.value.replace("_", " ")) for role in Role])
+    email = models.EmailField(_("e-mail address"))
+    role = models.CharField(max_length=16, choices=[(role.value, ROLE_NAMES[role]) for role in Role])
     toolkits: "models.ManyToManyField[Any, Any]" = models.ManyToManyField(
-        Toolkit, blank=True, related_name="+", help_text="Assigned to an end user who accepts."
+        Toolkit, blank=True, related_name="+", help_text=_("Assigned to an end user who accepts.")
     )
     invited_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
     digest = models.CharField(max_length=64, unique=True, editable=False)
@@ -151,7 +176,7 @@ class Invitation(models.Model):
             secret = self._renew(now)
             fresh = {"digest": self.digest, "sent_at": now, "expires_at": self.expires_at, "invited_by": sender}
             if not Invitation.objects.open().filter(pk=self.pk).update(**fresh):
-                raise ValidationError("This invitation is no longer open. Invite the address once more.")
+                raise ValidationError(gettext("This invitation is no longer open. Invite the address once more."))
             self._note(Action.INVITATION_SENT, by, now, {"role": self.role, "again": True})
         return secret
 

@@ -7,12 +7,13 @@ from django.core.exceptions import ValidationError
 from django.db import models, transaction
 from django.db.models import Q
 from django.db.models.functions import Lower
+from django.utils.translation import gettext as _
 
 from profiles.after_commit import after_commit
 from profiles.events import Action, Actor, ActorKind, Event
 from profiles.models.accounts import Account, refuse_bad_role, refuse_management, refuse_ownerless
 from profiles.models.people import User
-from profiles.permissions import Act, Role
+from profiles.permissions import ROLE_NAMES, Act, Role
 from profiles.signals import access_ended, authority_changed, role_changed
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class Member(models.Model):
 
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="members")
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
-    role = models.CharField(max_length=16, choices=[(role.value, role.value.replace("_", " ")) for role in Role])
+    role = models.CharField(max_length=16, choices=[(role.value, ROLE_NAMES[role]) for role in Role])
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects: ClassVar[models.Manager["Member"]] = MemberQuerySet.as_manager()
@@ -63,7 +64,7 @@ class Member(models.Model):
         """Return the role as it is stored now; raise ValidationError if the person was taken out meanwhile."""
         role = Member.objects.filter(pk=self.pk).values_list("role", flat=True).first()
         if role is None:
-            raise ValidationError(f"{self.user} is no longer a member.")
+            raise ValidationError(_("%(user)s is no longer a member.") % {"user": self.user})
         return Role(role)
 
     def change_role(self, role: Role, *, manager: Role | None = None, by: Actor, now: datetime) -> bool:
@@ -138,5 +139,5 @@ def place_of(user: User, account: Account) -> Member:
     """Return the person's place in the account; raise ValidationError if they have none any more."""
     member = Member.objects.filter(account=account, user=user).select_related("user", "account").first()
     if member is None:
-        raise ValidationError("You are no longer a member of this organization.")
+        raise ValidationError(_("You are no longer a member of this organization."))
     return member

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.db import models, transaction
 from django.db.models import Q, Value
+from django.utils.translation import gettext_lazy as _
 
 from profiles.events import Action, Actor, Event
 from profiles.models.accounts import Account
@@ -16,12 +17,12 @@ from profiles.models.people import User
 class ReminderStage(models.TextChoices):
     """At which points of a token's life its owner is reminded; all but the last by the clock alone."""
 
-    WEEK = "7d", "7 days before it ends"
-    THREE_DAYS = "3d", "3 days before it ends"
-    DAY = "24h", "24 hours before it ends"
-    HOUR = "1h", "1 hour before it ends"
-    EXPIRED = "expired", "when it has expired"
-    UNUSED = "unused", "48 hours before it is paused, because nothing uses it"
+    WEEK = "7d", _("7 days before it ends")
+    THREE_DAYS = "3d", _("3 days before it ends")
+    DAY = "24h", _("24 hours before it ends")
+    HOUR = "1h", _("1 hour before it ends")
+    EXPIRED = "expired", _("when it has expired")
+    UNUSED = "unused", _("48 hours before it is paused, because nothing uses it")
 
 
 def mailed_by_default() -> list[str]:
@@ -75,7 +76,7 @@ class Notifications(models.Model):
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="notifications")
     account = models.ForeignKey(Account, null=True, blank=True, on_delete=models.CASCADE, related_name="+")
-    sends_mail = models.BooleanField("remind me by mail", default=True)
+    sends_mail = models.BooleanField(_("remind me by mail"), default=True)
     mail_stages = models.JSONField(default=mailed_by_default, blank=True)
     portal_stages = models.JSONField(
         default=shown_by_default,
@@ -86,7 +87,7 @@ class Notifications(models.Model):
     objects: ClassVar = NotificationsQuerySet.as_manager()
 
     class Meta:
-        verbose_name_plural = "notifications"
+        verbose_name_plural = _("notifications")
         constraints = [
             models.UniqueConstraint(fields=["user"], condition=Q(account=None), name="notifications_once_everywhere"),
             models.UniqueConstraint(fields=["user", "account"], name="notifications_once_per_account"),

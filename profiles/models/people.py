@@ -9,6 +9,8 @@ from django.core.exceptions import ValidationError
 from django.db import models, transaction
 from django.db.models.functions import Lower
 from django.utils import timezone, translation
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from profiles.events import Action, Actor, Event
 from profiles.models.accounts import Account
@@ -26,7 +28,9 @@ MACHINE_DOMAIN = "machine.invalid"
 
 def validate_time_zone(value: str) -> None:
     if value not in zoneinfo.available_timezones():
-        raise ValidationError(f"“{value}” is not a time zone. Write one such as Europe/Berlin.")
+        raise ValidationError(
+            gettext("“%(value)s” is not a time zone. Write one such as Europe/Berlin.") % {"value": value}
+        )
 
 
 class UserManager(BaseUserManager["User"]):
@@ -81,24 +85,27 @@ class User(AbstractUser):
     username = None  # type: ignore[assignment]
     first_name = None  # type: ignore[assignment]
     last_name = None  # type: ignore[assignment]
-    email = models.EmailField("e-mail address")
+    email = models.EmailField(_("e-mail address"))
     name = models.CharField(max_length=120, blank=True)
     time_zone = models.CharField(max_length=64, default="UTC", validators=[validate_time_zone])
     language = models.CharField(
         max_length=8, blank=True, default="", db_default="",
-        help_text="In which pages and mails are written; where empty, pages are in that of the browser.",
+        help_text=_("In which pages and mails are written; where empty, pages are in that of the browser."),
     )  # fmt: skip
     browser_language = models.CharField(
         max_length=8, default=settings.LANGUAGE_CODE, db_default=settings.LANGUAGE_CODE, editable=False,
         help_text="In which their browser asked for pages at the last sign-in: that of mails where none is chosen.",
     )  # fmt: skip
     is_machine = models.BooleanField(
-        default=False, db_default=False, editable=False, help_text="Stands for an application, and can never sign in."
+        default=False,
+        db_default=False,
+        editable=False,
+        help_text=_("Stands for an application, and can never sign in."),
     )
 
     chosen_account = models.ForeignKey(
         Account, on_delete=models.SET_NULL, null=True, editable=False, related_name="+", db_index=False,
-        help_text="The one that the portal showed last, and shows when they are back.",
+        help_text=_("The one that the portal showed last, and shows when they are back."),
     )  # fmt: skip
 
     objects: ClassVar[UserManager] = UserManager()  # type: ignore[assignment]
@@ -124,7 +131,7 @@ class User(AbstractUser):
 
     def set_password(self, raw_password: str | None) -> None:
         if self.is_machine and raw_password is not None:
-            raise ValidationError("A machine has no password: its application has a secret instead.")
+            raise ValidationError(gettext("A machine has no password: its application has a secret instead."))
         super().set_password(raw_password)
 
     def disable(self, *, by: Actor, now: datetime) -> bool:

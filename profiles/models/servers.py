@@ -11,6 +11,8 @@ from django.core.validators import MaxValueValidator, MinValueValidator, RegexVa
 from django.db import models, transaction
 from django.db.models import Count, Exists, F, OuterRef, Q
 from django.utils.text import slugify
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from profiles.events import Action, Actor, Event
 from profiles.models.accounts import Account
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from django.db.models.fields.related_descriptors import RelatedManager
 
 # Part of every exposed tool name, so short and safe for every model (reference: tool names up to 48 characters).
-SLUG = RegexValidator(r"^[a-z][a-z0-9-]{0,15}$", "Up to 16 lower-case letters, digits and hyphens, a letter first.")
+SLUG = RegexValidator(r"^[a-z][a-z0-9-]{0,15}$", _("Up to 16 lower-case letters, digits and hyphens, a letter first."))
 
 MAX_ARGUMENTS = 50
 MAX_ARGUMENT = 1000  # characters
@@ -72,7 +74,9 @@ class ServerManager(models.Manager.from_queryset(ServerQuerySet)):  # type: igno
         refuse_bad_command(command) if command else refuse_bad_address(url)
         taken = set(self.visible_in(account).values_list("slug", flat=True))
         if slug in taken:
-            raise ValidationError({"slug": f"Another server has the prefix “{slug}” already. Choose another."})
+            raise ValidationError(
+                {"slug": gettext("Another server has the prefix “%(slug)s” already. Choose another.") % {"slug": slug}}
+            )
         server = Server(
             account=account, url=url, command=command or [], name=name, slug=slug or free_slug(name, taken),
             description=description, transport=Server.Transport.STDIO if command else Server.Transport.HTTP,
@@ -101,27 +105,40 @@ def refuse_bad_address(url: str) -> None:
         parts, port = urlsplit(""), None
     is_plain = url.isprintable() and " " not in url
     if parts.scheme not in ("http", "https") or not parts.hostname or port == 0 or not is_plain:
-        raise ValidationError({"url": "Write the whole address, as in https://example.com/mcp."})
+        raise ValidationError({"url": gettext("Write the whole address, as in https://example.com/mcp.")})
     if parts.username is not None or parts.password is not None:
         raise ValidationError(
-            {"url": "Leave user name and password out of the address: whoever sees the server would see them."}
+            {"url": gettext("Leave user name and password out of the address: whoever sees the server would see them.")}
         )
     if parts.fragment or url.endswith("#"):
-        raise ValidationError({"url": "Leave out what follows the “#”: it is never sent to a server."})
+        raise ValidationError({"url": gettext("Leave out what follows the “#”: it is never sent to a server.")})
 
 
 def refuse_bad_command(command: Any) -> None:
     """Raise ValidationError for what is not a list of texts that a program can be started with."""
-    example = 'Write a JSON list of texts, the program first, as in ["uvx", "mcp-server-time"].'
+    example = gettext('Write a JSON list of texts, the program first, as in ["uvx", "mcp-server-time"].')
     if not isinstance(command, list) or not command:
-        raise ValidationError({"command": f"This is not a list. {example}"})
+        raise ValidationError({"command": gettext("This is not a list. %(example)s") % {"example": example}})
     if not all(isinstance(part, str) for part in command):
-        raise ValidationError({"command": f"Put every part between double quotes, numbers too. {example}"})
+        raise ValidationError(
+            {
+                "command": gettext("Put every part between double quotes, numbers too. %(example)s")
+                % {"example": example}
+            }
+        )
     if not command[0].strip() or command[0] != command[0].strip():
-        raise ValidationError({"command": f"The first text must be the program, without spaces around it. {example}"})
+        raise ValidationError(
+            {
+                "command": gettext("The first text must be the program, without spaces around it. %(example)s")
+                % {"example": example}
+            }
+        )
     if any("\0" in part or len(part) > MAX_ARGUMENT for part in command) or len(command) > MAX_ARGUMENTS:
         raise ValidationError(
-            {"command": f"At most {MAX_ARGUMENTS} parts of {MAX_ARGUMENT} characters, none with a null character."}
+            {
+                "command": gettext("At most %(number)s parts of %(length)s characters, none with a null character.")
+                % {"number": MAX_ARGUMENTS, "length": MAX_ARGUMENT}
+            }
         )
 
 
@@ -136,9 +153,9 @@ class Server(SignsIn):
     """An upstream MCP server: of the instance's catalog (no account), or of one account."""
 
     class Transport(models.TextChoices):
-        HTTP = "http", "streamable HTTP"
-        SSE = "sse", "HTTP with SSE, of 2024"
-        STDIO = "stdio", "stdio"
+        HTTP = "http", _("streamable HTTP")
+        SSE = "sse", _("HTTP with SSE, of 2024")
+        STDIO = "stdio", _("stdio")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     account = models.ForeignKey(Account, on_delete=models.CASCADE, null=True, blank=True, related_name="servers")
@@ -146,22 +163,22 @@ class Server(SignsIn):
     name = models.CharField(max_length=80)
     description = models.TextField(blank=True, max_length=500)
     transport = models.CharField(max_length=8, choices=Transport.choices)
-    url = models.URLField(max_length=500, blank=True, help_text="Of a streamable HTTP server.")
+    url = models.URLField(max_length=500, blank=True, help_text=_("Of a streamable HTTP server."))
     command = models.JSONField(
-        default=list, blank=True, help_text="Of a stdio server: program and arguments; staff only."
+        default=list, blank=True, help_text=_("Of a stdio server: program and arguments; staff only.")
     )
     timeout_s = models.PositiveSmallIntegerField(
-        "timeout", default=120, validators=[MinValueValidator(1), MaxValueValidator(MAX_TIMEOUT)],
-        help_text="Seconds after which a call that it has not answered is given up.",
+        _("timeout"), default=120, validators=[MinValueValidator(1), MaxValueValidator(MAX_TIMEOUT)],
+        help_text=_("Seconds after which a call that it has not answered is given up."),
     )  # fmt: skip
     max_concurrent = models.PositiveSmallIntegerField(
-        "calls at a time", default=512, validators=[MinValueValidator(1), MaxValueValidator(MAX_CONCURRENT)],
-        help_text="How many calls of one hub process it has to answer at once; more wait their turn.",
+        _("calls at a time"), default=512, validators=[MinValueValidator(1), MaxValueValidator(MAX_CONCURRENT)],
+        help_text=_("How many calls of one hub process it has to answer at once; more wait their turn."),
     )  # fmt: skip
-    capabilities = models.JSONField(default=dict, blank=True, help_text="What it declared last.")
-    instructions = models.TextField(blank=True, help_text="What it told clients last, of how to use it.")
-    listed_at = models.DateTimeField(null=True, blank=True, help_text="When its tools were last listed.")
-    failed_at = models.DateTimeField(null=True, blank=True, help_text="Since when listing its tools fails.")
+    capabilities = models.JSONField(default=dict, blank=True, help_text=_("What it declared last."))
+    instructions = models.TextField(blank=True, help_text=_("What it told clients last, of how to use it."))
+    listed_at = models.DateTimeField(null=True, blank=True, help_text=_("When its tools were last listed."))
+    failed_at = models.DateTimeField(null=True, blank=True, help_text=_("Since when listing its tools fails."))
     failure = models.CharField(max_length=300, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     removed_at = models.DateTimeField(null=True, blank=True)

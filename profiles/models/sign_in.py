@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from django.core.exceptions import ValidationError
 from django.db import models, transaction
+from django.utils.translation import gettext as _
 
 from profiles.events import Action, Actor, Event
 from profiles.models.people import User
@@ -20,7 +21,7 @@ class SignInLinkManager(models.Manager["SignInLink"]):
     def make(self, user: User, *, by: Actor, now: datetime) -> str:
         """Return the secret of a link that signs this person in once, within an hour; only its digest is kept."""
         if user.is_machine:
-            raise ValidationError(f"{user} stands for an application, and never signs in.")
+            raise ValidationError(_("%(user)s stands for an application, and never signs in.") % {"user": user})
         secret = secrets.token_urlsafe(32)
         with transaction.atomic():
             self.create(user=user, digest=digest(secret), expires_at=now + LIFETIME)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import ValidationError
 from django.db import models, transaction
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from profiles.encryption import Secret
 from profiles.events import Action, Actor, Event
@@ -26,9 +28,11 @@ OURS = frozenset(
 def refuse_bad_header_name(name: str) -> None:
     """Raise ValidationError for what is no header's name, or the name of one that Nexus writes itself."""
     if not TOKEN.fullmatch(name):
-        raise ValidationError({"header_name": "Write the name of the header, as in X-Api-Key."})
+        raise ValidationError({"header_name": gettext("Write the name of the header, as in X-Api-Key.")})
     if name.lower() in OURS or name.lower().startswith(("mcp-", "proxy-")):
-        raise ValidationError({"header_name": f"“{name}” is a header that Nexus writes itself. Use another."})
+        raise ValidationError(
+            {"header_name": gettext("“%(name)s” is a header that Nexus writes itself. Use another.") % {"name": name}}
+        )
 
 
 class SignsIn(models.Model):
@@ -40,26 +44,26 @@ class SignsIn(models.Model):
         transport: str
 
     class Authentication(models.TextChoices):
-        NONE = "none", "not at all"
-        HEADER = "header", "with a header or API key"
-        BEARER = "bearer", "with a bearer token"
-        OAUTH = "oauth", "with OAuth, in the browser"
+        NONE = "none", _("not at all")
+        HEADER = "header", _("with a header or API key")
+        BEARER = "bearer", _("with a bearer token")
+        OAUTH = "oauth", _("with OAuth, in the browser")
 
     authentication = models.CharField(
         max_length=8, choices=Authentication.choices, default=Authentication.NONE, db_default=Authentication.NONE
     )
     header_name = models.CharField(
-        max_length=80, blank=True, default="", db_default="", help_text="That carries the key."
+        max_length=80, blank=True, default="", db_default="", help_text=_("That carries the key.")
     )
     oauth_scopes = models.CharField(
         max_length=1000,
         blank=True,
         default="",
         db_default="",
-        help_text="Asked for, by spaces; empty for what the server names.",
+        help_text=_("Asked for, by spaces; empty for what the server names."),
     )
     oauth_client_id = models.CharField(
-        max_length=500, blank=True, default="", db_default="", help_text="Where Nexus was registered by hand."
+        max_length=500, blank=True, default="", db_default="", help_text=_("Where Nexus was registered by hand.")
     )
     encrypted_oauth_client_secret = models.TextField(blank=True, default="", db_default="", editable=False)
     oauth_client_secret = Secret("encrypted_oauth_client_secret")
@@ -112,7 +116,7 @@ class SignsIn(models.Model):
         if authentication == kinds.HEADER:
             refuse_bad_header_name(header_name)
         if authentication != kinds.NONE and self.transport == "stdio":
-            raise ValidationError({"authentication": "A program on this machine is not signed in at."})
+            raise ValidationError({"authentication": gettext("A program on this machine is not signed in at.")})
         is_oauth = authentication == kinds.OAUTH
         return {
             "authentication": authentication,

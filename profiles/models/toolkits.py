@@ -15,6 +15,8 @@ from django.db.models.signals import post_save
 from django.dispatch import receiver
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from profiles import names
 from profiles.events import Action, Actor, Event
@@ -32,7 +34,8 @@ if TYPE_CHECKING:
     from django.db.models.fields.related_descriptors import RelatedManager
 
 ALIAS = RegexValidator(
-    r"^[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?$", "Up to 40 lower-case letters, digits and hyphens, as in “team-support”."
+    r"^[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?$",
+    _("Up to 40 lower-case letters, digits and hyphens, as in “team-support”."),
 )
 
 MAX_NAMED = 100  # tools that one event names
@@ -133,36 +136,36 @@ class Toolkit(Pausable):
 
     class Naming(models.TextChoices):
         PREFIXED = "prefixed", "server__tool"
-        PLAIN = "plain", "as the server names it"
+        PLAIN = "plain", _("as the server names it")
 
     class Kept(models.TextChoices):
-        NOTHING = "nothing", "Nothing"
-        DIGEST = "digest", "A digest, by which equal ones can be told"
-        REDACTED = "redacted", "Their text, with secrets taken out"
+        NOTHING = "nothing", _("Nothing")
+        DIGEST = "digest", _("A digest, by which equal ones can be told")
+        REDACTED = "redacted", _("Their text, with secrets taken out")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="toolkits")
-    alias = models.CharField(max_length=40, validators=[ALIAS], help_text="Its name in the MCP URL.")
+    alias = models.CharField(max_length=40, validators=[ALIAS], help_text=_("Its name in the MCP URL."))
     name = models.CharField(max_length=80)
     description = models.TextField(blank=True, max_length=500)
     is_default = models.BooleanField(default=False, editable=False)
     naming = models.CharField(max_length=10, choices=Naming.choices, default=Naming.PREFIXED)
-    includes_new_tools = models.BooleanField("include new tools", default=False)
-    offers_status_tool = models.BooleanField("offer the tool nexus_status", default=True)
+    includes_new_tools = models.BooleanField(_("include new tools"), default=False)
+    offers_status_tool = models.BooleanField(_("offer the tool nexus_status"), default=True)
     is_read_only = models.BooleanField(
-        "read-only", default=False, help_text="Offers only the tools that are marked here as only reading."
+        _("read-only"), default=False, help_text=_("Offers only the tools that are marked here as only reading.")
     )
     holds_changed_tools = models.BooleanField(
-        "hold changed tools back", default=False,
-        help_text="A tool that its server altered is not offered until somebody has approved it.",
+        _("hold changed tools back"), default=False,
+        help_text=_("A tool that its server altered is not offered until somebody has approved it."),
     )  # fmt: skip
     kept_of_calls = models.CharField(
         max_length=8, choices=Kept.choices, default=Kept.NOTHING, db_default=Kept.NOTHING,
-        help_text="What Activity keeps of a call's arguments and of its result.",
+        help_text=_("What Activity keeps of a call's arguments and of its result."),
     )  # fmt: skip
     servers = models.ManyToManyField(Server, through="ToolkitServer", related_name="toolkits")
     assigned_members = models.ManyToManyField(
-        "profiles.Member", blank=True, related_name="assigned_toolkits", help_text="The end users who may use it."
+        "profiles.Member", blank=True, related_name="assigned_toolkits", help_text=_("The end users who may use it.")
     )
     created_at = models.DateTimeField(auto_now_add=True)
     deleted_at = models.DateTimeField(null=True, blank=True)
@@ -184,7 +187,7 @@ class Toolkit(Pausable):
         constraints = [
             models.UniqueConstraint(
                 fields=["account", "alias"], condition=Q(deleted_at=None), name="toolkit_alias_once_per_account",
-                violation_error_message="Another toolkit of this account has this alias.",
+                violation_error_message=_("Another toolkit of this account has this alias."),
             ),
             models.UniqueConstraint(fields=["account"], condition=Q(is_default=True), name="toolkit_one_default"),
             models.CheckConstraint(
@@ -211,9 +214,9 @@ class Toolkit(Pausable):
             account_id=self.account_id, alias=self.alias, toolkit__deleted_at=None
         ).exclude(toolkit_id=self.pk)
         if former := taken.select_related("toolkit").first():
-            raise ValidationError(
-                {"alias": f"“{self.alias}” still leads to the toolkit “{former.toolkit}”. Choose another alias."}
-            )
+            taken_by = {"alias": self.alias, "toolkit": former.toolkit}
+            refusal = gettext("“%(alias)s” still leads to the toolkit “%(toolkit)s”. Choose another alias.") % taken_by
+            raise ValidationError({"alias": refusal})
 
     def allowed_entries(self) -> "models.QuerySet[ToolkitTool]":
         """Return the tools that a client of this toolkit sees, and may call."""
@@ -266,10 +269,11 @@ class Toolkit(Pausable):
             return
         names_here = self.entries.exclude(tool__server=server).values("exposed_name")
         if twice := server.tools.filter(name__in=names_here).values_list("name", flat=True).first():
-            raise ValidationError(
-                f"“{twice}” is the name of another tool here already. Show names with the server's prefix instead, "
+            refusal = gettext(
+                "“%(tool)s” is the name of another tool here already. Show names with the server's prefix instead, "
                 "or put this server into another toolkit."
             )
+            raise ValidationError(refusal % {"tool": twice})
 
     def remove_server(self, server: Server, *, by: Actor, now: datetime) -> bool:
         with transaction.atomic():

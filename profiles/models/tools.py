@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from django.db import models
 from django.db.models import F
+from django.utils.translation import gettext_lazy as _
 
 from profiles import definitions
 
@@ -53,8 +54,10 @@ class Tool(models.Model):
 
     server = models.ForeignKey("Server", on_delete=models.CASCADE, related_name="tools")
     name = models.CharField(max_length=200)
-    definition = models.TextField(help_text="The entry of tools/list, as the text that came.")
-    digest = models.CharField(max_length=64, editable=False, help_text="SHA-256 of the definition in canonical form.")
+    definition = models.TextField(help_text=_("The entry of tools/list, as the text that came."))
+    digest = models.CharField(
+        max_length=64, editable=False, help_text=_("SHA-256 of the definition in canonical form.")
+    )
     first_seen_at = models.DateTimeField()
     last_seen_at = models.DateTimeField()
 

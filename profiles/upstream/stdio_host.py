@@ -5,9 +5,11 @@ import socket
 from pathlib import Path
 
 import msgspec
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 PATIENCE = 1.0  # seconds
-UNCONFINED = (
+UNCONFINED = gettext_noop(
     "This machine offers neither Landlock nor user namespaces, so that stdio servers can read what Nexus keeps in its "
     "data directory. Offer only programs that you trust, or use Linux 5.13 or later with Landlock."
 )
@@ -21,7 +23,7 @@ class Status(msgspec.Struct, frozen=True):
 
     @property
     def warning(self) -> str:
-        return UNCONFINED if self.confinement == "none" else ""
+        return _(UNCONFINED) if self.confinement == "none" else ""
 
 
 class Connection(http.client.HTTPConnection):

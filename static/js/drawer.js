@@ -1,10 +1,7 @@
 // <a data-drawer>: what its page says is shown in a drawer beside the list; Escape closes it and gives the focus back.
-const drawer = document.createElement("dialog");
-drawer.className = "drawer";
-drawer.innerHTML = '<div class="drawer-head"><h2 id="drawer-title"></h2><a class="button small">Open as a page</a><button class="button small" type="button">Close</button></div><div data-drawer-body></div>';
-drawer.setAttribute("aria-labelledby", "drawer-title");
-document.body.append(drawer);
-const [title, link, close] = drawer.querySelectorAll("h2, a, button");
+// The page has it closed: <dialog data-drawer-dialog> with a heading, a link, a button and a place for what is shown.
+const drawer = document.querySelector("[data-drawer-dialog]");
+const [title, link, close] = drawer?.querySelectorAll("h2, a, button") ?? [];
 
 async function open(anchor) {
   const answer = await fetch(anchor.href, { redirect: "error" }).catch(() => null);
@@ -16,11 +13,11 @@ async function open(anchor) {
   drawer.showModal();
 }
 
-close.addEventListener("click", () => drawer.close());
-drawer.addEventListener("click", (event) => event.target === drawer && drawer.close());
+close?.addEventListener("click", () => drawer.close());
+drawer?.addEventListener("click", (event) => event.target === drawer && drawer.close());
 document.addEventListener("click", (event) => {
   const anchor = event.target.closest("a[data-drawer]");
-  if (!anchor || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
+  if (!anchor || !drawer || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
   event.preventDefault();
   open(anchor);
 });

@@ -14,9 +14,12 @@ ROOT = settings.BASE_DIR
 CATALOGS = ROOT / "nexus" / "locale"
 CODE = ("nexus", "profiles", "tokens", "activity")
 MARKS = {"_", "gettext", "gettext_lazy", "gettext_noop", "ngettext", "ngettext_lazy"}
+MARKS_IN_CONTEXT = {"pgettext", "pgettext_lazy", "npgettext", "npgettext_lazy"}
+BETWEEN = "\4"  # of a context and its text, as in compiled catalogs
 
 STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
-MARKED = re.compile(r"""\b(?:_|n?gettext)\(u?("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')""")
+QUOTED = r"""u?("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')"""
+MARKED = re.compile(rf"\b(?:_|n?gettext|n?pgettext\({QUOTED}, )\(?{QUOTED}")
 # What of a template is no text of its own: what is marked, comments and tags, and then markup and code.
 MARKED_OR_TAGS = re.compile(
     r"{%\s*blocktranslate\b.*?{%\s*endblocktranslate\s*%}|{%\s*comment\b.*?{%\s*endcomment\s*%}|{#.*?#}"
@@ -35,10 +38,15 @@ WORD = re.compile(r"[^\W\d_]{2,}")
 class Entry:
     """One message of a catalog; one text for each form of the plural."""
 
+    context: str = ""
     msgid: str = ""
     plural: str = ""
     texts: list[str] = field(default_factory=list)
     is_fuzzy: bool = False
+
+    @property
+    def key(self) -> str:
+        return f"{self.context}{BETWEEN}{self.msgid}" if self.context else self.msgid
 
 
 def entries(path: Path) -> list[Entry]:
@@ -54,7 +62,9 @@ def _entry(block: str) -> Entry:
             continue
         member = line.split(" ", 1)[0] if not line.startswith('"') else member
         text = ast.literal_eval(STRING.search(line)[0])
-        if member == "msgid":
+        if member == "msgctxt":
+            entry.context += text
+        elif member == "msgid":
             entry.msgid += text
         elif member == "msgid_plural":
             entry.plural += text
@@ -84,7 +94,8 @@ def marked() -> set[str]:
 def _marked_in_templates() -> Iterator[str]:
     for path in templates():
         for match in MARKED.finditer(templatize(path.read_text())):
-            yield ast.literal_eval(match[1])
+            context, text = (ast.literal_eval(found) if found else "" for found in match.groups())
+            yield f"{context}{BETWEEN}{text}" if context else text
 
 
 def _marked_in_code() -> Iterator[str]:
@@ -93,9 +104,16 @@ def _marked_in_code() -> Iterator[str]:
         if "gettext" not in source:
             continue
         for node in ast.walk(ast.parse(source)):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in MARKS and node.args:
-                assert isinstance(node.args[0], ast.Constant), f"{path}:{node.lineno}: mark a whole text"
-                yield node.args[0].value
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and (number := _texts_in(node.func.id)):
+                words = node.args[:number]
+                assert not any(isinstance(word, ast.JoinedStr | ast.BinOp) for word in words), f"{path}:{node.lineno}"
+                if all(isinstance(word, ast.Constant) for word in words):  # else it is marked by gettext_noop elsewhere
+                    yield BETWEEN.join(ast.literal_eval(word) for word in words)
+
+
+def _texts_in(function: str) -> int:
+    """Return how many of the arguments name a text: with a context two, for what marks none 0."""
+    return 1 if function in MARKS else 2 if function in MARKS_IN_CONTEXT else 0
 
 
 def templates() -> list[Path]:

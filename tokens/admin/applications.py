@@ -7,6 +7,8 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from profiles import confirmation
 from profiles.admin_pages import Answer, EndingAdmin, badge, every_field, two_lines
@@ -15,11 +17,11 @@ from tokens.models import Application, Connection, Counted, OAuthSession
 
 
 class ApplicationStateFilter(admin.SimpleListFilter):
-    title = "state"
+    title = _("state")
     parameter_name = "state"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("enabled", "Enabled"), ("disabled", "Disabled")]
+        return [("enabled", gettext("Enabled")), ("disabled", gettext("Disabled"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Application]) -> QuerySet[Application]:
         match self.value():
@@ -39,7 +41,7 @@ class ApplicationAdmin(EndingAdmin):
     list_select_related = ("user", "account")
     list_filter = (ApplicationStateFilter, "registration_source", "client_type")
     search_fields = ("name", "=client_id", "user__email", "account__name")
-    search_help_text = "By name, client id, account, or who made it."
+    search_help_text = _("By name, client id, account, or who made it.")
     actions = ("disable", "enable", "remove")
     fields = (
         "name", "client_id", "standing", "kinds", "client_type", "authorization_grant_type", "may_exchange",
@@ -47,48 +49,50 @@ class ApplicationAdmin(EndingAdmin):
         "secret_last_four", "created", "updated", "last_used_at", "disabled_at",
     )  # fmt: skip
 
-    @admin.display(description="name")
+    @admin.display(description=_("name"))
     def called(self, application: Application) -> SafeString:
         return two_lines(application.name or "–", application.client_id)
 
-    @admin.display(description="state")
+    @admin.display(description=_("state"))
     def standing(self, application: Application) -> SafeString:
-        return badge("bad", "Disabled") if application.disabled_at else badge("ok", "Enabled")
+        return badge("bad", gettext("Disabled")) if application.disabled_at else badge("ok", gettext("Enabled"))
 
     def told(self, row: Application) -> str:
         return f"{row} ({row.client_id})"
 
     def impact(self, row: Application) -> list[str]:
         connections, tokens = row.what_came_of_it(timezone.now())
-        return [f"Lives of it: {str(Counted(tokens.count(), connections.count())) or 'nothing'}."]
+        counted = str(Counted(tokens.count(), connections.count())) or gettext("nothing")
+        return [gettext("Lives of it: %(counted)s.") % {"counted": counted}]
 
-    @admin.display(description="what it does")
+    @admin.display(description=_("what it does"))
     def kinds(self, application: Application) -> str:
-        return ", ".join(application.kinds) or "Nothing"
+        return ", ".join(map(str, application.kinds)) or gettext("Nothing")
 
-    @admin.action(description="Disable…", permissions=["view"])
+    @admin.action(description=_("Disable…"), permissions=["view"])
     def disable(self, request: HttpRequest, queryset: QuerySet[Application]) -> Answer:
         by, now = Actor.from_request(request), timezone.now()
-        warning = (
+        warning = gettext(
             "It gets no token any more, and its access tokens are refused until somebody enables it. "
             "What it exchanged ends for good."
         )
         return self.ask_then(request, queryset, "disable", warning, lambda one: one.disable(by=by, now=now))
 
-    @admin.action(description="Enable", permissions=["view"])
+    @admin.action(description=_("Enable"), permissions=["view"])
     def enable(self, request: HttpRequest, queryset: QuerySet[Application]) -> Answer:
         if not confirmation.is_confirmed(request):
             return confirmation.ask(request, next_url=request.get_full_path())
         by, now = Actor.from_request(request), timezone.now()
         with transaction.atomic():
             enabled = sum(one.enable(by=by, now=now) for one in queryset)
-        self.message_user(request, f"Enabled: {enabled}.", "success" if enabled else "warning")
+        text = gettext("Enabled: %(number)s.") % {"number": enabled}
+        self.message_user(request, text, "success" if enabled else "warning")
         return None
 
-    @admin.action(description="Remove…", permissions=["view"])
+    @admin.action(description=_("Remove…"), permissions=["view"])
     def remove(self, request: HttpRequest, queryset: QuerySet[Application]) -> Answer:
         by, now = Actor.from_request(request), timezone.now()
-        warning = (
+        warning = gettext(
             "Its connections, sessions and tokens end, everywhere, and what it exchanged too. This cannot be undone. "
             "One that registered itself may do so again."
         )
@@ -103,21 +107,21 @@ class ConnectionAdmin(EndingAdmin):
     list_select_related = ("application", "owner", "account", "toolkit")
     list_filter = (("revoked_at", admin.EmptyFieldListFilter),)
     search_fields = ("owner__email", "=public_id", "application__name", "=application__client_id", "toolkit__alias")
-    search_help_text = "By owner's address, application, public id or toolkit alias."
+    search_help_text = _("By owner's address, application, public id or toolkit alias.")
     actions = ("revoke",)
     fields = ("standing", *every_field(Connection, but=("id",)))
 
-    @admin.display(description="public id", ordering="public_id")
+    @admin.display(description=_("public id"), ordering="public_id")
     def masked(self, connection: Connection) -> SafeString:
         return format_html('<code class="nowrap">{}</code>', connection.public_id)
 
-    @admin.display(description="toolkit", ordering="toolkit__alias")
+    @admin.display(description=_("toolkit"), ordering="toolkit__alias")
     def alias(self, connection: Connection) -> str:
         return connection.toolkit.alias
 
-    @admin.display(description="state")
+    @admin.display(description=_("state"))
     def standing(self, connection: Connection) -> SafeString:
-        return badge("bad", "Revoked") if connection.revoked_at else badge("ok", "Living")
+        return badge("bad", gettext("Revoked")) if connection.revoked_at else badge("ok", gettext("Living"))
 
     def get_search_results(self, request: HttpRequest, queryset: QuerySet[Any], search_term: str) -> Any:
         """Take an access token as it is shown, nxso_<public id>_…, too."""
@@ -125,10 +129,10 @@ class ConnectionAdmin(EndingAdmin):
         term = rest.partition("_")[0] if head in ("nxso", "nxsr") else search_term
         return super().get_search_results(request, queryset, term)
 
-    @admin.action(description="Revoke…", permissions=["view"])
+    @admin.action(description=_("Revoke…"), permissions=["view"])
     def revoke(self, request: HttpRequest, queryset: QuerySet[Connection]) -> Answer:
         by, now = Actor.from_request(request), timezone.now()
-        warning = "Every session and token of it is refused from the next call on. The owner can agree again."
+        warning = gettext("Every session and token of it is refused from the next call on. The owner can agree again.")
         return self.ask_then(
             request, queryset, "revoke", warning, lambda one: one.revoke(by=by, reason="by staff", now=now)
         )
@@ -142,23 +146,25 @@ class OAuthSessionAdmin(EndingAdmin):
     )  # fmt: skip
     list_filter = (("ended_at", admin.EmptyFieldListFilter),)
     search_fields = ("connection__owner__email", "=connection__public_id", "connection__application__name", "address")
-    search_help_text = "By owner's address, public id, application or network address."
+    search_help_text = _("By owner's address, public id, application or network address.")
     actions = ("end_now",)
     fields = ("standing", *every_field(OAuthSession, but=("id",)))
 
-    @admin.display(description="owner", ordering="connection__owner__email")
+    @admin.display(description=_("owner"), ordering="connection__owner__email")
     def owner(self, session: OAuthSession) -> str:
         return str(session.connection.owner)
 
-    @admin.display(description="state")
+    @admin.display(description=_("state"))
     def standing(self, session: OAuthSession) -> SafeString:
         is_over = session.ended_at or session.ends_at <= timezone.now()
-        return badge("", "Ended") if is_over else badge("ok", "Living")
+        return badge("", gettext("Ended")) if is_over else badge("ok", gettext("Living"))
 
-    @admin.action(description="End…", permissions=["view"])
+    @admin.action(description=_("End…"), permissions=["view"])
     def end_now(self, request: HttpRequest, queryset: QuerySet[OAuthSession]) -> Answer:
         by, now = Actor.from_request(request), timezone.now()
-        warning = "Its access and refresh tokens are refused from the next call on. The owner has to sign in again."
+        warning = gettext(
+            "Its access and refresh tokens are refused from the next call on. The owner has to sign in again."
+        )
         return self.ask_then(
             request, queryset, "end_now", warning, lambda one: one.end(by=by, reason="by staff", now=now)
         )

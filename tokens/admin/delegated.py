@@ -9,8 +9,11 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest
 from django.urls import path
 from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from profiles.admin_pages import KeysetAdmin, badge, two_lines
 from profiles.models import Account, Toolkit, User
@@ -28,14 +31,14 @@ State = DelegatedToken.State
 
 
 class StateFilter(admin.SimpleListFilter):
-    title = "state"
+    title = _("state")
     parameter_name = "state"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         return [
-            ("living", "Living"), ("ending", "Ends soon"), ("unused", "Never used"),
-            ("idle", f"Unused for {IDLE.days} days"), ("paused", "Paused"), ("expired", "Expired"),
-            ("revoked", "Revoked"),
+            ("living", gettext("Living")), ("ending", gettext("Ends soon")), ("unused", gettext("Never used")),
+            ("idle", gettext("Unused for %(days)s days") % {"days": IDLE.days}), ("paused", gettext("Paused")),
+            ("expired", gettext("Expired")), ("revoked", gettext("Revoked")),
         ]  # fmt: skip
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[DelegatedToken]) -> QuerySet[DelegatedToken]:
@@ -55,7 +58,7 @@ class StateFilter(admin.SimpleListFilter):
 class AccountFilter(admin.SimpleListFilter):
     """The first accounts that have tokens; any other by its id in the address."""
 
-    title = "account"
+    title = _("account")
     parameter_name = "account"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
@@ -70,7 +73,7 @@ class AccountFilter(admin.SimpleListFilter):
 class ClientFilter(admin.SimpleListFilter):
     """The clients that were seen lately, as they name themselves."""
 
-    title = "client"
+    title = _("client")
     parameter_name = "client"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
@@ -81,11 +84,15 @@ class ClientFilter(admin.SimpleListFilter):
 
 
 class MadeFilter(admin.SimpleListFilter):
-    title = "made by"
+    title = _("made by")
     parameter_name = "made"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("person", "A person"), ("exchange", "Token exchange"), ("key", "A management key")]
+        return [
+            ("person", gettext("A person")),
+            ("exchange", gettext("Token exchange")),
+            ("key", gettext("A management key")),
+        ]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[DelegatedToken]) -> QuerySet[DelegatedToken]:
         match self.value():
@@ -104,7 +111,7 @@ class DelegatedTokenAdmin(RevokesTokens, KeysetAdmin):
     list_select_related = ("owner", "account", "toolkit")
     list_filter = (StateFilter, ClientFilter, MadeFilter, AccountFilter, "revoke_reason")
     search_fields = ("name",)
-    search_help_text = (
+    search_help_text = _(
         "Service, owner's address, public id, last four characters, toolkit; or an IP address that called lately."
     )
     fields = (
@@ -113,49 +120,54 @@ class DelegatedTokenAdmin(RevokesTokens, KeysetAdmin):
         "revoke_note",
     )  # fmt: skip
 
-    @admin.display(description="service")
+    @admin.display(description=_("service"))
     def service(self, token: DelegatedToken) -> SafeString:
         return format_html('{}<code class="sub nowrap">{}</code>', token.name, token.masked)
 
-    @admin.display(description="token")
+    @admin.display(description=_("token"))
     def masked(self, token: DelegatedToken) -> SafeString:
         return format_html('<code class="nowrap">{}</code>', token.masked)
 
-    @admin.display(description="owner")
+    @admin.display(description=_("owner"))
     def whose(self, token: DelegatedToken) -> SafeString:
         return two_lines(str(token.owner), str(token.account))
 
-    @admin.display(description="toolkit")
+    @admin.display(description=_("toolkit"))
     def alias(self, token: DelegatedToken) -> str:
         return token.toolkit.alias
 
-    @admin.display(description="ends")
+    @admin.display(description=_("ends"))
     def ends(self, token: DelegatedToken) -> str:
-        return f"{timezone.localtime(token.ends_at):%-d %b %Y, %H:%M}"
+        return date_format(timezone.localtime(token.ends_at), "DATETIME_FORMAT")
 
-    @admin.display(description="last used")
+    @admin.display(description=_("last used"))
     def used(self, token: DelegatedToken) -> str:
-        return f"{timezone.localtime(token.last_used_at):%-d %b %Y, %H:%M}" if token.last_used_at else "never"
+        at = token.last_used_at
+        return date_format(timezone.localtime(at), "DATETIME_FORMAT") if at else gettext("never")
 
-    @admin.display(description="state")
+    @admin.display(description=_("state"))
     def standing(self, token: DelegatedToken) -> SafeString:
         state = token.state(timezone.now())
         return badge(KINDS[state], str(state.label))
 
-    @admin.display(description="limits")
+    @admin.display(description=_("limits"))
     def limits(self, token: DelegatedToken) -> str:
+        calls = {"taken": token.calls_taken, "cap": token.call_cap}
         said = [
-            (token.tools is not None, f"{len(token.tools or ())} tools"), (token.is_read_only, "only tools that read"),
-            (bool(token.networks), f"from {', '.join(token.networks)}"),
-            (token.call_cap is not None, f"{token.calls_taken} of {token.call_cap} calls"),
+            (token.tools is not None, gettext("%(number)s tools") % {"number": len(token.tools or ())}),
+            (token.is_read_only, gettext("only tools that read")),
+            (bool(token.networks), gettext("from %(networks)s") % {"networks": ", ".join(token.networks)}),
+            (token.call_cap is not None, gettext("%(taken)s of %(cap)s calls") % calls),
         ]  # fmt: skip
-        return "; ".join(words for holds, words in said if holds) or "None: all that its toolkit allows"
+        return "; ".join(words for holds, words in said if holds) or gettext("None: all that its toolkit allows")
 
-    @admin.display(description="made by")
+    @admin.display(description=_("made by"))
     def made_by(self, token: DelegatedToken) -> str:
         if token.exchanges:
-            return f"Token exchange: {token.acted_by}"
-        return f"Management key {token.issued_by_key}" if token.issued_by_key else "A person"
+            return gettext("Token exchange: %(actors)s") % {"actors": token.acted_by}
+        if token.issued_by_key:
+            return gettext("Management key %(key)s") % {"key": token.issued_by_key}
+        return gettext("A person")
 
     def get_urls(self) -> list[Any]:
         return [path("identify/", self.admin_site.admin_view(identify), name="tokens_identify"), *super().get_urls()]

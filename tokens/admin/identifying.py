@@ -9,6 +9,8 @@ from django.contrib.auth.hashers import check_password
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 from django.views.decorators.http import require_POST
 
@@ -31,13 +33,17 @@ def identify(request: HttpRequest) -> HttpResponse:
     text = form.cleaned_data["secret"].strip().removeprefix("Bearer ").strip() if form.is_valid() else ""
     kind = keys.kind_of(text)
     if kind is None:
-        messages.error(request, "This has not the form of a secret of ours, or a character of it is missing or wrong.")
+        messages.error(
+            request, gettext("This has not the form of a secret of ours, or a character of it is missing or wrong.")
+        )
         return redirect("admin:index")
     path = LOOKS[kind](keys.digest(text)) if kind in LOOKS else _application(text)
     if path is None:
-        messages.warning(request, f"It has the form of a {NAMES[kind]}, but no such secret was ever made here.")
+        text = gettext("It has the form of a %(kind)s, but no such secret was ever made here.")
+        messages.warning(request, text % {"kind": NAMES[kind]})
         return redirect("admin:index")
-    messages.success(request, f"Found: the {NAMES[kind]} belongs here. If it lay in the open, end it as leaked.")
+    text = gettext("Found: the %(kind)s belongs here. If it lay in the open, end it as leaked.")
+    messages.success(request, text % {"kind": NAMES[kind]})
     return HttpResponseRedirect(path)
 
 
@@ -81,6 +87,7 @@ LOOKS: dict[keys.Kind, Callable[[str], str | None]] = {
     keys.Kind.REFRESH: _refresh, keys.Kind.CALENDAR: _calendar,
 }  # fmt: skip
 NAMES = {
-    keys.Kind.DELEGATED: "delegated token", keys.Kind.MANAGEMENT: "management key", keys.Kind.ACCESS: "access token",
-    keys.Kind.REFRESH: "refresh token", keys.Kind.CALENDAR: "calendar feed", keys.Kind.CLIENT: "application's secret",
+    keys.Kind.DELEGATED: _("delegated token"), keys.Kind.MANAGEMENT: _("management key"),
+    keys.Kind.ACCESS: _("access token"), keys.Kind.REFRESH: _("refresh token"),
+    keys.Kind.CALENDAR: _("calendar feed"), keys.Kind.CLIENT: _("application's secret"),
 }  # fmt: skip

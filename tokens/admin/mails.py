@@ -1,4 +1,5 @@
 from django.contrib import admin
+from django.utils.translation import gettext_lazy as _
 
 from profiles.admin_pages import KeysetAdmin, every_field
 from tokens.models import Digest, Reminder
@@ -10,7 +11,7 @@ class ReminderAdmin(KeysetAdmin):
     list_select_related = ("token",)
     list_filter = ("state",)
     search_fields = ("token__owner__email", "token__name", "=token__public_id")
-    search_help_text = "By owner's address, service or public id."
+    search_help_text = _("By owner's address, service or public id.")
     fields = every_field(Reminder, but=("id",))
 
 
@@ -20,5 +21,5 @@ class DigestAdmin(KeysetAdmin):
     list_select_related = ("owner",)
     list_filter = ("state",)
     search_fields = ("owner__email",)
-    search_help_text = "By the person's address."
+    search_help_text = _("By the person's address.")
     fields = every_field(Digest, but=("id",))

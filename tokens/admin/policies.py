@@ -6,6 +6,8 @@ from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from profiles.admin_pages import ConfirmedAdmin
 from profiles.events import Actor
@@ -18,12 +20,12 @@ class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]
     """The rules of an account, or of one toolkit of it. What is empty is left to the wider rule."""
 
     of_account = forms.CharField(
-        label="Account", max_length=120, widget=forms.TextInput(attrs={"class": "vTextField"}),
-        help_text="Its name or id.",
+        label=_("Account"), max_length=120, widget=forms.TextInput(attrs={"class": "vTextField"}),
+        help_text=_("Its name or id."),
     )  # fmt: skip
     of_toolkit = forms.CharField(
-        label="Toolkit", max_length=80, required=False, widget=forms.TextInput(attrs={"class": "vTextField"}),
-        help_text="Its alias, if the policy is for that toolkit alone. Left empty, it holds in the whole account.",
+        label=_("Toolkit"), max_length=80, required=False, widget=forms.TextInput(attrs={"class": "vTextField"}),
+        help_text=_("Its alias, if the policy is for that toolkit alone. Left empty, it holds in the whole account."),
     )  # fmt: skip
 
     class Meta:
@@ -40,7 +42,9 @@ class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]
         found = list(Account.objects.filter(pk=text) if is_uuid(text) else Account.objects.filter(name=text)[:2])
         if len(found) != 1:
             raise ValidationError(
-                "Several accounts have this name: write the id." if found else "No account has this name or id."
+                gettext("Several accounts have this name: write the id.")
+                if found
+                else gettext("No account has this name or id.")
             )
         return found[0]
 
@@ -50,7 +54,8 @@ class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]
         if account:
             toolkit = Toolkit.objects.named(account, alias) if alias else None
             if alias and toolkit is None:
-                self.add_error("of_toolkit", f"“{account}” has no toolkit with this alias.")
+                text = gettext("“%(account)s” has no toolkit with this alias.")
+                self.add_error("of_toolkit", text % {"account": account})
             self.instance.account, self.instance.toolkit = account, toolkit
         return cleaned
 
@@ -61,21 +66,23 @@ class PolicyAdmin(ConfirmedAdmin):
     list_display = ("place", "account", "max_life_days", "max_tokens", "pause_unused_days", "ends_reused_families")
     list_select_related = ("account", "toolkit")
     search_fields = ("account__name", "toolkit__alias", "toolkit__name")
-    search_help_text = "By account or toolkit."
+    search_help_text = _("By account or toolkit.")
     ordering = ("account__name", "pk")
     readonly_fields = ("account", "toolkit")
 
-    @admin.display(description="holds for")
+    @admin.display(description=_("holds for"))
     def place(self, policy: Policy) -> str:
-        return f"Toolkit “{policy.toolkit}”" if policy.toolkit else "The whole account"
+        if policy.toolkit:
+            return gettext("Toolkit “%(name)s”") % {"name": policy.toolkit}
+        return gettext("The whole account")
 
     def get_fieldsets(self, request: HttpRequest, obj: Policy | None = None) -> Any:
         where = ("account", "toolkit") if obj else ("of_account", "of_toolkit")
-        note = (
+        note = gettext(
             "The tighter rule always holds: of the instance, the account and the toolkit. A change holds for tokens "
             "issued from now on; unused ones are looked at again."
         )
-        return [(None, {"fields": where}), ("Rules", {"fields": Policy.RULES, "description": note})]
+        return [(None, {"fields": where}), (gettext("Rules"), {"fields": Policy.RULES, "description": note})]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Policy | None = None) -> Any:
         return self.readonly_fields if obj else ()

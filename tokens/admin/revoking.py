@@ -14,6 +14,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
 
 from profiles.access import signed_in
 from profiles.admin_pages import StaffAdmin, badge
@@ -30,13 +32,15 @@ State = DelegatedToken.State
 
 
 class RevokeForm(forms.Form):
-    reason = forms.ChoiceField(label="Reason", choices=[("", "Choose a reason"), *DelegatedToken.Reason.choices])
+    reason = forms.ChoiceField(label=_("Reason"), choices=[("", _("Choose a reason")), *DelegatedToken.Reason.choices])
     note = forms.CharField(
-        label="Note", required=False, max_length=300, widget=forms.TextInput(attrs={"class": "vTextField"}),
-        help_text="The owner reads it in the mail, and it stays in the events.",
+        label=_("Note"), required=False, max_length=300, widget=forms.TextInput(attrs={"class": "vTextField"}),
+        help_text=_("The owner reads it in the mail, and it stays in the events."),
     )  # fmt: skip
     number = forms.CharField(
-        label="How many", required=False, widget=forms.TextInput(attrs={"inputmode": "numeric", "autocomplete": "off"})
+        label=_("How many"),
+        required=False,
+        widget=forms.TextInput(attrs={"inputmode": "numeric", "autocomplete": "off"}),
     )
 
     def __init__(self, *args: Any, running: int, **kwargs: Any) -> None:
@@ -45,12 +49,14 @@ class RevokeForm(forms.Form):
         if running < TYPED_FROM:
             del self.fields["number"]
         else:
-            self.fields["number"].help_text = f"Type {running}, the number of tokens that end."
+            text = gettext("Type %(number)s, the number of tokens that end.")
+            self.fields["number"].help_text = text % {"number": running}
 
     def clean_number(self) -> str:
         number: str = self.cleaned_data["number"].strip()
         if number != str(self.running):
-            raise forms.ValidationError(f"{self.running} tokens would end. Type that number to go on.")
+            text = gettext("%(number)s tokens would end. Type that number to go on.")
+            raise forms.ValidationError(text % {"number": self.running})
         return number
 
 
@@ -74,10 +80,12 @@ class Impact:
     def said(self) -> str:
         """Return as in “2 used in the last hour: n8n, GitHub Actions”."""
         if not self.lately:
-            return "None of them was used in the last hour."
+            return gettext("None of them was used in the last hour.")
         names = ", ".join(token.name for token in self.lately[:NAMED])
-        more = f" and {len(self.lately) - NAMED} more" if len(self.lately) > NAMED else ""
-        return f"{len(self.lately)} used in the last hour: {names}{more}."
+        said = {"number": len(self.lately), "names": names, "more": len(self.lately) - NAMED}
+        if len(self.lately) > NAMED:
+            return gettext("%(number)s used in the last hour: %(names)s and %(more)s more.") % said
+        return gettext("%(number)s used in the last hour: %(names)s.") % said
 
     @property
     def over(self) -> int:
@@ -94,15 +102,15 @@ class RevokesTokens(StaffAdmin):
 
     actions = ("revoke",)
 
-    @admin.action(description="Revoke…", permissions=["view"])
+    @admin.action(description=_("Revoke…"), permissions=["view"])
     def revoke(self, request: HttpRequest, queryset: QuerySet[DelegatedToken]) -> HttpResponse | None:
         is_answer = "confirmed" in request.POST
         if is_answer:  # what was shown is what ends, even where the list's filter no longer finds it
             queryset = DelegatedToken.objects.filter(pk__in=request.POST.getlist(ACTION_CHECKBOX_NAME))
         tokens = list(queryset.select_related("owner", "account", "toolkit")[: AT_ONCE + 1])
         if len(tokens) > AT_ONCE:
-            text = f"At most {AT_ONCE} tokens end at once. Narrow the list. Nothing was revoked."
-            self.message_user(request, text, "error")
+            text = gettext("At most %(number)s tokens end at once. Narrow the list. Nothing was revoked.")
+            self.message_user(request, text % {"number": AT_ONCE}, "error")
             return None
         impact = Impact.of(tokens, timezone.now())
         form = RevokeForm(request.POST if is_answer else None, running=len(impact.running))
@@ -116,7 +124,7 @@ class RevokesTokens(StaffAdmin):
         by = Actor.from_request(request)
         others = [token for token in impact.running if token.owner_id != signed_in(request).pk]
         context = {
-            **self.admin_site.each_context(request), "title": "Revoke tokens", "opts": self.opts, "form": form,
+            **self.admin_site.each_context(request), "title": gettext("Revoke tokens"), "opts": self.opts, "form": form,
             "impact": impact, "told": sorted(owners - {str(request.user)}), "own": str(request.user) in owners,
             "message": _preview(others, form, by), "checkbox": ACTION_CHECKBOX_NAME,
         }  # fmt: skip
@@ -127,10 +135,8 @@ class RevokesTokens(StaffAdmin):
         by, now = Actor.from_request(request), timezone.now()
         ended = len(revoking.revoke_all(impact.tokens, by=by, reason=given["reason"], note=given["note"], now=now))
         over = len(impact.tokens) - ended
-        text = f"{counted(ended)} ended: refused from now on, everywhere." if ended else "Nothing was revoked."
-        if over:
-            text += f" {counted(over)} had already ended."
-        self.message_user(request, text, "success" if ended else "warning")
+        said = [_ended(ended) if ended else gettext("Nothing was revoked.")] + ([_had_ended(over)] if over else [])
+        self.message_user(request, " ".join(said), "success" if ended else "warning")
 
 
 def _preview(tokens: list[DelegatedToken], form: RevokeForm, by: Actor) -> Any:
@@ -146,5 +152,15 @@ def _preview(tokens: list[DelegatedToken], form: RevokeForm, by: Actor) -> Any:
     return emails.of_revoked(of_owner, by.label)
 
 
-def counted(number: int) -> str:
-    return "1 token" if number == 1 else f"{number} tokens"
+def _ended(number: int) -> str:
+    text = ngettext(
+        "%(number)s token ended: refused from now on, everywhere.",
+        "%(number)s tokens ended: refused from now on, everywhere.",
+        number,
+    )
+    return text % {"number": number}
+
+
+def _had_ended(number: int) -> str:
+    text = ngettext("%(number)s token had already ended.", "%(number)s tokens had already ended.", number)
+    return text % {"number": number}

@@ -5,6 +5,8 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from profiles.admin_pages import Answer, AsksFirst, KeysetAdmin, badge, every_field
 from profiles.events import Actor
@@ -22,7 +24,7 @@ class WebhookAdmin(AsksFirst):
     list_select_related = ("account",)
     list_filter = ("is_enabled", ("failing_since", admin.EmptyFieldListFilter))
     search_fields = ("url", "description", "account__name")
-    search_help_text = "By address, description or account."
+    search_help_text = _("By address, description or account.")
     ordering = ("-created_at",)
     actions = ("switch_off", "remove")
     fields = (
@@ -36,24 +38,26 @@ class WebhookAdmin(AsksFirst):
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
-    @admin.display(description="state")
+    @admin.display(description=_("state"))
     def standing(self, webhook: Webhook) -> SafeString:
         return badge(KINDS[webhook.state], str(webhook.state.label))
 
-    @admin.display(description="told when")
+    @admin.display(description=_("told when"))
     def told_when(self, webhook: Webhook) -> str:
-        return " · ".join(webhook.kind_labels)
+        return " · ".join(map(str, webhook.kind_labels))
 
-    @admin.action(description="Switch off…", permissions=["view"])
+    @admin.action(description=_("Switch off…"), permissions=["view"])
     def switch_off(self, request: HttpRequest, queryset: QuerySet[Webhook]) -> Answer:
         now = timezone.now()
-        warning = "Nothing is sent to it until somebody of the account switches it on. Those who manage it are told."
+        warning = gettext(
+            "Nothing is sent to it until somebody of the account switches it on. Those who manage it are told."
+        )
         return self.ask_then(
             request, queryset, "switch_off", warning,
             lambda one: one.switch_off("Switched off by staff.", now=now, by=Actor.from_request(request)),
         )  # fmt: skip
 
-    @admin.action(description="Remove…", permissions=["view"])
+    @admin.action(description=_("Remove…"), permissions=["view"])
     def remove(self, request: HttpRequest, queryset: QuerySet[Webhook]) -> Answer:
         by, now = Actor.from_request(request), timezone.now()
 
@@ -61,7 +65,9 @@ class WebhookAdmin(AsksFirst):
             webhook.remove(by=by, now=now)
             return True
 
-        return self.ask_then(request, queryset, "remove", "It is removed with its log. This cannot be undone.", act)
+        return self.ask_then(
+            request, queryset, "remove", gettext("It is removed with its log. This cannot be undone."), act
+        )
 
 
 @admin.register(WebhookDelivery)
@@ -70,13 +76,13 @@ class WebhookDeliveryAdmin(KeysetAdmin):
     list_select_related = ("webhook",)
     list_filter = ("state",)
     search_fields = ("webhook__url", "kind")
-    search_help_text = "By the webhook's address, or the kind of message."
+    search_help_text = _("By the webhook's address, or the kind of message.")
     fields = every_field(WebhookDelivery)
 
-    @admin.display(description="kind")
+    @admin.display(description=_("kind"))
     def kind_label(self, delivery: WebhookDelivery) -> str:
         return delivery.kind_label
 
-    @admin.display(description="state")
+    @admin.display(description=_("state"))
     def standing(self, delivery: WebhookDelivery) -> SafeString:
         return badge(DELIVERY_KINDS[delivery.state], delivery.get_state_display())

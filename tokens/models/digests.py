@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.db import models, transaction
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from profiles.models import User
 
@@ -38,12 +39,12 @@ class Digest(models.Model):
     """A mail to one person about all that was due in one sweep."""
 
     class State(models.TextChoices):
-        NEW = "new", "waits"
-        SENDING = "sending", "being handed over"
-        HANDED_OVER = "handed_over", "handed to the mail server"
-        FAILED = "failed", "failed, will be tried again"
-        UNKNOWN = "unknown", "not known whether it went out"
-        SKIPPED = "skipped", "no longer needed"
+        NEW = "new", _("waits")
+        SENDING = "sending", _("being handed over")
+        HANDED_OVER = "handed_over", _("handed to the mail server")
+        FAILED = "failed", _("failed, will be tried again")
+        UNKNOWN = "unknown", _("not known whether it went out")
+        SKIPPED = "skipped", _("no longer needed")
 
     WAITING = (State.NEW, State.FAILED)
 

@@ -1,6 +1,8 @@
 """How dates read in German; the names are those of nexus/formats/en."""
 
 DATE_FORMAT = "j. N Y"
+DAY_FORMAT = "j. N"
+DAY_TIME_SECONDS_FORMAT = "j. N, H:i:s"
 DATETIME_FORMAT = "j. N Y, H:i"
 DATETIME_SECONDS_FORMAT = "j. N Y, H:i:s"
 TIME_FORMAT = "H:i"

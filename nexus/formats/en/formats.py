@@ -1,6 +1,8 @@
 """How dates read in English. The names that Django does not have are for `|date:"…"` of the templates."""
 
 DATE_FORMAT = "j M Y"
+DAY_FORMAT = "j M"
+DAY_TIME_SECONDS_FORMAT = "j M, H:i:s"
 DATETIME_FORMAT = "j M Y, H:i"
 DATETIME_SECONDS_FORMAT = "j M Y, H:i:s"
 TIME_FORMAT = "H:i"
