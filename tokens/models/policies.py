@@ -116,7 +116,7 @@ class PolicyManager(models.Manager.from_queryset(PolicyQuerySet)):  # type: igno
 class Policy(models.Model):
     """The rules of an account, or of one toolkit in it. What is not set is left to the wider rule."""
 
-    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name=_("policies"))
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="policies")
     toolkit = models.OneToOneField(Toolkit, null=True, blank=True, on_delete=models.CASCADE, related_name="policy")
     max_life_days = models.PositiveSmallIntegerField(
         _("longest life"), null=True, blank=True,
