@@ -42,7 +42,8 @@ NAMES = {
     name.replace(" ", "_"): name
     for name in (
         gettext_noop("address"), gettext_noop("alias"), gettext_noop("allowed"), gettext_noop("offers prompts"),
-        gettext_noop("offers resources"), gettext_noop("owner"), gettext_noop("server"), gettext_noop("by mail"), gettext_noop("client id"),
+        gettext_noop("offers resources"), gettext_noop("owner"), gettext_noop("server"),
+        gettext_noop("by mail"), gettext_noop("client id"),
         gettext_noop("devices"), gettext_noop("email"), gettext_noop("ends at"), gettext_noop("expires at"),
         gettext_noop("format"), gettext_noop("from"), gettext_noop("filters"), gettext_noop("is enabled"),
         gettext_noop("is machine"), gettext_noop("is staff"), gettext_noop("key"), gettext_noop("kinds"),

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -71,10 +71,6 @@ class _Line:
     @property
     def local(self) -> datetime:
         return self.moment.astimezone(self.zone)
-
-    @property
-    def utc(self) -> datetime:
-        return self.moment.astimezone(UTC)
 
 
 def _subject(lines: Sequence[_Line], count: int) -> str:

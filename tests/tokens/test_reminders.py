@@ -9,7 +9,7 @@ import pytest
 from django.core import mail
 from django.db import connection, connections
 from django.test.utils import CaptureQueriesContext
-from django.utils import timezone
+from django.utils import formats, timezone
 
 from activity.models import Call
 from profiles.events import Action, Event
@@ -71,7 +71,9 @@ def test_one_reminder_goes_out_a_day_before_the_end_and_no_second(issued):
     assert message.to == ["alice@example.com"]
     assert "“n8n” ends" in message.subject
     assert "Europe/Berlin" in message.body
-    assert " UTC" in message.body
+    utc = formats.date_format(issued.token.expires_at, "WEEKDAY_DATETIME_FORMAT")
+    assert f"{utc} UTC" in message.body
+    assert f"{issued.token.expires_at:%H:%M} UTC" in message.alternatives[0].content
     assert f"/tokens/{issued.token.public_id}/replace/" in message.body
     assert states() == {"24h": State.HANDED_OVER, "3d": State.SKIPPED}
     assert Event.objects.filter(action=Action.TOKEN_REMINDED).count() == 1
