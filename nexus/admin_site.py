@@ -1,3 +1,4 @@
+from collections.abc import Iterable
 from typing import Any
 
 from allauth.account.decorators import secure_admin_login
@@ -6,6 +7,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext_lazy as _
+
+from nexus import model_names
 
 OURS = ("profiles", "tokens", "activity")
 SECTIONS = {
@@ -31,6 +34,8 @@ class NexusAdminSite(AdminSite):
         """Take what our own apps register; pages that libraries bring show columns that nobody should read."""
         if admin_class is not None and admin_class.__module__.partition(".")[0] in OURS:
             super().register(model_or_iterable, admin_class, **options)
+            for model in model_or_iterable if isinstance(model_or_iterable, Iterable) else [model_or_iterable]:
+                model_names.name(model)
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
         """Return the pages by what they are about, not by the app that their tables happen to lie in."""

@@ -11,8 +11,9 @@ from django.contrib.sessions.models import Session
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone, translation
+from django.utils.functional import Promise
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_noop
+from django.utils.translation import gettext_lazy
 
 from profiles.events import Action, Actor, Event
 from profiles.models import User
@@ -25,7 +26,7 @@ Handler = Callable[[HttpRequest], HttpResponse]
 BROWSERS = (("Edg", "Edge"), ("OPR/", "Opera"), ("SamsungBrowser", "Samsung Internet"), ("Firefox/|FxiOS", "Firefox"),
             ("Chrome/|CriOS|Chromium", "Chrome"), ("Safari/", "Safari"))  # fmt: skip
 SYSTEMS = (("iPhone", "iPhone"), ("iPad", "iPad"), ("Android", "Android"), ("CrOS", "ChromeOS"),
-           ("Windows", "Windows"), ("Mac OS X|Macintosh", gettext_noop("a Mac")), ("Linux", "Linux"))  # fmt: skip
+           ("Windows", "Windows"), ("Mac OS X|Macintosh", gettext_lazy("a Mac")), ("Linux", "Linux"))  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +50,11 @@ def device_of(agent: str) -> str:
     """Return a User-Agent in plain words, as in “Firefox on Windows”."""
     browser = _first(BROWSERS, agent) or _("Another program")
     system = _first(SYSTEMS, agent)
-    return _("%(browser)s on %(system)s") % {"browser": browser, "system": _(system)} if system else browser
+    return _("%(browser)s on %(system)s") % {"browser": browser, "system": system} if system else browser
 
 
-def _first(names: Sequence[tuple[str, str]], agent: str) -> str:
-    return next((name for pattern, name in names if re.search(pattern, agent)), "")
+def _first(names: Sequence[tuple[str, str | Promise]], agent: str) -> str:
+    return next((str(name) for pattern, name in names if re.search(pattern, agent)), "")
 
 
 def begin(request: HttpRequest, *, now: datetime) -> None:

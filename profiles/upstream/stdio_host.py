@@ -5,7 +5,7 @@ import socket
 from pathlib import Path
 
 import msgspec
-from django.utils.translation import gettext as _
+from django.utils import translation
 from django.utils.translation import gettext_noop
 
 PATIENCE = 1.0  # seconds
@@ -23,7 +23,7 @@ class Status(msgspec.Struct, frozen=True):
 
     @property
     def warning(self) -> str:
-        return _(UNCONFINED) if self.confinement == "none" else ""
+        return translation.gettext(UNCONFINED) if self.confinement == "none" else ""
 
 
 class Connection(http.client.HTTPConnection):

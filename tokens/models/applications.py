@@ -12,6 +12,7 @@ from django.db.models import Count, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from oauth2_provider.models import AbstractApplication
 
 from profiles.events import Action, Actor, Event
@@ -137,7 +138,9 @@ class Application(AbstractApplication):
     """
 
     account = models.ForeignKey(Account, null=True, blank=True, on_delete=models.CASCADE, related_name="applications")
-    may_exchange = models.BooleanField("token exchange", default=False, help_text="May exchange tokens (RFC 8693).")
+    may_exchange = models.BooleanField(
+        _("token exchange"), default=False, help_text=_("May exchange tokens (RFC 8693).")
+    )
     machine = models.OneToOneField(User, null=True, blank=True, on_delete=models.CASCADE, related_name="application")
     client_uri = models.URLField(max_length=300, blank=True)
     secret_last_four = models.CharField(max_length=4, blank=True, editable=False)

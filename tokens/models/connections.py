@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 from django.db import models, transaction
 from django.db.models import Count, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce
+from django.utils.translation import gettext_lazy as _
 
 from profiles.events import Action, Actor, Event
 from profiles.models import Account, Toolkit, User
@@ -109,7 +110,7 @@ class Connection(models.Model):
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="connections")
     toolkit = models.ForeignKey(Toolkit, on_delete=models.CASCADE, related_name="connections")
     scope = models.CharField(max_length=300)
-    lasts = models.DurationField(default=SESSION_LIFE, help_text="How long a session lives from sign-in on.")
+    lasts = models.DurationField(default=SESSION_LIFE, help_text=_("How long a session lives from sign-in on."))
     agreed_at = models.DateTimeField()
     last_used_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
@@ -202,7 +203,7 @@ class OAuthSession(models.Model):
 
     class Meta:
         ordering = ["-began_at", "-id"]
-        verbose_name = "OAuth session"
+        verbose_name = _("OAuth session")
 
     def __str__(self) -> str:
         return f"{self.connection}, {self.began_at:%d %b %Y}"

@@ -134,10 +134,10 @@ class DelegatedToken(models.Model):
     """
 
     class Stage(models.TextChoices):
-        PENDING = "pending", "pending"
-        CURRENT = "current", "current"
-        OVERLAPPING = "overlapping", "overlapping"
-        ENDED = "ended", "ended"
+        PENDING = "pending", _("pending")
+        CURRENT = "current", _("current")
+        OVERLAPPING = "overlapping", _("overlapping")
+        ENDED = "ended", _("ended")
 
     class State(models.TextChoices):
         """What a page shows: the stage, and what the clock adds."""
@@ -173,14 +173,14 @@ class DelegatedToken(models.Model):
     owner = models.ForeignKey(User, on_delete=models.CASCADE, related_name="tokens")
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="tokens")
     toolkit = models.ForeignKey(Toolkit, on_delete=models.CASCADE, related_name="tokens")
-    name = models.CharField(max_length=80, validators=[PRINTABLE], help_text="The service that uses it.")
+    name = models.CharField(max_length=80, validators=[PRINTABLE], help_text=_("The service that uses it."))
     family = models.UUIDField(default=uuid.uuid4, editable=False)
     stage = models.CharField(max_length=12, choices=Stage.choices, default=Stage.CURRENT)
     issued_at = models.DateTimeField()
     activated_at = models.DateTimeField(null=True, blank=True)
     expires_at = models.DateTimeField()
     retires_at = models.DateTimeField(
-        null=True, blank=True, help_text="Of an overlapping token: when the overlap ends."
+        null=True, blank=True, help_text=_("Of an overlapping token: when the overlap ends.")
     )
     paused_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
@@ -196,40 +196,40 @@ class DelegatedToken(models.Model):
     )
     issued_by_key = models.ForeignKey(
         "tokens.ManagementKey", null=True, blank=True, on_delete=models.SET_NULL, related_name="tokens", db_index=False,
-        editable=False, help_text="The management key that issued it, with which it ends.",
+        editable=False, help_text=_("The management key that issued it, with which it ends."),
     )  # fmt: skip
     exchanges = models.PositiveSmallIntegerField(
         default=0,
         db_default=0,
         editable=False,
-        help_text="How many token exchanges lie between a person's act and this token.",
+        help_text=_("How many token exchanges lie between a person's act and this token."),
     )
     actors = models.JSONField(
         default=list, db_default=Value([], models.JSONField()), blank=True, editable=False,
-        help_text="The applications that exchanged it, the last one first: client_id and name (RFC 8693, act).",
+        help_text=_("The applications that exchanged it, the last one first: client_id and name (RFC 8693, act)."),
     )  # fmt: skip
 
     tools = models.JSONField(
-        null=True, blank=True, help_text="Names of the toolkit's tools that it may call; all where it says nothing."
+        null=True, blank=True, help_text=_("Names of the toolkit's tools that it may call; all where it says nothing.")
     )
     is_read_only = models.BooleanField(default=False, db_default=False)
     networks = models.JSONField(
         default=list,
         db_default=Value([], models.JSONField()),
         blank=True,
-        help_text="Where it may be used from (CIDR).",
+        help_text=_("Where it may be used from (CIDR)."),
     )
-    call_cap = models.PositiveIntegerField(null=True, blank=True, help_text="How many calls it may make in all.")
+    call_cap = models.PositiveIntegerField(null=True, blank=True, help_text=_("How many calls it may make in all."))
     calls_taken = models.PositiveIntegerField(default=0, db_default=0, editable=False)
     generation = models.PositiveSmallIntegerField(default=1, db_default=1, editable=False)
     overlap = models.DurationField(
-        null=True, blank=True, help_text="Of a pending token: how long its predecessor lives on once it is used."
+        null=True, blank=True, help_text=_("Of a pending token: how long its predecessor lives on once it is used.")
     )
     pause_unused_after = models.DurationField(null=True, blank=True)
     pause_reason = models.CharField(max_length=20, blank=True, db_default="")
     next_look_at = models.DateTimeField(
         null=True, blank=True, editable=False, db_default=Now(),
-        help_text="When reminders look at it next. A new token is looked at once, whoever issued it.",
+        help_text=_("When reminders look at it next. A new token is looked at once, whoever issued it."),
     )  # fmt: skip
 
     objects: ClassVar[DelegatedTokenManager] = DelegatedTokenManager()
@@ -237,7 +237,7 @@ class DelegatedToken(models.Model):
 
     class Meta:
         ordering = ["-issued_at", "-id"]
-        verbose_name = "delegated token"
+        verbose_name = _("delegated token")
         constraints = [
             models.CheckConstraint(
                 condition=LessThanOrEqual(SecondsSince("expires_at", "issued_at"), MAX_LIFE.total_seconds()),

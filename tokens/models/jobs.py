@@ -8,6 +8,7 @@ from celery import current_app
 from celery.schedules import maybe_schedule
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 OVERDUE = timedelta(minutes=5)
 
@@ -36,7 +37,7 @@ class JobRun(models.Model):
     name = models.CharField(max_length=60, primary_key=True)
     started_at = models.DateTimeField()
     ended_at = models.DateTimeField()
-    started_by = models.CharField(max_length=60, help_text="The worker, by its schedule, or a command.")
+    started_by = models.CharField(max_length=60, help_text=_("The worker, by its schedule, or a command."))
     result = models.CharField(max_length=300, blank=True)
     has_failed = models.BooleanField(default=False)
     next_run_at = models.DateTimeField(null=True, blank=True)
@@ -44,7 +45,7 @@ class JobRun(models.Model):
     objects: ClassVar[JobRunManager] = JobRunManager()
 
     class Meta:
-        verbose_name = "job"
+        verbose_name = _("job")
         ordering = ["name"]
 
     def __str__(self) -> str:

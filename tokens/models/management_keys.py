@@ -11,6 +11,7 @@ from django.db.models import Case, F, OuterRef, Q, Subquery, When
 from django.db.models.functions import Least, Lower
 from django.db.models.lookups import GreaterThan, LessThanOrEqual
 from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from profiles.events import Action, Actor, ActorKind, Event
 from profiles.models import Account, Member, User
@@ -210,9 +211,9 @@ class ManagementKey(models.Model):
     last_four = models.CharField(max_length=4, editable=False)
     owner = models.ForeignKey(User, on_delete=models.CASCADE, related_name="management_keys")
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="management_keys")
-    name = models.CharField(max_length=80, validators=[PRINTABLE], help_text="What uses it.")
+    name = models.CharField(max_length=80, validators=[PRINTABLE], help_text=_("What uses it."))
     scopes = models.JSONField(default=list)
-    networks = models.JSONField(default=list, blank=True, help_text="Where it may be used from (CIDR).")
+    networks = models.JSONField(default=list, blank=True, help_text=_("Where it may be used from (CIDR)."))
     family = models.UUIDField(default=uuid.uuid4, editable=False)
     generation = models.PositiveSmallIntegerField(default=1, editable=False)
     stage = models.CharField(max_length=12, choices=Stage.choices, default=Stage.CURRENT)
@@ -220,7 +221,7 @@ class ManagementKey(models.Model):
     activated_at = models.DateTimeField(null=True, blank=True)
     expires_at = models.DateTimeField()
     overlap = models.DurationField(null=True, blank=True)
-    retires_at = models.DateTimeField(null=True, blank=True, help_text="When the overlap ends.")
+    retires_at = models.DateTimeField(null=True, blank=True, help_text=_("When the overlap ends."))
     revoked_at = models.DateTimeField(null=True, blank=True)
     revoke_reason = models.CharField(max_length=20, choices=Reason.choices, blank=True)
     revoke_note = models.CharField(max_length=300, blank=True)

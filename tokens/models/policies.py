@@ -12,6 +12,7 @@ from django.db import connection, models, transaction
 from django.db.models import Q
 from django.utils.formats import number_format
 from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
 
 from profiles.events import Action, Actor, Event
 from profiles.models import Account, Toolkit, User
@@ -124,24 +125,24 @@ class Policy(models.Model):
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="policies")
     toolkit = models.OneToOneField(Toolkit, null=True, blank=True, on_delete=models.CASCADE, related_name="policy")
     max_life_days = models.PositiveSmallIntegerField(
-        "longest life", null=True, blank=True,
-        validators=[MinValueValidator(1), MaxValueValidator(MAX_LIFE.days)], help_text="Days, at most 30.",
+        _("longest life"), null=True, blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(MAX_LIFE.days)], help_text=_("Days, at most 30."),
     )  # fmt: skip
     max_tokens = models.PositiveIntegerField(
-        "living tokens per owner", null=True, blank=True, validators=[MinValueValidator(1)]
+        _("living tokens per owner"), null=True, blank=True, validators=[MinValueValidator(1)]
     )
     pause_unused_days = models.PositiveSmallIntegerField(
-        "pause when unused for", null=True, blank=True, validators=[MinValueValidator(LEAST_UNUSED_DAYS)],
-        help_text="Days, at least 14. The owner is reminded 48 hours before.",
+        _("pause when unused for"), null=True, blank=True, validators=[MinValueValidator(LEAST_UNUSED_DAYS)],
+        help_text=_("Days, at least 14. The owner is reminded 48 hours before."),
     )  # fmt: skip
-    ends_reused_families = models.BooleanField("end the family when an ended token is used", default=False)
+    ends_reused_families = models.BooleanField(_("end the family when an ended token is used"), default=False)
 
     RULES = ("max_life_days", "max_tokens", "pause_unused_days", "ends_reused_families")
 
     objects: ClassVar[PolicyManager] = PolicyManager()
 
     class Meta:
-        verbose_name_plural = "policies"
+        verbose_name_plural = _("policies")
         constraints = [
             models.UniqueConstraint(fields=["account"], condition=Q(toolkit=None), name="policy_one_per_account"),
             models.CheckConstraint(

@@ -131,14 +131,14 @@ class Webhook(models.Model):
     kinds = models.JSONField(default=list)
     stages = models.JSONField(
         default=list, db_default=Value([], models.JSONField()), blank=True,
-        help_text="Of a token that is about to expire, when it is told; each time, where it says nothing.",
+        help_text=_("Of a token that is about to expire, when it is told; each time, where it says nothing."),
     )  # fmt: skip
     is_enabled = models.BooleanField(default=True)
     encrypted_secret = models.TextField(editable=False)
     encrypted_former_secret = models.TextField(blank=True, editable=False)
     secret = Secret("encrypted_secret")
     former_secret = Secret("encrypted_former_secret")
-    former_ends_at = models.DateTimeField(null=True, blank=True, help_text="Until then the former secret signs too.")
+    former_ends_at = models.DateTimeField(null=True, blank=True, help_text=_("Until then the former secret signs too."))
     created_at = models.DateTimeField()
     failing_since = models.DateTimeField(null=True, blank=True)
     switched_off_because = models.CharField(max_length=200, blank=True)
@@ -325,7 +325,7 @@ class WebhookDelivery(models.Model):
 
     class Meta:
         ordering = ["-id"]
-        verbose_name_plural = "webhook deliveries"
+        verbose_name_plural = _("webhook deliveries")
         constraints = [models.UniqueConstraint(fields=["webhook", "occasion"], name="webhook_told_once")]
         indexes = [
             models.Index(fields=["webhook", "next_try_at"], condition=Q(state="waiting"), name="webhook_delivery_due"),
