@@ -58,6 +58,14 @@ NAMES = {
 }  # fmt: skip
 
 
+# What acts where nobody did, as events keep it.
+JOBS = frozenset({
+    gettext_noop("account opened"), gettext_noop("client id metadata document"), gettext_noop("hub"),
+    gettext_noop("policy"), gettext_noop("reminders"), gettext_noop("sweep"), gettext_noop("unexpected use"),
+    gettext_noop("user saved"), gettext_noop("webhooks"),
+})  # fmt: skip
+
+
 def actions_of(group: str) -> list[str]:
     return [action for action in Action.values if action.startswith(f"{group}.")]
 
@@ -141,6 +149,17 @@ class Told:
     event: Event
     path: str
     changes: list[Change]
+
+    @property
+    def who(self) -> str:
+        """Return who acted; a job of ours by its name in the language of the page."""
+        label = self.event.actor_label
+        return gettext(label) if self.event.actor_kind == ActorKind.SYSTEM and label in JOBS else label
+
+    @property
+    def reason(self) -> str:
+        """Return why, in the language of the page as far as it is a reason of ours."""
+        return gettext(self.event.reason) if self.event.reason else ""
 
     @property
     def subject(self) -> str:

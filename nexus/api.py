@@ -3,8 +3,10 @@
 from functools import cache
 from typing import Any
 
+from django.conf import settings
 from django.http import Http404, HttpResponse
 from django.urls import include, path, re_path
+from django.utils import translation
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.renderers import OpenApiJsonRenderer2
 from rest_framework.request import Request
@@ -39,8 +41,9 @@ class NothingHere(APIView):
 
 @cache
 def schema_json() -> bytes:
-    found = SchemaGenerator().get_schema(request=None, public=True)  # type: ignore[no-untyped-call]
-    return bytes(OpenApiJsonRenderer2().render(found))
+    with translation.override(settings.LANGUAGE_CODE):  # it is kept, whoever asks first
+        found = SchemaGenerator().get_schema(request=None, public=True)  # type: ignore[no-untyped-call]
+        return bytes(OpenApiJsonRenderer2().render(found))
 
 
 urlpatterns = [

@@ -8,6 +8,7 @@ import pytest
 from django.template.loader import render_to_string
 from django.utils import timezone, translation
 
+from nexus.api import schema_json
 from profiles.models import User
 from tests import cast
 from tests.security.pages import browser
@@ -95,6 +96,15 @@ def test_what_programs_read_is_english_in_any_language(alice):
     assert asked.json() == at.post("/oauth/token", {}).json()
     refused = at.get("/tokens/?q=%00", headers={**GERMAN, "accept": "application/json"})
     assert (refused.status_code, refused.json()["detail"]) == (400, "Remove it and try again.")
+
+
+def test_the_schema_is_english_whoever_asks_for_its_page_first(alice):
+    schema_json.cache_clear()
+    at = browser(alice)
+    assert at.get("/api/v1/docs", headers=GERMAN).status_code == 200
+    german = schema_json()
+    schema_json.cache_clear()
+    assert german == schema_json()
 
 
 @pytest.mark.parametrize("path", ["/", "/install/", "/tokens/", "/activity/", "/settings/", "/guide/", SIGN_IN])

@@ -8,7 +8,7 @@ from django.urls import get_resolver
 
 pytestmark = pytest.mark.django_db(databases="__all__")
 
-PUBLIC = ("accounts/", "admin/", "api/", "oauth/", "tokens/feed/", ".well-known/",
+PUBLIC = ("accounts/", "admin/", "api/", "oauth/", "tokens/feed/", ".well-known/", "language/",
           "hub/mcp/.well-known/", "mcp/.well-known/")  # fmt: skip
 OAUTH_AT_THE_ROOT = ("authorize", "token", "register")
 GUIDE = "guide/"  # tests/nexus/guide: open, but for the pages named below
