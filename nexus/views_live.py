@@ -15,7 +15,7 @@ from django.db import close_old_connections
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.template.loader import render_to_string
-from django.utils import timezone
+from django.utils import timezone, translation
 from django.views.decorators.http import require_safe
 
 from activity.arrivals import MISSES_FOR, MISSES_SHOWN, Arrived, calls_since, misses_since
@@ -42,6 +42,7 @@ class Watch:
     token: str
     address: str
     zone: tzinfo
+    language: str
 
     @classmethod
     def read(cls, request: HttpRequest) -> Self:
@@ -53,7 +54,7 @@ class Watch:
             raise Http404 from None
         since, token = _moment(said.get("since", "")), said.get("token", "")[:12]
         toolkit, zone = get_object_or_404(usable), timezone.get_current_timezone()
-        return cls(user, toolkit, since, token, request.META["REMOTE_ADDR"], zone)
+        return cls(user, toolkit, since, token, request.META["REMOTE_ADDR"], zone, translation.get_language() or "en")
 
     def look(self) -> Arrived:
         since = max(self.since, timezone.now() - MISSES_FOR)
@@ -111,7 +112,7 @@ async def _events(watch: Watch) -> AsyncIterator[str]:
 
 def _shown(watch: Watch) -> str:
     try:
-        with timezone.override(watch.zone):
+        with timezone.override(watch.zone), translation.override(watch.language):
             return render_to_string("activity/_arrived.html", {"arrived": watch.look()})
     finally:
         close_old_connections()  # a stream would keep one of the pool's for as long as it lasts
