@@ -11,7 +11,7 @@ SECTIONS = {
     "Access": ("DelegatedToken", "Connection", "OAuthSession", "ManagementKey", "Application"),
     "People": ("User", "Account", "Policy", "SignInLink"),
     "Tools": ("Server", "Toolkit", "Authorization"),
-    "What happened": ("Event", "Call"),
+    "What happened": ("Event", "Call", "Finding"),
     "Telling": ("Reminder", "Digest", "Webhook", "WebhookDelivery"),
     "Running": ("JobRun",),
 }

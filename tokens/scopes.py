@@ -37,6 +37,7 @@ NOUNS = (
     Noun("connections", "Connected applications", Act.SEE_ACTIVITY, Act.SEE_ACTIVITY),
     Noun("policies", "Policies", Act.MANAGE_TOOLKITS, Act.MANAGE_TOOLKITS),
     Noun("webhooks", "Webhooks", Act.MANAGE_TOOLKITS, Act.MANAGE_TOOLKITS),
+    Noun("findings", "Unexpected use", Act.SEE_ACTIVITY, Act.SEE_ACTIVITY),
     Noun("activity", "Activity", Act.SEE_ACTIVITY, None, is_written=False),
     Noun("accounts", "Accounts", None, Act.MANAGE_TOOLKITS),
     Noun("members", "Members", None, Act.MANAGE_MEMBERS),
