@@ -87,6 +87,7 @@ def end_what_the_account_runs(account: Account, by: Actor, now: datetime, **kwar
 def revoke_everything(user: User, by: Actor, now: datetime, **kwargs: Any) -> None:
     note = "revoked with everything else of theirs"
     Credentials.of_owner(user).revoke(by=by, reason=DelegatedToken.Reason.LEAKED, note=note, now=now)
+    ManagementKey.objects.owned_by(user).end_for_good(by=by, reason=DelegatedToken.Reason.LEAKED, note=note, now=now)
 
 
 @receiver(pre_delete, sender=User)
