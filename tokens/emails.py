@@ -13,7 +13,8 @@ from django.utils import timezone
 from profiles.events import Event
 from profiles.models import User
 from tokens import links
-from tokens.models import Connection, Counted, DelegatedToken, Digest, Reminder, unused
+from tokens.models import Connection, Counted, DelegatedToken, Digest, ManagementKey, Reminder, unused
+from tokens.models.stages import Running
 from tokens.signals import clients_wanted
 
 TOKENS_SHOWN = 20  # in one mail
@@ -23,8 +24,8 @@ GROUPS = {"ending": "Ends soon", "unused": "Unused, and will be paused", "ended"
 def reminders(digest: Digest, found: Sequence[Reminder], now: datetime) -> EmailMultiAlternatives:
     """Return the one mail about all of these, which may be handed over again under the same Message-ID."""
     owner = digest.owner
-    clients = _clients([each.token.public_id for each in found[:TOKENS_SHOWN]])
-    lines = [_Line.of(each, owner, clients.get(each.token.public_id, "")) for each in found[:TOKENS_SHOWN]]
+    clients = _clients([each.token.public_id for each in found[:TOKENS_SHOWN] if each.token])
+    lines = [_Line.of(each, owner, clients.get(each.subject.public_id, "")) for each in found[:TOKENS_SHOWN]]
     groups = [(title, [line for line in lines if line.group == group]) for group, title in GROUPS.items()]
     context = {
         "owner": owner,
@@ -41,9 +42,9 @@ def reminders(digest: Digest, found: Sequence[Reminder], now: datetime) -> Email
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """One token in the mail."""
+    """One token or management key in the mail."""
 
-    token: DelegatedToken
+    token: Running
     group: str
     moment: datetime
     zone: ZoneInfo
@@ -53,15 +54,19 @@ class _Line:
 
     @classmethod
     def of(cls, reminder: Reminder, owner: User, client: str) -> "_Line":
-        token, stage = reminder.token, reminder.stage
+        token, stage = reminder.subject, reminder.stage
         group = {"expired": "ended", "unused": "unused"}.get(stage, "ending")
         moment = reminder.claimed_at + unused.NOTICE if group == "unused" else token.expires_at
-        link, act = {
-            "ended": (links.to_install(token), "Make a new one"),
-            "unused": (links.to_token(token), "Look at it"),
-            "ending": (links.to_replace(token), "Replace it"),
-        }[group]
+        link, act = _way_out(token, group)
         return cls(token, group, moment, owner.zone, client, link, act)
+
+    @property
+    def is_key(self) -> bool:
+        return isinstance(self.token, ManagementKey)
+
+    @property
+    def name(self) -> str:
+        return f"{'management key' if self.is_key else 'token'} “{self.token.name}”"
 
     @property
     def local(self) -> datetime:
@@ -72,17 +77,31 @@ class _Line:
         return self.moment.astimezone(UTC)
 
 
+def _way_out(token: Running, group: str) -> tuple[str, str]:
+    """Return where it is done what is to be done about it, and what that is called."""
+    if isinstance(token, ManagementKey):
+        ways = {"ended": (links.to_make_key(), "Make a new one"), "ending": (links.to_replace_key(token), "Replace it")}
+    else:
+        ways = {
+            "ended": (links.to_install(token), "Make a new one"),
+            "unused": (links.to_token(token), "Look at it"),
+            "ending": (links.to_replace(token), "Replace it"),
+        }
+    return ways[group]
+
+
 def _subject(lines: Sequence[_Line], count: int) -> str:
     first = lines[0]
     if count == 1:
         at = f"{first.local:%a} {first.local.day} {first.local:%b, %H:%M}"
         return {
-            "ended": f"The token “{first.token.name}” has expired",
-            "unused": f"The token “{first.token.name}” is unused and will be paused {at}",
-            "ending": f"The token “{first.token.name}” ends {at}",
+            "ended": f"The {first.name} has expired",
+            "unused": f"The {first.name} is unused and will be paused {at}",
+            "ending": f"The {first.name} ends {at}",
         }[first.group]
     names = ", ".join(f"“{line.token.name}”" for line in lines[:2])
-    return f"{count} tokens need you: {names}" + (f" and {count - 2} more" if count > 2 else "")
+    what = "tokens and keys" if any(line.is_key for line in lines) else "tokens"
+    return f"{count} {what} need you: {names}" + (f" and {count - 2} more" if count > 2 else "")
 
 
 def _clients(public_ids: list[str]) -> dict[str, str]:

@@ -1,5 +1,6 @@
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import messages
@@ -8,6 +9,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from profiles.access import current_account, signed_in
@@ -133,11 +135,16 @@ def revoke(request: HttpRequest, public_id: str) -> HttpResponse:
 def dismiss(request: HttpRequest, public_id: str) -> HttpResponse:
     """Take this stage of the person's own token away from above every page; the next stage shows again."""
     found = get_object_or_404(DelegatedToken, owner=signed_in(request), public_id=public_id)
+    return dismissed(request, {"token": found}, reverse("tokens"))
+
+
+def dismissed(request: HttpRequest, about: dict[str, Any], page: str) -> HttpResponse:
+    """Note that the person need not see this stage again, and lead back to where they were."""
     stage = request.POST.get("stage", "")
     if stage in ReminderStage.values:
-        Dismissal.objects.get_or_create(token=found, stage=stage, defaults={"at": timezone.now()})
+        Dismissal.objects.get_or_create(**about, stage=stage, defaults={"at": timezone.now()})
     else:
-        messages.error(request, "Nothing was dismissed: press Dismiss beside the token.")
+        messages.error(request, _("Nothing was dismissed: press Dismiss beside the token or key."))
     wanted = request.POST.get("next", "")
     is_ours = wanted.startswith("/") and url_has_allowed_host_and_scheme(wanted, allowed_hosts=None)
-    return HttpResponseRedirect(wanted if is_ours else reverse("tokens"))
+    return HttpResponseRedirect(wanted if is_ours else page)

@@ -105,7 +105,7 @@ def test_a_mail_of_which_nobody_knows_is_said_above_the_page_and_on_the_tokens_o
 def test_the_pages_ask_as_often_for_many_as_for_one(as_alice, alice, work, django_assert_num_queries):
     ending_in(2 * HOUR, alice, work)
     page(as_alice, "/settings/")
-    with django_assert_num_queries(9):
+    with django_assert_num_queries(10):
         page(as_alice, "/settings/")
     for number in range(9):
         ending_in((number + 2) * HOUR, alice, work, f"service {number}")

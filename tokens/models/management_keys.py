@@ -8,18 +8,21 @@ from typing import Any, ClassVar, Self
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, models, transaction
 from django.db.models import Case, F, OuterRef, Q, Subquery, When
-from django.db.models.functions import Least, Lower
+from django.db.models.functions import Least, Lower, Now
 from django.db.models.lookups import GreaterThan, LessThanOrEqual
+from django.utils.text import capfirst
+from django.utils.translation import gettext as _
 
 from profiles.events import Action, Actor, ActorKind, Event
 from profiles.models import Account, Member, User
+from profiles.notices import notice_later
 from profiles.permissions import Act, Role
 from tokens import keys, networks
 from tokens.models.constraints import SecondsSince
 from tokens.models.delegated import PRINTABLE, DelegatedToken
-from tokens.models.narrowing import MAX_NETWORKS
+from tokens.models.key_wishes import checked_networks, checked_scopes
 from tokens.models.selecting import ENDING_SOON
-from tokens.scopes import ISSUE, SCOPES, effective
+from tokens.scopes import ISSUE, effective
 
 DEFAULT_LIFE = timedelta(days=30)
 MAX_LIFE = timedelta(days=90)
@@ -40,6 +43,10 @@ class ManagementKeyQuerySet(models.QuerySet["ManagementKey"]):
 
     def owned_by(self, owner: User) -> Self:
         return self.filter(owner=owner)
+
+    def to_look_at(self, now: datetime) -> Self:
+        """Return the keys about which the clock may have something to say."""
+        return self.filter(next_look_at__lte=now)
 
     def visible_to(self, user: User) -> Self:
         """Return the person's own keys, and all of the accounts where they may revoke."""
@@ -97,7 +104,7 @@ class ManagementKeyManager(models.Manager.from_queryset(ManagementKeyQuerySet)):
         made = ManagementKey(
             public_id=key.public_id, digest=key.digest, last_four=key.last_four, owner=owner, account=account,
             name=" ".join(name.split()), issued_at=now, activated_at=now, expires_at=expires_at,
-            scopes=_checked_scopes(scopes, account.role_of(owner)), networks=_checked_networks(ranges),
+            scopes=checked_scopes(scopes, account.role_of(owner)), networks=checked_networks(ranges),
             idempotency_key=idempotency_key,
         )  # fmt: skip
         refuse_bad_life(expires_at, now)
@@ -108,6 +115,7 @@ class ManagementKeyManager(models.Manager.from_queryset(ManagementKeyQuerySet)):
                 Action.KEY_MADE, by, now,
                 after={"scopes": made.scopes, "expires_at": expires_at.isoformat(), "networks": made.networks},
             )  # fmt: skip
+            made._mail(_("The management key %(key)s of yours was made, for “%(account)s”"), by, now)
         return made, key
 
     def replace(
@@ -138,6 +146,7 @@ class ManagementKeyManager(models.Manager.from_queryset(ManagementKeyQuerySet)):
                 Action.KEY_MADE, by, now, reason="replacement", before={"key": current.public_id},
                 after={"expires_at": expires_at.isoformat(), "overlap_hours": overlap.total_seconds() / 3600},
             )  # fmt: skip
+            made._mail(_("The management key %(key)s of yours was made, to replace one of “%(account)s”"), by, now)
         return made, key
 
     def with_secret(self, text: str) -> "ManagementKey | None":
@@ -170,28 +179,6 @@ def refuse_bad_life(expires_at: datetime, now: datetime) -> None:
         raise ValidationError({"expires_at": f"A key lives at least a minute and at most {MAX_LIFE.days} days."})
 
 
-def _checked_scopes(scopes: Iterable[str], role: Role | None) -> list[str]:
-    """Return the scopes in the order of the table; raise ValidationError for none, or one without effect."""
-    wanted = set(scopes)
-    if unknown := sorted(wanted.difference(SCOPES)):
-        raise ValidationError({"scopes": f"There is no scope “{unknown[0][:60]}”."})
-    if not wanted:
-        raise ValidationError({"scopes": "Choose at least one thing that the key may do."})
-    if beyond := sorted(wanted - effective(wanted, role)):
-        raise ValidationError({"scopes": f"You may not do that yourself in this account: {', '.join(beyond)}."})
-    return [scope for scope in SCOPES if scope in wanted]
-
-
-def _checked_networks(ranges: Sequence[str]) -> list[str]:
-    try:
-        found = list(dict.fromkeys(str(networks.parse(text)) for text in ranges))
-    except ValueError as error:
-        raise ValidationError({"networks": str(error)}) from error
-    if len(found) > MAX_NETWORKS:
-        raise ValidationError({"networks": f"At most {MAX_NETWORKS} ranges; these are {len(found)}."})
-    return found
-
-
 class ManagementKey(models.Model):
     """A bearer secret for the REST API in one account, acting for its owner, for at most 90 days.
 
@@ -220,6 +207,9 @@ class ManagementKey(models.Model):
     last_used_at = models.DateTimeField(null=True, blank=True)
     last_used_from = models.CharField(max_length=64, blank=True)
     idempotency_key = models.CharField(max_length=64, null=True, blank=True, editable=False)  # noqa: DJ001  (unique)
+    next_look_at = models.DateTimeField(
+        null=True, blank=True, editable=False, db_default=Now(), help_text="When reminders look at it next."
+    )
 
     Stage, State, Reason = Stage, State, Reason
 
@@ -254,6 +244,9 @@ class ManagementKey(models.Model):
         indexes = [
             models.Index(fields=["account", "-issued_at", "-id"], name="management_key_of_account"),
             models.Index(fields=["owner", "-issued_at", "-id"], name="management_key_of_owner"),
+            models.Index(
+                fields=["next_look_at"], condition=Q(next_look_at__isnull=False), name="management_key_to_look_at"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -368,6 +361,8 @@ class ManagementKey(models.Model):
             said = ": ".join(part for part in (Reason(reason).label, note) if part)
             for each in living:
                 each._note(Action.KEY_REVOKED, by, now, reason=said)
+            if (by.kind, by.id) != (ActorKind.USER, str(self.owner_id)):
+                self._mail(_("%(who)s has revoked your management key %(key)s of “%(account)s”"), by, now)
             DelegatedToken.objects.filter(issued_by_key__family=self.family).end_with_origin(by=by, now=now)
         self.refresh_from_db()
         return True
@@ -375,6 +370,11 @@ class ManagementKey(models.Model):
     def issued_tokens(self, now: datetime) -> Any:
         """Return the living tokens that end with it."""
         return DelegatedToken.objects.living(now).filter(issued_by_key__family=self.family)
+
+    def _mail(self, what: str, by: Actor, now: datetime) -> None:
+        """Mail the owner what became of it, once it is committed."""
+        said = what % {"key": self, "account": self.account, "who": capfirst(by.label or by.kind.label)}
+        notice_later(self.owner, said, by=by, now=now)
 
     def _note(
         self, action: Action, by: Actor, now: datetime, *, reason: str = "", before: Any = None, after: Any = None
