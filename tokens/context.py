@@ -5,7 +5,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet, Value
 from django.http import HttpRequest
 from django.utils import timezone
 
@@ -66,8 +66,15 @@ def _running_out(user: User, now: datetime) -> list[Running]:
     """Return what ends within a week or ended just now, what ends first before the others."""
     ending = {"owner": user, "revoked_at": None, "expires_at__gt": now - stages.EXPIRED_FOR}
     ending["expires_at__lte"] = now + AHEAD
-    tokens = DelegatedToken.objects.filter(exchanges=0, **ending).select_related("toolkit")
-    return sorted([*tokens, *ManagementKey.objects.filter(**ending)], key=lambda row: row.expires_at)
+    tokens, keys = DelegatedToken.objects.filter(exchanges=0, **ending), ManagementKey.objects.filter(**ending)
+    # Every page asks: mostly nothing ends, and one query says so.
+    kinds = {kind for (kind,) in _of_kind(tokens, "token").union(_of_kind(keys, "key"))}
+    rows = [*(tokens.select_related("toolkit") if "token" in kinds else ()), *(keys if "key" in kinds else ())]
+    return sorted(rows, key=lambda row: row.expires_at)
+
+
+def _of_kind(rows: QuerySet[Any], kind: str) -> QuerySet[Any]:
+    return rows.order_by().annotate(kind=Value(kind)).values_list("kind")
 
 
 def _noted(rows: Any, about: list[Running]) -> set[tuple[Running, str]]:

@@ -109,7 +109,7 @@ def test_the_pages_ask_as_often_for_many_as_for_one(as_alice, alice, work, djang
         page(as_alice, "/settings/")
     for number in range(9):
         ending_in((number + 2) * HOUR, alice, work, f"service {number}")
-    with django_assert_num_queries(9):
+    with django_assert_num_queries(10):
         page(as_alice, "/settings/")
 
 
