@@ -25,6 +25,7 @@ from tokens.models import (
     AuthorityChange,
     Credentials,
     DelegatedToken,
+    JobRun,
     ManagementKey,
     Policy,
     Webhook,
@@ -39,6 +40,17 @@ NAMED = 5
 def begin_counting(using: str, **kwargs: Any) -> None:
     if using == DEFAULT_DB_ALIAS and Authority._meta.db_table in connection.introspection.table_names():
         Authority.objects.get_or_create(pk=1)
+
+
+@receiver(post_migrate)
+def plan_the_jobs(using: str, apps: Any, **kwargs: Any) -> None:
+    """Have staff find jobs that never ran; on the way back to before there were such rows, there are none."""
+    try:
+        field = apps.get_model("tokens", "JobRun")._meta.get_field("started_at")
+    except LookupError:
+        return
+    if using == DEFAULT_DB_ALIAS and field.null:
+        JobRun.objects.plan()
 
 
 @receiver(post_save, sender=Application)

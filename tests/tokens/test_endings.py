@@ -153,5 +153,5 @@ def test_a_job_that_fails_is_noted_by_the_name_of_its_failure_alone():
 
     with pytest.raises(ValueError, match="a secret"):
         JobRun.objects.run("send-reminders", fail, by="worker")
-    job = JobRun.objects.get()
+    job = JobRun.objects.get(name="send-reminders")
     assert (job.result, job.has_failed) == ("failed: ValueError", True)

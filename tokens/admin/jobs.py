@@ -3,6 +3,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
 from kombu.exceptions import OperationalError as BrokerError
 
 from profiles.admin_pages import ReadOnlyAdmin, badge, every_field, two_lines
@@ -11,17 +12,25 @@ from tokens.models import JobRun, jobs
 
 @admin.register(JobRun)
 class JobRunAdmin(ReadOnlyAdmin):
-    list_display = ("name", "outcome", "result", "started", "next_run")
+    list_display = ("name", "schedule", "outcome", "result", "started", "next_run")
     ordering = ("name",)
     fields = every_field(JobRun)
     actions = ("run_now",)
 
     @admin.display(description="state")
     def outcome(self, job: JobRun) -> SafeString:
+        if job.started_at is None:
+            return badge("", str(_("Never ran")))
         return badge("bad", "Failed") if job.has_failed else badge("ok", "Done")
 
+    @admin.display(description=_("schedule"))
+    def schedule(self, job: JobRun) -> str:
+        return jobs.schedule_of(job.name) or str(_("none any more"))
+
     @admin.display(description="last run", ordering="started_at")
-    def started(self, job: JobRun) -> SafeString:
+    def started(self, job: JobRun) -> str | SafeString:
+        if not (job.started_at and job.ended_at):
+            return str(_("never"))
         took = (job.ended_at - job.started_at).total_seconds()
         return two_lines(f"{timezone.localtime(job.started_at):%-d %b %Y, %H:%M:%S}", f"{took:.1f} s, {job.started_by}")
 
