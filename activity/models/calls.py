@@ -106,6 +106,7 @@ class Call(models.Model):
         REFUSED = "refused", "Refused"  # we said no
         FAILED = "failed", "Failed"  # the request itself was wrong
         OPEN = "open", "Under way"  # a stream that has begun and not ended
+        UNKNOWN = "unknown", "Unknown"  # its hub process ended before it did
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     at = models.DateTimeField()
