@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from activity.models import Finding
 from activity.models.findings import OPEN
-from profiles.admin_pages import ReadOnlyAdmin, SinceFilter, badge, every_field, two_lines
+from profiles.admin_pages import ReadOnlyAdmin, SinceFilter, badge, two_lines
 
 
 class FindingsSinceFilter(SinceFilter):
@@ -41,8 +41,10 @@ class FindingAdmin(ReadOnlyAdmin):
     search_help_text = _("By name or public id of the token.")
     ordering = ("-last_at", "-id")
     sortable_by = ()
-    hidden = ("id", "evidence", "answer", "token_name", "token_public_id")
-    fields = ("token", "whose", "standing", "signs", *every_field(Finding, but=hidden), "id")
+    fields = (
+        "token", "whose", "rule", "standing", "signs", "more", "first_at", "last_at", "found_at", "told_at",
+        "answered_at", "account_id", "toolkit_id", "family", "id",
+    )  # fmt: skip
 
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
         changes = super().get_changelist_instance(request)

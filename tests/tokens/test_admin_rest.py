@@ -86,7 +86,13 @@ def test_a_job_that_never_ran_is_there_with_its_schedule_and_is_run_now(staff, m
     JobRun.objects.plan()
     page = staff.get(JOBS).content.decode()
     assert JobRun.objects.get(name="sweep-tokens").result == "ended: 0"
-    for words in ("send-webhooks", "every 10 seconds", "every minute", "daily at 03:10 UTC", "every hour at 17 past"):
+    for words in (
+        "send-webhooks",
+        "every 10 seconds",
+        "every minute",
+        "daily at 03:10 UTC",
+        "every hour, 17 minutes past",
+    ):
         assert words in page
     assert page.count("Never ran") == len(current_app.conf.beat_schedule) - 1
     assert staff.get(f"{JOBS}forget-calls/change/").status_code == 200

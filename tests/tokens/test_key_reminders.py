@@ -126,9 +126,9 @@ def test_its_owner_is_mailed_when_a_key_is_made_replaced_or_ended_by_somebody_el
         successor.revoke(by=cast.OPERATOR, reason="leaked", now=timezone.now())
     subjects = [message.subject for message in mail.outbox]
     assert subjects == [
-        f"The management key {key} of yours was made, for “Acme”",
-        f"The management key {successor} of yours was made, to replace one of “Acme”",
-        f"{cast.OPERATOR.label.capitalize()} has revoked your management key {successor} of “Acme”",
+        f"A management key of yours was made for “Acme”: {key}",
+        f"A management key of yours was replaced in “Acme”: the new one is {successor}",
+        f"{cast.OPERATOR.label.capitalize()} has revoked a management key of yours in “Acme”: {successor}",
     ]
     for message in mail.outbox:
         assert message.to == ["alice@example.com"]

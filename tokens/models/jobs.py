@@ -72,7 +72,7 @@ def schedule_of(name: str) -> str:
 def _at_times(planned: Any) -> str:
     minute, hour = min(planned.minute), min(planned.hour)
     if len(planned.hour) > 1:
-        return _("every hour at %(minute)02d past") % {"minute": minute}
+        return _("every hour, %(minute)d minutes past") % {"minute": minute}
     return _("daily at %(hour)02d:%(minute)02d UTC") % {"hour": hour, "minute": minute}
 
 

@@ -115,7 +115,7 @@ class ManagementKeyManager(models.Manager.from_queryset(ManagementKeyQuerySet)):
                 Action.KEY_MADE, by, now,
                 after={"scopes": made.scopes, "expires_at": expires_at.isoformat(), "networks": made.networks},
             )  # fmt: skip
-            made._mail(_("The management key %(key)s of yours was made, for “%(account)s”"), by, now)
+            made._mail(_("A management key of yours was made for “%(account)s”: %(key)s"), by, now)
         return made, key
 
     def replace(
@@ -146,7 +146,7 @@ class ManagementKeyManager(models.Manager.from_queryset(ManagementKeyQuerySet)):
                 Action.KEY_MADE, by, now, reason="replacement", before={"key": current.public_id},
                 after={"expires_at": expires_at.isoformat(), "overlap_hours": overlap.total_seconds() / 3600},
             )  # fmt: skip
-            made._mail(_("The management key %(key)s of yours was made, to replace one of “%(account)s”"), by, now)
+            made._mail(_("A management key of yours was replaced in “%(account)s”: the new one is %(key)s"), by, now)
         return made, key
 
     def with_secret(self, text: str) -> "ManagementKey | None":
@@ -362,7 +362,7 @@ class ManagementKey(models.Model):
             for each in living:
                 each._note(Action.KEY_REVOKED, by, now, reason=said)
             if (by.kind, by.id) != (ActorKind.USER, str(self.owner_id)):
-                self._mail(_("%(who)s has revoked your management key %(key)s of “%(account)s”"), by, now)
+                self._mail(_("%(who)s has revoked a management key of yours in “%(account)s”: %(key)s"), by, now)
             DelegatedToken.objects.filter(issued_by_key__family=self.family).end_with_origin(by=by, now=now)
         self.refresh_from_db()
         return True
