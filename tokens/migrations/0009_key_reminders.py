@@ -6,6 +6,12 @@ from django.conf import settings
 from django.db import migrations, models
 
 
+def forget_those_of_keys(apps, schema_editor):
+    """On the way back: what is about a key has no place there."""
+    for name in ("Reminder", "Dismissal"):
+        apps.get_model("tokens", name).objects.exclude(key=None).delete()
+
+
 class Migration(migrations.Migration):
 
     dependencies = [
@@ -60,4 +66,5 @@ class Migration(migrations.Migration):
             model_name='reminder',
             constraint=models.CheckConstraint(condition=models.Q(models.Q(('key', None), ('token__isnull', False)), models.Q(('key__isnull', False), ('token', None)), _connector='OR'), name='reminder_of_a_token_or_a_key'),
         ),
+        migrations.RunPython(migrations.RunPython.noop, forget_those_of_keys),
     ]

@@ -3,6 +3,11 @@
 from django.db import migrations, models
 
 
+def forget_those_that_never_ran(apps, schema_editor):
+    """On the way back: there, every row is of a run."""
+    apps.get_model("tokens", "JobRun").objects.filter(started_at=None).delete()
+
+
 class Migration(migrations.Migration):
 
     dependencies = [
@@ -25,4 +30,5 @@ class Migration(migrations.Migration):
             name='started_by',
             field=models.CharField(blank=True, help_text='The worker, by its schedule, or a command.', max_length=60),
         ),
+        migrations.RunPython(migrations.RunPython.noop, forget_those_that_never_ran),
     ]
