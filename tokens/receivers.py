@@ -26,6 +26,7 @@ from tokens.models import (
     AuthorityChange,
     Credentials,
     DelegatedToken,
+    JobRun,
     ManagementKey,
     Policy,
     Webhook,
@@ -40,6 +41,17 @@ NAMED = 5
 def begin_counting(using: str, **kwargs: Any) -> None:
     if using == DEFAULT_DB_ALIAS and Authority._meta.db_table in connection.introspection.table_names():
         Authority.objects.get_or_create(pk=1)
+
+
+@receiver(post_migrate)
+def plan_the_jobs(using: str, apps: Any, **kwargs: Any) -> None:
+    """Have staff find jobs that never ran; on the way back to before there were such rows, there are none."""
+    try:
+        field = apps.get_model("tokens", "JobRun")._meta.get_field("started_at")
+    except LookupError:
+        return
+    if using == DEFAULT_DB_ALIAS and field.null:
+        JobRun.objects.plan()
 
 
 @receiver(post_save, sender=Application)
@@ -88,6 +100,7 @@ def end_what_the_account_runs(account: Account, by: Actor, now: datetime, **kwar
 def revoke_everything(user: User, by: Actor, now: datetime, **kwargs: Any) -> None:
     note = "revoked with everything else of theirs"
     Credentials.of_owner(user).revoke(by=by, reason=DelegatedToken.Reason.LEAKED, note=note, now=now)
+    ManagementKey.objects.owned_by(user).end_for_good(by=by, reason=DelegatedToken.Reason.LEAKED, note=note, now=now)
 
 
 @receiver(pre_delete, sender=User)

@@ -55,6 +55,7 @@ urlpatterns = [
     path("settings/keys/new/", views_keys.key_make, name="key_make"),
     path("settings/keys/<slug:public_id>/", views_keys.key, name="key"),
     path("settings/keys/<slug:public_id>/replace/", views_keys.key_replace, name="key_replace"),
+    path("settings/keys/<slug:public_id>/dismiss/", views_keys.key_dismiss, name="key_dismiss"),
     path("settings/keys/<slug:public_id>/revoke/", views_keys.key_revoke, name="key_revoke"),
     path("settings/security/everything/", views_leaving.everything, name="everything"),
     path("settings/delete/", views_leaving.delete_account, name="account_delete"),

@@ -56,6 +56,7 @@ SIGNS: list[tuple[str, str]] = [
     ("not-in-the-toolkit", r"is not in toolkit|not in the toolkit|unknown tool|tool .{0,60}not found"),
     ("sign-in-to-the-server", r"not connected|in a browser, sign in there|asks for a sign-in, or does not take"),
     ("server-away", r"it has failed since|other servers of the toolkit|upstream_error|server answered with an error"),
+    ("hub-ended", r"the hub ended before an answer did"),
     ("tool-failed", r"\"iserror\": ?true|the tool reported an error|tool_error"),
     ("invalid_grant", r"invalid_grant"), ("invalid_client", r"invalid_client"), ("invalid_scope", r"invalid_scope"),
     ("invalid_target", r"invalid_target"), ("access_denied", r"access_denied"),

@@ -74,6 +74,7 @@ PORTAL = {
     "settings/keys/new/": (PEOPLE, PEOPLE),
     "settings/keys/<slug:public_id>/": (THEIRS, NOBODY),
     "settings/keys/<slug:public_id>/replace/": (MINE, MINE),
+    "settings/keys/<slug:public_id>/dismiss/": (NOBODY, MINE),
     "settings/keys/<slug:public_id>/revoke/": (THEIRS, THEIRS),
     "settings/calendar/": (PEOPLE, PEOPLE),
     "settings/calendar/revoke/": (NOBODY, PEOPLE),
