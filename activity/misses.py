@@ -36,6 +36,9 @@ WAYS = {
     ),
     "paused": Way("It showed a token that is paused", "Resume the token.", "Look at the token", "token"),
     "toolkit paused": Way("Its toolkit is paused", "An admin of the account can resume it.", "Toolkits", "toolkits"),
+    "toolkit archived": Way(
+        "Its toolkit is archived", "An admin of the account can restore it.", "Toolkits", "toolkits"
+    ),
     "account paused": Way("Its account is paused", "Who manages the account can resume it, in Settings."),
     "not assigned": Way("Its toolkit is not assigned to you", "Ask an admin of the account to assign it."),
     "cap reached": Way("It used up the calls that its token was made for", "Make a new token.", "New token", "install"),

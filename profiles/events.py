@@ -75,6 +75,8 @@ class Action(models.TextChoices):
     ACCOUNT_RESUMED = "account.resumed", "resumed an account"
     TOOLKIT_PAUSED = "toolkit.paused", "paused a toolkit"
     TOOLKIT_RESUMED = "toolkit.resumed", "resumed a toolkit"
+    TOOLKIT_ARCHIVED = "toolkit.archived", "archived a toolkit"
+    TOOLKIT_RESTORED = "toolkit.restored", "restored a toolkit"
     POLICY_CHANGED = "policy.changed", "changed a policy"
     NOTIFICATIONS_CHANGED = "user.notifications_changed", "changed notifications"
     WEBHOOK_ADDED = "webhook.added", "added a webhook"

@@ -1,7 +1,9 @@
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Any
+from uuid import UUID
 
 from django import forms
+from django.utils.translation import gettext
 
 from profiles.forms import PLAIN_LINE
 from profiles.models import Account, Member, Toolkit
@@ -34,8 +36,11 @@ class ToolkitsField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]
                             "invalid_pk_value": "Choose toolkits from the list."}, **kwargs,
         )  # fmt: skip
 
-    def of(self, account: Account) -> None:
-        self.queryset = Toolkit.objects.living().filter(account=account)
+    def of(self, account: Account, chosen: Iterable[UUID] = ()) -> None:
+        self.queryset = Toolkit.objects.choosable(chosen).filter(account=account)
+
+    def label_from_instance(self, obj: Toolkit) -> str:
+        return f"{obj} ({gettext('archived')})" if obj.archived_at else str(obj)
 
 
 class OrganizationForm(forms.Form):
@@ -77,11 +82,13 @@ class RoleForm(forms.Form):
 class AssignForm(forms.Form):
     toolkits = ToolkitsField(label="Toolkits", help_text="Whatever is not ticked is refused at the next call.")
 
-    def __init__(self, *args: Any, account: Account, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, member: Member, **kwargs: Any) -> None:
+        chosen = member.assigned_toolkits.values_list("pk", flat=True)
         super().__init__(*args, **kwargs)
+        self.initial = {"toolkits": chosen}
         field = self.fields["toolkits"]
         assert isinstance(field, ToolkitsField)
-        field.of(account)
+        field.of(member.account, chosen)
 
 
 class MemberField(forms.ModelChoiceField):  # type: ignore[type-arg]

@@ -109,11 +109,20 @@ def _form_for_get(request: HttpRequest) -> InstallForm:
     return InstallForm(initial=initial, user=user, now=now)
 
 
+def _archived(request: HttpRequest) -> Toolkit | None:
+    """Return the toolkit that the address names, if it is archived: the page shows another one."""
+    if not (name := request.GET.get("toolkit") or request.GET.get("profile")):
+        return None
+    seen = Toolkit.objects.open_to(signed_in(request)).filter(account=current_account(request))
+    found: Toolkit | None = seen.named(name).exclude(archived_at=None).first()
+    return found
+
+
 def _form_page(request: HttpRequest, form: InstallForm, status: int = 200) -> HttpResponse:
     user, now = signed_in(request), timezone.now()
     toolkits = list(form.toolkits().with_counts())
     toolkit = chosen_among(toolkits, str(form["toolkit"].value() or ""), current_account(request))
-    context: dict[str, Any] = {"form": form, "toolkits": toolkits, "now": now}
+    context: dict[str, Any] = {"form": form, "toolkits": toolkits, "archived": _archived(request), "now": now}
     if toolkit:
         choice, health = Choice.read(form.said, toolkit, last=_last(request)), Health.of(toolkit, user, now=now)
         form.allow_lives(health.rules.max_life)

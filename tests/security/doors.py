@@ -34,6 +34,8 @@ PORTAL = {
     "toolkits/<uuid:pk>/servers/<uuid:server_pk>/remove/": (NOBODY, MANAGERS),
     "toolkits/<uuid:pk>/pause/": (NOBODY, MANAGERS),
     "toolkits/<uuid:pk>/resume/": (NOBODY, MANAGERS),
+    "toolkits/<uuid:pk>/archive/": (MANAGERS, MANAGERS),
+    "toolkits/<uuid:pk>/restore/": (NOBODY, MANAGERS),
     "servers/": (PEOPLE, NOBODY),
     "servers/add/": (HERE, HERE),
     "servers/<uuid:pk>/": (USERS, NOBODY),

@@ -130,8 +130,8 @@ class Generations(Caps):
         current: DelegatedToken | None = related.filter(family=token.family, stage=self.model.Stage.CURRENT).first()
         if current is None or current.ends_at <= now:
             raise ValidationError("This token has ended, so there is nothing to replace. Install the toolkit again.")
-        if not Toolkit.objects.usable_by(current.owner).filter(pk=current.toolkit_id).exists():
-            raise ValidationError(f"{current.owner} may no longer use the toolkit “{current.toolkit}”.")
+        if refused := Toolkit.objects.why_not_for(current.owner, current.toolkit):
+            raise ValidationError(refused)
         if current.exchanges:
             raise ValidationError("An exchanged token is replaced by the application: it exchanges again.")
         return current
