@@ -4,6 +4,7 @@ import "./tabs.js";
 import "./download.js";
 import "./try.js";
 import "./arrivals.js";
+import "./stepper.js";
 import "./unfold.js";
 import { announce } from "./announce.js";
 import { keep, restore } from "./draft.js";

@@ -149,3 +149,47 @@ def test_without_scripts_a_get_shows_the_set_up_and_a_link_what_has_arrived(nexu
     assert "csrf" not in page.url
     page.get_by_role("link", name="See what has arrived").click()
     expect(page.get_by_role("heading", name="Has it arrived?")).to_be_visible()
+
+
+PHONE = {
+    "viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True,
+    "user_agent": "Mozilla/5.0 (Linux; Android 15; K) AppleWebKit/537.36 Chrome/146.0.0.0 Mobile Safari/537.36",
+}  # fmt: skip
+SHARES = "navigator.canShare = () => true; navigator.share = ({files}) => (window.shared = files[0].text());"
+
+
+def open_steps(page):
+    return page.evaluate("[...document.querySelectorAll('[data-step][open]')].map(each => each.dataset.step)")
+
+
+def test_on_a_phone_one_step_follows_the_other_and_a_file_is_shared_after_a_warning(nexus, open_page):
+    watched = open_page(**PHONE)
+    watched.page.add_init_script(SHARES)
+    page = sign_in(nexus, watched)
+    page.goto("/install/")
+    assert open_steps(page) == ["toolkit"]
+    page.get_by_text("Show the MCP URL to a phone").tap()
+    expect(page.get_by_role("img", name="QR code of the MCP URL")).to_have_js_property("complete", True)
+    assert page.evaluate("document.querySelector('.qr img').naturalWidth") > 0
+    page.get_by_role("button", name="Next: the client").tap()
+    assert open_steps(page) == ["client"]
+    page.locator("#client-search").fill("n8n")
+    page.locator("label[for=client-n8n]").tap()
+    expect(page.locator("#said-client")).to_have_text("n8n")
+    page.get_by_role("button", name="Next: how it signs in").tap()
+    page.get_by_role("button", name="Next: set it up").tap()
+    assert open_steps(page) == ["set-up"]
+    page.get_by_label("14 days").check()
+    page.locator("#id_name").fill("shared")
+    page.set_viewport_size({"width": 844, "height": 390})  # turned: all are open; and back: the same one
+    expect(page.locator("[data-step][open]")).to_have_count(4)
+    page.set_viewport_size({"width": 390, "height": 844})
+    expect(page.locator("[data-step][open]")).to_have_count(1)
+    assert open_steps(page) == ["set-up"]
+    page.locator("[data-create]").tap()
+    page.get_by_text("Share the .env file…").tap()
+    expect(page.get_by_text("Whoever gets it can call as you")).to_be_visible()
+    page.get_by_role("button", name="Share it all the same").tap()
+    assert "NEXUS_TOKEN='nxs_" in page.evaluate("window.shared")
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    assert watched.complaints == []

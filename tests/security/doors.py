@@ -110,6 +110,7 @@ PORTAL = {
     "install/": (PEOPLE, PEOPLE),
     "install/preview/": (NOBODY, PEOPLE),
     "install/moment/": (PEOPLE, NOBODY),
+    "install/<uuid:pk>/qr.svg": (USERS, NOBODY),
     "install/live/": (USERS, NOBODY),
     "install/live/stream/": (USERS, NOBODY),
     "tokens/": (PEOPLE, NOBODY),
