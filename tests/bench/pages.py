@@ -1,9 +1,11 @@
 """What a signed-in person's browser waits for, and what Nexus takes to start and to be there."""
 
 import argparse
+import contextlib
 import re
 import statistics
 import time
+from collections.abc import Iterator
 
 import httpx2
 
@@ -25,14 +27,15 @@ def start_and_size(installation: Installation, gates: Gates) -> None:
     gates.judge("idle memory, sum of PSS", installation.memory, MEMORY_LIMIT, "MB")
 
 
-def signed_in(installation: Installation) -> httpx2.Client:
+@contextlib.contextmanager
+def signed_in(installation: Installation) -> Iterator[httpx2.Client]:
     link = installation.manage("sign_in_link", "admin@example.com")
-    client = httpx2.Client(trust_env=False, timeout=30, base_url=installation.base)
-    page = client.get(link).text
-    field = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page)
-    assert field, "the sign-in link shows no form"
-    client.post(link, data={"csrfmiddlewaretoken": field[1]}, headers={"Origin": installation.base})
-    return client
+    with httpx2.Client(trust_env=False, timeout=30, base_url=installation.base) as client:
+        page = client.get(link).text
+        field = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page)
+        assert field, "the sign-in link shows no form"
+        client.post(link, data={"csrfmiddlewaretoken": field[1]}, headers={"Origin": installation.base})
+        yield client
 
 
 def measure(installation: Installation, options: argparse.Namespace, gates: Gates) -> None:

@@ -18,7 +18,10 @@ from tests.bench.report import Gates, say
 from tests.bench.two import running_web
 
 WITHIN, LONGEST_LOCK, LOOKUP_MS, PAGE_MS, REVOKE_MS, FROZEN_MS = 60, 1, 0.5, 100, 50, 2500
-PAGES = ("/tokens/", "/tokens/?state=ending", "/tokens/?state=paused")
+PAGES = (
+    "/tokens/", "/tokens/?state=ending", "/tokens/?state=paused",
+    "/api/v1/tokens", "/admin/tokens/delegatedtoken/", "/admin/tokens/delegatedtoken/?q=service+77777",
+)  # fmt: skip
 REVOCATIONS = 20
 
 
