@@ -6,6 +6,7 @@ import "./try.js";
 import "./arrivals.js";
 import "./stepper.js";
 import "./unfold.js";
+import "./offline.js";
 import { announce } from "./announce.js";
 import { keep, restore } from "./draft.js";
 

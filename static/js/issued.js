@@ -3,6 +3,7 @@ import "./tabs.js";
 import "./download.js";
 import "./try.js";
 import "./share.js";
+import "./offline.js";
 import "./arrivals.js";
 import { forget as forgetDraft } from "./draft.js";
 

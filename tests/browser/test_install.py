@@ -84,6 +84,7 @@ def test_copying_that_is_refused_and_a_line_that_is_down_lose_nothing(nexus, ope
     page.get_by_label(re.compile("Put the token into the set-up")).check()
     expect(page.locator("#set-up-1")).to_contain_text(f"Bearer {token}")
     page.context.set_offline(True)
+    expect(page.get_by_text("You are offline. Nothing is lost")).to_be_visible()
     page.get_by_role("button", name="Test this token").click()
     expect(page.locator("[data-verdict]")).to_contain_text("Nothing answers at")
     assert page.locator("#token").text_content() == token
@@ -107,6 +108,44 @@ def test_a_session_that_ends_while_somebody_types_loses_nothing_but_the_session(
     page.goto("/install/?client=curl")
     expect(page.locator("#id_name")).to_have_value("half typed")
     expect(page.get_by_label("14 days")).to_be_checked()
+
+
+def test_what_was_typed_elsewhere_is_back_after_signing_in_and_a_second_press_sends_nothing(nexus, open_page):
+    page = sign_in(nexus, watched := open_page())
+    page.goto("/toolkits/new/")
+    page.locator("#id_name").fill("Half typed")
+    page.locator("#id_description").fill("Kept")
+    page.context.clear_cookies(name="nexus_session")
+    page.get_by_role("button", name="Create the toolkit").click()
+    expect(page).to_have_url(re.compile("/accounts/login/"))
+    sign_in(nexus, watched)
+    page.goto("/toolkits/new/")
+    expect(page.get_by_text("You were signed out before it was saved")).to_be_visible()
+    assert [page.locator(field).input_value() for field in ("#id_name", "#id_alias", "#id_description")] == [
+        "Half typed", "half-typed", "Kept",
+    ]  # fmt: skip
+    sent = []
+    page.on("request", lambda request: request.method == "POST" and sent.append(request.url))
+    page.evaluate(
+        "() => { const form = document.querySelector('main form.form'); form.requestSubmit(); form.requestSubmit(); }"
+    )
+    expect(page.get_by_role("heading", name="Half typed", level=1)).to_be_visible()
+    assert len(sent) == 1
+    page.go_back()
+    page.get_by_role("button", name="Create the toolkit").click()
+    expect(page.get_by_text("Another toolkit of this account has this alias.")).to_be_visible()
+    page.goto("/toolkits/new/")
+    expect(page.locator("#id_name")).to_have_value("")
+
+
+def test_a_clock_that_is_off_changes_no_moment(nexus, open_page):
+    page = sign_in(nexus, open_page())
+    page.clock.install(time="2031-05-05T00:00:00Z")
+    page.goto("/install/?client=curl")
+    page.get_by_label("14 days").check()
+    expect(page.locator("[data-moment]")).to_contain_text("in 14 days")
+    assert "2031" not in page.locator("[data-moment]").text_content()
+    assert "2031" not in page.locator("#live").text_content()
 
 
 def test_a_token_that_is_pasted_is_judged_in_plain_words(nexus, open_page):
