@@ -18,6 +18,7 @@ urlpatterns = [
     path("install/", views_install.install, name="install"),
     path("install/preview/", views_install.preview, name="install_preview"),
     path("install/moment/", views_install.moment, name="install_moment"),
+    path("install/<uuid:pk>/qr.svg", views_install.qr_code, name="install_qr"),
     path("tokens/", views.tokens, name="tokens"),
     path("tokens/applications/", views_connections.connections, name="connections"),
     path("tokens/applications/<slug:public_id>/", views_connections.connection, name="connection"),

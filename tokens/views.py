@@ -47,7 +47,7 @@ class Shown(HasState):
 def tokens(request: HttpRequest) -> HttpResponse:
     user, account, now = signed_in(request), current_account(request), timezone.now()
     visible = DelegatedToken.objects.of_account(account, user)
-    toolkits = Toolkit.objects.usable_by(user).filter(account=account)  # which of them have tokens, all would tell
+    toolkits = Toolkit.objects.open_to(user).filter(account=account)  # which of them have tokens, all would tell
     form = TokenFilterForm(request.GET, tokens=visible, toolkits=toolkits)
     filters = {key: value for key, value in request.GET.items() if value and key in form.fields and key != "before"}
     if not form.is_valid():

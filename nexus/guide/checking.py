@@ -32,6 +32,7 @@ SIGNS: list[tuple[str, str]] = [
     ("no-token", r"send a token: authorization|no_credentials|missing (?:or invalid )?(?:bearer|authorization)|"
      r"bearer resource_metadata"),
     ("toolkit-paused", r"toolkit .{0,80}is paused|^toolkit paused|\"toolkit_paused\""),
+    ("toolkit-archived", r"toolkit .{0,80}is archived|^toolkit archived|\"toolkit_archived\""),
     ("account-paused", r"account .{0,80}is paused|^account paused|\"account_paused\""),
     ("paused", r"\) is paused\. its owner|^paused|\"reason\": ?\"paused\""),
     ("not-assigned", r"is not assigned to|^not assigned|\"not_assigned\""),
