@@ -6,9 +6,11 @@ from django.db.models import QuerySet
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
+from activity.admin_findings import FindingAdmin
 from activity.models import Call
 from profiles.admin_pages import NewestFirstAdmin, SinceFilter, badge, every_field
 
+__all__ = ["CallAdmin", "FindingAdmin"]
 KINDS = {Call.Outcome.OK: "ok", Call.Outcome.OPEN: "ok", Call.Outcome.REFUSED: "bad", Call.Outcome.FAILED: "bad"}
 
 

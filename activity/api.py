@@ -11,7 +11,7 @@ from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
-from activity import export, trail, views_export
+from activity import api_findings, export, trail, views_export
 from activity.fields import one_of
 from activity.forms import NOT_OK, CallsForm
 from activity.keyset import Listing
@@ -196,4 +196,5 @@ urlpatterns = [
     path("activity/export", resource(get=export_calls)),
     path("activity/events", resource(get=list_events)),
     path("activity/events/<uuid:pk>", resource(get=get_event)),
+    *api_findings.urlpatterns,
 ]

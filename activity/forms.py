@@ -139,7 +139,7 @@ class CallsForm(SpanForm):
             self.default_range = "30d"  # who asks for a token wants to see its life
         toolkits = self.fields["toolkit"]
         assert isinstance(toolkits, forms.ModelChoiceField)
-        toolkits.queryset = Toolkit.objects.usable_by(self.user).filter(account=self.account).order_by("name")
+        toolkits.queryset = Toolkit.objects.open_to(self.user).filter(account=self.account).order_by("name")
         members = self.fields["member"]
         assert isinstance(members, forms.ChoiceField)
         members.choices = [("", _("Anyone")), *self._members()]

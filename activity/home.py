@@ -108,10 +108,13 @@ def share_of_failures(day: Slot) -> str:
 
 
 def has_green_call(account: Account, user: User, calls: list[Call]) -> bool:
-    """Return whether a call ever went well: one of the newest, or else one that the rollups know."""
-    if not calls or any(call.outcome == Call.Outcome.OK for call in calls):
+    """Return whether a call of a tool ever went well: one of the newest, or else one that the rollups know.
+
+    A list of tools is no call of one; more than that the portal's own test of a token never asks for.
+    """
+    if not calls or any(call.method == "tools/call" and call.outcome == Call.Outcome.OK for call in calls):
         return bool(calls)
-    return counted_calls(account, user).filter(outcome=Call.Outcome.OK).exists()
+    return HourRollup.objects.of_account(account, user).filter(outcome=Call.Outcome.OK).exclude(tool="").exists()
 
 
 def checklist(user: User, account: Account, toolkits: list[Toolkit], calls: list[Call]) -> list[Step]:
@@ -135,14 +138,14 @@ def checklist(user: User, account: Account, toolkits: list[Toolkit], calls: list
             _("Install"),
             has_token,
         ),
-        first_call(bool(calls), has_call),
+        first_call(any(call.outcome != Call.Outcome.OK for call in calls), has_call),
     ]
     following = next((step for step in steps if not step.is_done), None)
     return [replace(step, is_next=step is following) for step in steps]
 
 
-def first_call(is_tried: bool, is_done: bool) -> Step:
-    if is_tried and not is_done:
+def first_call(has_failed: bool, is_done: bool) -> Step:
+    if has_failed and not is_done:
         text = _("Calls have arrived, and none went well yet. Each says in Activity what was wrong, and what to do.")
         return Step(_("Make the first call"), text, "/activity/", _("See what was wrong"), False)
     text = _("Run the line that Install shows beside the token; the call appears here.")

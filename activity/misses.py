@@ -47,6 +47,9 @@ WAYS = {
     "toolkit paused": Way(
         _("Its toolkit is paused"), _("An admin of the account can resume it."), _("Toolkits"), "toolkits"
     ),
+    "toolkit archived": Way(
+        _("Its toolkit is archived"), _("An admin of the account can restore it."), _("Toolkits"), "toolkits"
+    ),
     "account paused": Way(_("Its account is paused"), _("Who manages the account can resume it, in Settings.")),
     "not assigned": Way(_("Its toolkit is not assigned to you"), _("Ask an admin of the account to assign it.")),
     "cap reached": Way(

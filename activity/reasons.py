@@ -8,6 +8,7 @@ from django.utils.translation import gettext_noop as _
 FIXED = frozenset({
     _("account paused"), _("cap reached"), _("expired"), _("forged requestState"), _("not assigned"),
     _("not in the toolkit"), _("owner gone"), _("paused"), _("revoked"), _("taken out of the toolkit"),
+    _("The hub ended before an answer did. Whether the tool ran is not known."),
     _("the client took it back"), _("the client went away"), _("the server answered with an error"),
     _("the stream has ended"), _("the tool reported an error"), _("toolkit deleted"), _("toolkit paused"),
 })  # fmt: skip

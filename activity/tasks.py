@@ -1,6 +1,6 @@
 from celery import shared_task
 
-from activity import keeping, partitions
+from activity import keeping, lost, partitions
 from activity.unexpected import looking
 from tokens.models import JobRun
 
@@ -14,6 +14,11 @@ def make_partitions() -> list[str]:
 @shared_task
 def find_unexpected() -> str:
     return str(JobRun.objects.run("find-unexpected", looking.look, by="worker"))
+
+
+@shared_task
+def end_lost_calls() -> str:
+    return str(JobRun.objects.run("end-lost-calls", lost.end_lost, by="worker"))
 
 
 @shared_task

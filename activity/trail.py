@@ -2,10 +2,12 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from django.db.models import CharField, Q
 from django.db.models.functions import Cast
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.utils.formats import date_format
@@ -142,13 +144,21 @@ def _moment(text: str) -> str:
     return date_format(timezone.localtime(moment), "DATETIME_FORMAT") if is_moment else text
 
 
+def exposed(events: Iterable[Event], user: User, now: datetime) -> dict[str, DelegatedToken]:
+    """Return the tokens that were sent in a URL, live on, and may be revoked by the person; by their primary keys."""
+    pks = {event.subject_id for event in events if event.action == Action.TOKEN_IN_URL}
+    living = DelegatedToken.objects.visible_to(user).living(now).filter(pk__in=pks) if pks else ()
+    return {str(token.pk): token for token in living}
+
+
 @dataclass(frozen=True, slots=True)
 class Told:
-    """An event as the page tells it: where its subject is, and what changed."""
+    """An event as the page tells it: where its subject is, what changed, and where one may revoke what was exposed."""
 
     event: Event
     path: str
     changes: list[Change]
+    revoke_path: str = ""
 
     @property
     def who(self) -> str:
@@ -167,9 +177,14 @@ class Told:
         return f"{self.event.subject_kind}:{self.event.subject_id}" if self.event.subject_id else ""
 
 
-def told(events: list[Event]) -> list[Told]:
-    tokens = public_ids(events)
-    return [Told(event, _path(event, tokens), list(changes(event))) for event in events]
+def told(events: list[Event], user: User, now: datetime) -> list[Told]:
+    tokens, in_urls = public_ids(events), exposed(events, user, now)
+    return [Told(event, _path(event, tokens), list(changes(event)), _revoke_path(event, in_urls)) for event in events]
+
+
+def _revoke_path(event: Event, in_urls: dict[str, DelegatedToken]) -> str:
+    token = in_urls.get(event.subject_id) if event.action == Action.TOKEN_IN_URL else None
+    return reverse("token_revoke", args=[token.public_id]) if token else ""
 
 
 def _path(event: Event, tokens: dict[str, str]) -> str:

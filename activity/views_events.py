@@ -25,7 +25,7 @@ def events(request: HttpRequest) -> HttpResponse:
         "page": page,
         "query": request.GET.urlencode(),
         "pages": pages_of(request.GET, page),
-        "rows": trail.told(page.rows),
+        "rows": trail.told(page.rows, form.user, form.now),
         "is_newest": not (form.cleaned_data["before"] or form.cleaned_data["after"]),
     }
     return render(request, "activity/events.html", context)

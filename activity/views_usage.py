@@ -61,7 +61,7 @@ def token_activity(request: HttpRequest, public_id: str) -> HttpResponse:
 def toolkit_activity(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Show how a toolkit was used, as far as the person may know, and the tokens that use it."""
     user, now = signed_in(request), timezone.now()
-    toolkit = get_object_or_404(Toolkit.objects.usable_by(user).select_related("account"), pk=pk)
+    toolkit = get_object_or_404(Toolkit.objects.open_to(user).select_related("account"), pk=pk)
     used = usage.of_toolkit(toolkit, user, now)
     tokens = DelegatedToken.objects.of_account(toolkit.account, user).filter(toolkit=toolkit).living(now)
     newest = tokens.select_related("owner").order_by("-issued_at", "-id")[: TOKENS_SHOWN + 1]

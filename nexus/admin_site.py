@@ -15,7 +15,7 @@ SECTIONS = {
     _("Access"): ("DelegatedToken", "Connection", "OAuthSession", "ManagementKey", "Application"),
     _("People"): ("User", "Account", "Policy", "SignInLink"),
     _("Tools"): ("Server", "Toolkit", "Authorization"),
-    _("What happened"): ("Event", "Call"),
+    _("What happened"): ("Event", "Call", "Finding"),
     _("Telling"): ("Reminder", "Digest", "Webhook", "WebhookDelivery"),
     _("Running"): ("JobRun",),
 }

@@ -22,6 +22,7 @@ app.conf.beat_schedule = {
     "send-webhooks": {"task": "tokens.tasks.send_webhooks", "schedule": timedelta(seconds=10)},
     "forget-old-deliveries": {"task": "tokens.tasks.forget_old_deliveries", "schedule": crontab(minute="40")},
     "find-unexpected": {"task": "activity.tasks.find_unexpected", "schedule": timedelta(minutes=1)},
+    "end-lost-calls": {"task": "activity.tasks.end_lost_calls", "schedule": timedelta(minutes=1)},
     "make-partitions": {"task": "activity.tasks.make_partitions", "schedule": crontab(hour="3", minute="10")},
     "forget-calls": {"task": "activity.tasks.forget_calls", "schedule": crontab(minute="25")},
 }

@@ -10,7 +10,9 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.db import DatabaseError
 
+from profiles import encryption, factors
 from profiles.upstream.addresses import NEVER
 
 MIN_SECRET_LENGTH = 40
@@ -37,6 +39,22 @@ def field_keys(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
         "first: python -c 'import secrets; print(secrets.token_urlsafe(50))'"
     )
     return [Error("A key of NEXUS_FIELD_KEYS is missing, used twice, or can be guessed.", hint=hint, id="nexus.E008")]
+
+
+@register(Tags.security, deploy=True)
+def dropped_field_keys(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
+    """Look whether what is stored needs a key that is no longer there; a database that is away is said elsewhere."""
+    if not settings.NEXUS_FIELD_KEYS:
+        return []
+    try:
+        number = encryption.out_of_reach() + factors.out_of_reach()
+    except DatabaseError:
+        return []
+    if not number:
+        return []
+    hint = "Put the older key back, behind the newest, run manage.py rotate_field_keys, and take it away then."
+    text = f"{number} stored secret(s) need a key that NEXUS_FIELD_KEYS no longer has."
+    return [Error(text, hint=hint, id="nexus.E010")]
 
 
 @register(Tags.security)

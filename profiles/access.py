@@ -4,6 +4,8 @@ from profiles.models import Account, User
 from profiles.permissions import Act, Reach, roles_with
 
 SESSION_KEY = "account"
+SHOWN = "shown_account"  # in a form: the account that its page shows
+FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 
 def signed_in(request: HttpRequest) -> User:
@@ -15,7 +17,10 @@ def signed_in(request: HttpRequest) -> User:
 
 
 def current_account(request: HttpRequest) -> Account:
-    """Return the account that the portal shows: the session's choice, else the personal one, else any of theirs."""
+    """Return the account that the portal shows: the session's choice, else the personal one, else any of theirs.
+
+    What a form is sent for is what its page showed, whichever account another tab has turned to since.
+    """
     known = getattr(request, "_account", None)
     if isinstance(known, Account):
         return known
@@ -40,7 +45,8 @@ def own_accounts(request: HttpRequest) -> list[Account]:
 
 def _choose(request: HttpRequest) -> Account | None:
     mine = own_accounts(request)
-    wanted = (request.session.get(SESSION_KEY), str(signed_in(request).chosen_account_id))
+    shown = request.POST.get(SHOWN) if request.content_type in FORMS else None
+    wanted = (shown, request.session.get(SESSION_KEY), str(signed_in(request).chosen_account_id))
     by_choice = [account for choice in wanted for account in mine if str(account.pk) == choice]
     return next(iter([*by_choice, *mine]), None)
 

@@ -12,8 +12,9 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from profiles import confirmation
 from profiles.admin_forms import ServerForm
-from profiles.admin_pages import Answer, AsksFirst, ConfirmedAdmin, StaffAdmin, badge, every_field, two_lines
+from profiles.admin_pages import Answer, AsksFirst, ConfirmedAdmin, badge, every_field, two_lines
 from profiles.events import Actor
 from profiles.listing import list_again
 from profiles.models import Authorization, Server, Tool, Toolkit
@@ -153,14 +154,19 @@ class ServerAdmin(AsksFirst, ConfirmedAdmin):
 
 
 @admin.register(Toolkit)
-class ToolkitAdmin(StaffAdmin):
+class ToolkitAdmin(AsksFirst):
     list_display = ("name", "alias", "account", "server_count", "allowed_count", "is_default", "standing", "created_at")
     list_select_related = ("account",)
-    list_filter = ("is_default", ("deleted_at", admin.EmptyFieldListFilter))
+    list_filter = (
+        "is_default",
+        ("archived_at", admin.EmptyFieldListFilter),
+        ("deleted_at", admin.EmptyFieldListFilter),
+    )
+    actions = ("archive", "restore")
     search_fields = ("name", "alias", "former_aliases__alias", "account__name")
     search_help_text = _("By name, alias (former ones too) or account.")
-    fields = ("name", "alias", "description", "account", "mcp_url", "allowed", "standing", "created_at", "deleted_at")
-    readonly_fields = ("alias", "account", "mcp_url", "allowed", "standing", "created_at", "deleted_at")
+    readonly_fields = ("alias", "account", "mcp_url", "allowed", "standing", "created_at", "archived_at", "deleted_at")
+    fields = ("name", "description", *readonly_fields)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Toolkit]:
         return Toolkit.objects.with_counts().select_related("account")
@@ -191,12 +197,37 @@ class ToolkitAdmin(StaffAdmin):
     def standing(self, toolkit: Toolkit) -> SafeString:
         if toolkit.deleted_at:
             return badge("", gettext("Deleted"))
+        if toolkit.archived_at:
+            return badge("", gettext("Archived"))
         return badge("warn", gettext("Paused")) if toolkit.paused_at else badge("ok", gettext("Living"))
 
     def save_model(self, request: HttpRequest, obj: Toolkit, form: Any, change: bool) -> None:
         stored = Toolkit.objects.get(pk=obj.pk)
         changes = {name: form.cleaned_data[name] for name in form.changed_data}
         stored.change(by=Actor.from_request(request), now=timezone.now(), **changes)
+
+    @admin.action(description=_("Archive…"), permissions=["view"])
+    def archive(self, request: HttpRequest, queryset: QuerySet[Toolkit]) -> Answer:
+        by, now = Actor.from_request(request), timezone.now()
+        warning = gettext(
+            "Every call from then on gets a 403, until somebody who manages it restores it. A default one stays."
+        )
+        return self.ask_then(
+            request, queryset, "archive", warning, lambda one: not one.deleted_at and one.archive(by=by, now=now)
+        )
+
+    @admin.action(description=_("Restore"), permissions=["view"])
+    def restore(self, request: HttpRequest, queryset: QuerySet[Toolkit]) -> Answer:
+        if not confirmation.is_confirmed(request):
+            return confirmation.ask(request, next_url=request.get_full_path())
+        by, now = Actor.from_request(request), timezone.now()
+        restored = sum(one.restore(by=by, now=now) for one in queryset[: self.at_once])
+        said = gettext("Restored: %(number)d.") % {"number": restored}
+        self.message_user(request, said, "success" if restored else "warning")
+        return None
+
+    def impact(self, row: Toolkit) -> list[str]:
+        return row.archive_impact(timezone.now())
 
 
 class EndedFilter(admin.SimpleListFilter):

@@ -6,7 +6,7 @@ from uuid import UUID
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
 from django.urls import path
-from django_filters import CharFilter, FilterSet, UUIDFilter
+from django_filters import BooleanFilter, CharFilter, FilterSet, UUIDFilter
 from rest_framework import serializers
 
 from profiles.models import Toolkit
@@ -35,6 +35,7 @@ class ProfileOutput(serializers.Serializer[Toolkit]):
     servers = serializers.IntegerField(source="server_count")
     created_at = Moment()
     paused_at = Moment(allow_null=True)
+    archived_at = Moment(allow_null=True)
 
 
 class ProfileCreateInput(Input):
@@ -59,10 +60,20 @@ class ProfileInput(Input):
 class ProfileFilters(FilterSet):
     account = UUIDFilter(field_name="account_id")
     alias = CharFilter()
+    archived = BooleanFilter(method="narrow", help_text="`true` for the archived ones; without it, those in use.")
+
+    def narrow(self, rows: QuerySet[Toolkit], name: str, is_archived: bool) -> QuerySet[Toolkit]:
+        return rows.exclude(archived_at=None) if is_archived else rows.filter(archived_at=None)
+
+    def filter_queryset(self, queryset: QuerySet[Toolkit]) -> QuerySet[Toolkit]:
+        if self.form.cleaned_data["archived"] is None:
+            queryset = queryset.filter(archived_at=None)
+        return super().filter_queryset(queryset)
 
 
 def usable(asked: Asked) -> QuerySet[Toolkit]:
-    found = Toolkit.objects.usable_by(asked.user)
+    """Return the toolkits that are the person's to use, archived ones too."""
+    found = Toolkit.objects.open_to(asked.user)
     return asked.here(found).select_related("account")
 
 
@@ -78,7 +89,7 @@ def _counted(pk: UUID) -> Toolkit:
 
 @lists("profiles:read", ProfileOutput, orderings=("name", "-name", "created_at", "-created_at"), filters=ProfileFilters)
 def list_profiles(asked: Asked) -> QuerySet[Toolkit]:
-    """List the toolkits that you may call through the hub."""
+    """List the toolkits that you may call through the hub; archived ones where they are asked for."""
     return Toolkit.objects.filter(pk__in=usable(asked).order_by().values("pk")).with_counts()
 
 
@@ -124,9 +135,29 @@ def resume_profile(asked: Asked, pk: UUID) -> Toolkit:
     return _counted(pk)
 
 
+@writes("profiles:write", ProfileOutput, problems=(409,))
+def archive_profile(asked: Asked, pk: UUID) -> Toolkit:
+    """Put it away: every call of its tokens is refused before this answers, and nothing new is made for it."""
+    found = managed(asked, pk)
+    if not found.archive(by=asked.by, now=asked.now) and found.is_default:
+        raise Conflict(f"The toolkit “{found}” is the default one of its account. It stays.")
+    return _counted(pk)
+
+
+@writes("profiles:write", ProfileOutput)
+def restore_profile(asked: Asked, pk: UUID) -> Toolkit:
+    """Take it out of the archive, for a person who has just confirmed who they are; living tokens work again."""
+    found = managed(asked, pk)
+    asked.refuse_unconfirmed(f"/toolkits/{pk}/")
+    found.restore(by=asked.by, now=asked.now)
+    return _counted(pk)
+
+
 urlpatterns = [
     path("profiles", resource(get=list_profiles, post=create_profile)),
     path("profiles/<uuid:pk>", resource(get=get_profile, patch=change_profile, delete=delete_profile)),
     path("profiles/<uuid:pk>/pause", resource(post=pause_profile)),
     path("profiles/<uuid:pk>/resume", resource(post=resume_profile)),
+    path("profiles/<uuid:pk>/archive", resource(post=archive_profile)),
+    path("profiles/<uuid:pk>/restore", resource(post=restore_profile)),
 ]

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from django.apps import apps
 from django.conf import settings
 from django.db import models
+from django.db.models import F, Q
 
 VERSION = "v1"
 NONCE = 12  # bytes
@@ -106,6 +107,20 @@ def stored_columns() -> list[tuple[type[models.Model], str]]:
         for attribute in vars(parent).values()
         if isinstance(attribute, Secret)
     ]
+
+
+def is_readable(text: str) -> bool:
+    """Return True if there is a key with the id of the one that wrote it."""
+    return any(text.startswith(f"{VERSION}.{key.id}.") for key in keys())
+
+
+def out_of_reach() -> int:
+    """Return how many stored secrets need a key that is no longer there."""
+    written = Q()
+    for key in keys():
+        written |= Q(text__startswith=f"{VERSION}.{key.id}.")
+    rows = (model._base_manager.exclude(**{column: ""}).annotate(text=F(column)) for model, column in stored_columns())
+    return sum(each.exclude(written).count() for each in rows)
 
 
 def rewrite_with_newest_key() -> tuple[int, int]:

@@ -76,6 +76,8 @@ class Action(models.TextChoices):
     ACCOUNT_RESUMED = "account.resumed", _("resumed an account")
     TOOLKIT_PAUSED = "toolkit.paused", _("paused a toolkit")
     TOOLKIT_RESUMED = "toolkit.resumed", _("resumed a toolkit")
+    TOOLKIT_ARCHIVED = "toolkit.archived", _("archived a toolkit")
+    TOOLKIT_RESTORED = "toolkit.restored", _("restored a toolkit")
     POLICY_CHANGED = "policy.changed", _("changed a policy")
     NOTIFICATIONS_CHANGED = "user.notifications_changed", _("changed notifications")
     WEBHOOK_ADDED = "webhook.added", _("added a webhook")

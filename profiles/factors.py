@@ -51,11 +51,16 @@ class Factors:
 
     @property
     def codes_left(self) -> int:
-        return len(self.codes.wrap().get_unused_codes()) if self.codes else 0
+        return len(self.codes.wrap().get_unused_codes()) if self.codes and is_readable(self.codes) else 0
 
     @property
     def are_codes_few(self) -> bool:
         return self.codes_left < 4
+
+
+def is_readable(factor: Authenticator) -> bool:
+    """Return False where the key that wrote it is no longer there: then no code is its own."""
+    return encryption.is_readable(factor.data[_column(factor.type)])
 
 
 def of(user: User) -> Factors:
@@ -170,7 +175,7 @@ def use_code(user: User, code: str, *, by: Actor, now: datetime) -> Authenticato
         return None
     with transaction.atomic():
         mine = Authenticator.objects.filter(user=user).exclude(type=Type.WEBAUTHN)
-        for factor in mine.select_for_update().order_by("pk"):
+        for factor in filter(is_readable, mine.select_for_update().order_by("pk")):
             if _takes_app(factor, plain, now) if factor.type == Type.TOTP else _takes_recovery(factor, plain):
                 Authenticator.objects.filter(pk=factor.pk).update(last_used_at=now)
                 if factor.type == Type.RECOVERY_CODES:
@@ -227,6 +232,16 @@ def _described(factor: Authenticator) -> dict[str, Any]:
     return {"kind": str(factor.type), **name}
 
 
+def out_of_reach() -> int:
+    """Return how many second factors need a key that is no longer there."""
+    stored = Authenticator.objects.exclude(type=Type.WEBAUTHN)
+    return sum(not is_readable(factor) for factor in stored.iterator())
+
+
+def _column(kind: str) -> str:
+    return "secret" if kind == Type.TOTP else "seed"
+
+
 def rewrite_with_newest_key() -> tuple[int, int]:
     """Encrypt anew what an older of NEXUS_FIELD_KEYS wrote; return how many were rewritten, how many are unreadable."""
     rewritten = unreadable = 0
@@ -234,8 +249,7 @@ def rewrite_with_newest_key() -> tuple[int, int]:
     for pk in list(keys):
         with transaction.atomic():
             factor = Authenticator.objects.select_for_update().filter(pk=pk).first()
-            column = "secret" if factor and factor.type == Type.TOTP else "seed"
-            if factor is None or encryption.is_current(factor.data[column]):
+            if factor is None or encryption.is_current(factor.data[column := _column(factor.type)]):
                 continue
             try:
                 factor.data[column] = encrypt(decrypt(factor.data[column]))

@@ -1,5 +1,6 @@
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Any
+from uuid import UUID
 
 from django import forms
 from django.utils.text import capfirst
@@ -37,8 +38,11 @@ class ToolkitsField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]
                             "invalid_pk_value": _("Choose toolkits from the list.")}, **kwargs,
         )  # fmt: skip
 
-    def of(self, account: Account) -> None:
-        self.queryset = Toolkit.objects.living().filter(account=account)
+    def of(self, account: Account, chosen: Iterable[UUID] = ()) -> None:
+        self.queryset = Toolkit.objects.choosable(chosen).filter(account=account)
+
+    def label_from_instance(self, obj: Toolkit) -> str:
+        return f"{obj} ({gettext('archived')})" if obj.archived_at else str(obj)
 
 
 class OrganizationForm(forms.Form):
@@ -85,11 +89,13 @@ class RoleForm(forms.Form):
 class AssignForm(forms.Form):
     toolkits = ToolkitsField(label=_("Toolkits"), help_text=_("Whatever is not ticked is refused at the next call."))
 
-    def __init__(self, *args: Any, account: Account, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, member: Member, **kwargs: Any) -> None:
+        chosen = member.assigned_toolkits.values_list("pk", flat=True)
         super().__init__(*args, **kwargs)
+        self.initial = {"toolkits": chosen}
         field = self.fields["toolkits"]
         assert isinstance(field, ToolkitsField)
-        field.of(account)
+        field.of(member.account, chosen)
 
 
 class MemberField(forms.ModelChoiceField):  # type: ignore[type-arg]

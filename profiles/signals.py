@@ -31,3 +31,6 @@ events_recorded = Signal()
 impact_wanted = Signal()
 # A person no longer trusts anything that can act for them: their tokens and applications end. Arguments: user, by, now.
 everything_distrusted = Signal()
+
+# What stops with a toolkit, if it is archived? Arguments: toolkit, now. A receiver returns list[str], a sentence each.
+archive_impact_wanted = Signal()

@@ -4,6 +4,7 @@ from django.urls import path
 
 from profiles import (
     views_accounts,
+    views_archiving,
     views_authorizations,
     views_confirm,
     views_connect,
@@ -39,6 +40,8 @@ urlpatterns = [
     ),
     path("toolkits/<uuid:pk>/pause/", views_pausing.toolkit_pause, name="toolkit_pause"),
     path("toolkits/<uuid:pk>/resume/", views_pausing.toolkit_resume, name="toolkit_resume"),
+    path("toolkits/<uuid:pk>/archive/", views_archiving.toolkit_archive, name="toolkit_archive"),
+    path("toolkits/<uuid:pk>/restore/", views_archiving.toolkit_restore, name="toolkit_restore"),
     path("servers/", views_servers.servers, name="servers"),
     path("servers/add/", views_servers.server_add, name="server_add"),
     path("servers/<uuid:pk>/", views_servers.server, name="server"),

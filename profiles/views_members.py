@@ -89,9 +89,7 @@ def _member_page(
         "member": found, "organization": found.account, "has": has, "active_at": _last_active(found, has),
         "may_manage": may_manage(manager, Role(found.role)), "is_self": found.user_id == signed_in(request).pk,
         "role_form": role or RoleForm(wanted, manager=manager, initial={"role": found.role}),
-        "assign_form": AssignForm(
-            assigned, account=found.account, initial={"toolkits": found.assigned_toolkits.values_list("pk", flat=True)}
-        ),
+        "assign_form": AssignForm(assigned, member=found),
     }  # fmt: skip
     return render(request, "profiles/member.html", context, status=status)
 
@@ -140,7 +138,7 @@ def _confirm_first(request: HttpRequest, found: Member) -> HttpResponse:
 def member_toolkits(request: HttpRequest, pk: int) -> HttpResponse:
     """Choose what an end user may use; more than before only after a fresh confirmation."""
     found = _managed(request, pk)[0]
-    form = AssignForm(request.POST, account=found.account)
+    form = AssignForm(request.POST, member=found)
     if found.role != Role.END_USER or not form.is_valid():
         messages.error(request, _("Nothing was changed: toolkits are assigned to end users, from the list."))
         return redirect("member", pk)

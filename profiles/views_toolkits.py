@@ -26,10 +26,18 @@ SHOWN_CHANGES = 20
 
 @require_safe
 def toolkits(request: HttpRequest) -> HttpResponse:
+    """Show the toolkits in use or, where the address says so, the archived ones."""
     account, user = current_account(request), signed_in(request)
-    mine = Toolkit.objects.usable_by(user).filter(account=account).with_counts()
-    may_manage = account.lets(user, Act.MANAGE_TOOLKITS)
-    return render(request, "profiles/toolkits.html", {"toolkits": mine, "may_manage": may_manage})
+    mine = list(Toolkit.objects.open_to(user).filter(account=account).with_counts())
+    archived = [toolkit for toolkit in mine if toolkit.archived_at]
+    shows_archived = request.GET.get("state") == "archived"
+    context = {
+        "toolkits": archived if shows_archived else [toolkit for toolkit in mine if not toolkit.archived_at],
+        "shows_archived": shows_archived,
+        "archived_count": len(archived),
+        "may_manage": account.lets(user, Act.MANAGE_TOOLKITS),
+    }
+    return render(request, "profiles/toolkits.html", context)
 
 
 @require_http_methods(READ_AND_WRITE)
@@ -52,8 +60,8 @@ def toolkit_create(request: HttpRequest) -> HttpResponse:
     return render(request, "profiles/toolkit_create.html", {"form": form}, status=422 if form.errors else 200)
 
 
-def _usable(request: HttpRequest, pk: Any) -> Toolkit:
-    return get_object_or_404(Toolkit.objects.usable_by(signed_in(request)).select_related("account"), pk=pk)
+def _seen(request: HttpRequest, pk: Any) -> Toolkit:
+    return get_object_or_404(Toolkit.objects.open_to(signed_in(request)).select_related("account"), pk=pk)
 
 
 def managed_toolkit(request: HttpRequest, pk: Any) -> Toolkit:
@@ -63,7 +71,7 @@ def managed_toolkit(request: HttpRequest, pk: Any) -> Toolkit:
 @require_safe
 def toolkit(request: HttpRequest, pk: Any) -> HttpResponse:
     """Show the toolkit; who manages it chooses its tools here."""
-    found = _usable(request, pk)
+    found = _seen(request, pk)
     places = found.places.filter(server__removed_at=None).select_related("server")
     entries = _entries_of(found)
     changed = [entry for entry in entries if entry.has_changed]

@@ -17,19 +17,28 @@ from profiles.events import Event
 from profiles.models import User
 from profiles.written_for import written_for
 from tokens import links
-from tokens.models import Connection, Counted, DelegatedToken, Digest, Reminder, unused
+from tokens.models import Connection, Counted, DelegatedToken, Digest, ManagementKey, Reminder, unused
+from tokens.models.stages import Running
 from tokens.signals import clients_wanted, unexpected_wanted
 
 TOKENS_SHOWN = 20  # in one mail
 GROUPS = {"ending": _("Ends soon"), "unused": _("Unused, and will be paused"), "ended": _("Has expired")}
+ACTS = {"ending": _("Replace it"), "unused": _("Look at it"), "ended": _("Make a new one")}
+SUBJECTS = {  # of a mail about one; True is a management key
+    (False, "ending"): _("The token “%(name)s” ends %(moment)s"),
+    (False, "unused"): _("The token “%(name)s” is unused and will be paused %(moment)s"),
+    (False, "ended"): _("The token “%(name)s” has expired"),
+    (True, "ending"): _("The management key “%(name)s” ends %(moment)s"),
+    (True, "ended"): _("The management key “%(name)s” has expired"),
+}
 
 
 @written_for(lambda digest, found, now: digest.owner)
 def reminders(digest: Digest, found: Sequence[Reminder], now: datetime) -> EmailMultiAlternatives:
     """Return the one mail about all of these, which may be handed over again under the same Message-ID."""
     owner = digest.owner
-    clients = _clients([each.token.public_id for each in found[:TOKENS_SHOWN]])
-    lines = [_Line.of(each, owner, clients.get(each.token.public_id, "")) for each in found[:TOKENS_SHOWN]]
+    clients = _clients([each.token.public_id for each in found[:TOKENS_SHOWN] if each.token])
+    lines = [_Line.of(each, owner, clients.get(each.subject.public_id, "")) for each in found[:TOKENS_SHOWN]]
     groups = [(title, [line for line in lines if line.group == group]) for group, title in GROUPS.items()]
     context = {
         "owner": owner,
@@ -46,9 +55,9 @@ def reminders(digest: Digest, found: Sequence[Reminder], now: datetime) -> Email
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """One token in the mail."""
+    """One token or management key in the mail."""
 
-    token: DelegatedToken
+    token: Running
     group: str
     moment: datetime
     zone: ZoneInfo
@@ -58,34 +67,43 @@ class _Line:
 
     @classmethod
     def of(cls, reminder: Reminder, owner: User, client: str) -> "_Line":
-        token, stage = reminder.token, reminder.stage
+        token, stage = reminder.subject, reminder.stage
         group = {"expired": "ended", "unused": "unused"}.get(stage, "ending")
         moment = reminder.claimed_at + unused.NOTICE if group == "unused" else token.expires_at
-        link, act = {
-            "ended": (links.to_install(token), gettext("Make a new one")),
-            "unused": (links.to_token(token), gettext("Look at it")),
-            "ending": (links.to_replace(token), gettext("Replace it")),
-        }[group]
+        link, act = _way_out(token, group)
         return cls(token, group, moment, owner.zone, client, link, act)
+
+    @property
+    def is_key(self) -> bool:
+        return isinstance(self.token, ManagementKey)
 
     @property
     def local(self) -> datetime:
         return self.moment.astimezone(self.zone)
 
 
+def _way_out(token: Running, group: str) -> tuple[str, str]:
+    """Return where it is done what is to be done about it, and what that is called."""
+    if isinstance(token, ManagementKey):
+        ways = {"ended": links.to_make_key(), "ending": links.to_replace_key(token)}
+    else:
+        ways = {"ended": links.to_install(token), "unused": links.to_token(token), "ending": links.to_replace(token)}
+    return ways[group], str(ACTS[group])
+
+
 def _subject(lines: Sequence[_Line], count: int) -> str:
     first = lines[0]
     if count == 1:
-        text = {
-            "ended": _("The token “%(name)s” has expired"),
-            "unused": _("The token “%(name)s” is unused and will be paused %(moment)s"),
-            "ending": _("The token “%(name)s” ends %(moment)s"),
-        }[first.group]
-        return text % {"name": first.token.name, "moment": date_format(first.local, "SHORT_WEEKDAY_TIME_FORMAT")}
-    names = {"number": count, "first": lines[0].token.name, "second": lines[1].token.name, "more": count - 2}
-    if count == 2:
-        return gettext("%(number)s tokens need you: “%(first)s”, “%(second)s”") % names
-    return gettext("%(number)s tokens need you: “%(first)s”, “%(second)s” and %(more)s more") % names
+        moment = date_format(first.local, "SHORT_WEEKDAY_TIME_FORMAT")
+        return SUBJECTS[first.is_key, first.group] % {"name": first.token.name, "moment": moment}
+    names = {"number": count, "first": first.token.name, "second": lines[1].token.name, "more": count - 2}
+    if any(line.is_key for line in lines):
+        two = gettext("%(number)s tokens and keys need you: “%(first)s”, “%(second)s”")
+        many = gettext("%(number)s tokens and keys need you: “%(first)s”, “%(second)s” and %(more)s more")
+    else:
+        two = gettext("%(number)s tokens need you: “%(first)s”, “%(second)s”")
+        many = gettext("%(number)s tokens need you: “%(first)s”, “%(second)s” and %(more)s more")
+    return (two if count == 2 else many) % names
 
 
 def _clients(public_ids: list[str]) -> dict[str, str]:

@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy as _
 
 from profiles.events import Actor
 from profiles.models import Toolkit, User
-from profiles.models.toolkits import ToolkitQuerySet
+from profiles.models.toolkits_found import ToolkitQuerySet
 from tokens import expiry
 from tokens.forms_narrowing import NarrowingForm
 from tokens.models import DelegatedToken, Issued, Policy

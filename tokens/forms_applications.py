@@ -104,6 +104,8 @@ class PeopleForm(NameForm):
 class MachineForm(NameForm):
     """An application that runs without a person, as a machine user with a role of its own."""
 
+    had: set[Toolkit] = set()  # what is assigned to it; an archived one of these stays in the list
+
     role = forms.ChoiceField(
         label=_("Its role"), choices=[(role.value, ROLES[role]) for role in MACHINE_ROLES], initial=Role.END_USER.value,
         widget=forms.RadioSelect,
@@ -119,7 +121,9 @@ class MachineForm(NameForm):
         self.account = account
         field = self.fields["toolkits"]
         assert isinstance(field, forms.ModelMultipleChoiceField)
-        field.queryset = Toolkit.objects.living().filter(account=account).order_by("name")
+        field.queryset = (
+            Toolkit.objects.choosable([each.pk for each in self.had]).filter(account=account).order_by("name")
+        )
 
     def clean(self) -> dict[str, Any]:
         data: dict[str, Any] = super().clean() or self.cleaned_data

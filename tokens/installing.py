@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from typing import Self
+from urllib.parse import quote, urlencode
 
+from django.conf import settings
 from django.db.models import Sum
 from django.db.models.functions import Length
 from django.utils import timezone
@@ -13,7 +15,7 @@ from django.utils.translation import gettext
 
 from profiles.models import Account, Authorization, Server, Toolkit, User
 from tokens import clients
-from tokens.clients import Auth, Client, SetUp
+from tokens.clients import Auth, Client, Group, SetUp
 from tokens.clients.filling import Facts
 from tokens.clients.reach import has_public_address
 from tokens.models import Policy, Rules
@@ -73,6 +75,23 @@ class Choice:
     @property
     def is_out_of_reach(self) -> bool:
         return self.auth in self.client.needs_public and not has_public_address()
+
+    @property
+    def is_on_computer(self) -> bool:
+        """Return True if nobody can follow its set-up on a phone."""
+        return self.client.group is Group.COMPUTER
+
+    @property
+    def page(self) -> str:
+        """Return the address of Install with this choice made."""
+        query = urlencode({"client": self.client.slug, "of": self.client.slug, "auth": self.auth})
+        return f"{settings.NEXUS_BASE_URL}{self.toolkit.install_path}&{query}"
+
+    @property
+    def mail(self) -> str:
+        """Return the address that opens a mail, to whom its writer says, with the page in it (RFC 6068)."""
+        subject = gettext("Set up %(client)s with %(toolkit)s") % {"client": self.client.label, "toolkit": self.toolkit}
+        return f"mailto:?{urlencode({'subject': subject, 'body': self.page}, quote_via=quote)}"
 
     @property
     def has_slot(self) -> bool:
@@ -159,3 +178,9 @@ def chosen_among(toolkits: Sequence[Toolkit], wanted: str, account: Account) -> 
     here = [toolkit for toolkit in toolkits if toolkit.account_id == account.pk]
     usable = [toolkit for toolkit in here if toolkit.allowed_count]
     return next(iter([*named, *usable, *here, *toolkits]), None)
+
+
+def looks_like_a_phone(headers: Mapping[str, str]) -> bool:
+    """Return True if the browser says so: by a client hint, else by the word that those of phones have in common."""
+    hint = headers.get("Sec-CH-UA-Mobile", "")
+    return hint == "?1" if hint else "Mobi" in headers.get("User-Agent", "")

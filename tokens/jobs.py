@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.utils import timezone
+
 from profiles.models import Attempts
-from tokens import reminding
+from tokens import reminding, webhooks
 from tokens.models import (
     AccessToken,
     Application,
@@ -13,6 +15,7 @@ from tokens.models import (
     Grant,
     ManagementKey,
     OAuthSession,
+    WebhookDelivery,
     unused,
 )
 
@@ -47,6 +50,14 @@ def sweep_oauth(now: datetime) -> SweptOAuth:
     """Delete codes, tokens and sessions that are long over, and clients that registered themselves for nothing."""
     deleted = sum(rows.sweep(now) for rows in (Grant.objects, AccessToken.objects, OAuthSession.objects))
     return SweptOAuth(deleted, Application.objects.all().sweep_abandoned(now))
+
+
+def deliver(now: datetime) -> str:
+    return f"webhook messages sent or tried: {webhooks.send_due(clock=timezone.now)}"
+
+
+def forget_deliveries(now: datetime) -> str:
+    return f"webhook messages forgotten: {WebhookDelivery.objects.all().forget_old(now)}"
 
 
 def remind(now: datetime) -> reminding.Done:

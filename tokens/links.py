@@ -7,6 +7,7 @@ from django.urls import reverse
 
 from tokens.models.connections import Connection
 from tokens.models.delegated import DelegatedToken
+from tokens.models.management_keys import ManagementKey
 
 
 def to_token(token: DelegatedToken) -> str:
@@ -34,6 +35,14 @@ def to_install(token: DelegatedToken) -> str:
 
 def to_connection(connection: Connection) -> str:
     return settings.NEXUS_BASE_URL + reverse("connection", args=[connection.public_id])
+
+
+def to_replace_key(key: ManagementKey) -> str:
+    return settings.NEXUS_BASE_URL + reverse("key_replace", args=[key.public_id])
+
+
+def to_make_key() -> str:
+    return settings.NEXUS_BASE_URL + reverse("key_make")
 
 
 def to_tokens() -> str:

@@ -29,7 +29,7 @@ LEFT JOIN profiles_member m ON m.user_id = t.owner_id AND m.account_id = t.accou
 WHERE a.id = 1
 """
 OWNER_AND_TOOLKIT = """t.owner_id, u.email, u.is_active, t.account_id, c.name, c.paused_at, t.toolkit_id, k.alias,
-       k.name, k.paused_at, k.deleted_at, m.role,
+       k.name, k.paused_at, k.archived_at, k.deleted_at, m.role,
        EXISTS (SELECT 1 FROM profiles_toolkit_assigned_members s WHERE s.toolkit_id = k.id AND s.member_id = m.id)
 FROM tokens_authority a
 """
@@ -59,6 +59,7 @@ class Refusal(Enum):
     TOOLKIT_DELETED = "toolkit_deleted"
     PAUSED = "paused"
     TOOLKIT_PAUSED = "toolkit_paused"
+    TOOLKIT_ARCHIVED = "toolkit_archived"
     ACCOUNT_PAUSED = "account_paused"
     NOT_ASSIGNED = "not_assigned"
 
@@ -101,6 +102,7 @@ class TokenAuthority:
     toolkit_alias: str
     toolkit_name: str
     toolkit_is_paused: bool
+    toolkit_is_archived: bool
     toolkit_deleted_at: datetime | None
     family: uuid.UUID | None = None
     tools: frozenset[str] | None = None  # of its toolkit's tools those that it may call; None for all
@@ -131,6 +133,8 @@ class TokenAuthority:
             return Refusal.OWNER_GONE
         if not self.may_use:
             return Refusal.NOT_ASSIGNED
+        if self.toolkit_is_archived:
+            return Refusal.TOOLKIT_ARCHIVED
         if self.is_paused:
             return Refusal.PAUSED
         if self.toolkit_is_paused:
@@ -184,7 +188,7 @@ def _authority(
     retires_at: Any, paused_at: Any, revoked_at: Any, revoke_reason: str, family: Any, tools: Any, is_read_only: Any,
     ranges: Any, call_cap: int | None, owner_id: int, email: str, is_active: Any,
     account_id: Any, account_name: str, account_paused_at: Any, toolkit_id: Any, alias: str, toolkit_name: str,
-    toolkit_paused_at: Any, deleted_at: Any, role: str | None, is_assigned: Any,
+    toolkit_paused_at: Any, archived_at: Any, deleted_at: Any, role: str | None, is_assigned: Any,
 ) -> TokenAuthority:  # fmt: skip
     expires, retires = _moment(expires_at), _moment(retires_at)
     assert expires is not None
@@ -212,6 +216,7 @@ def _authority(
         toolkit_alias=alias,
         toolkit_name=toolkit_name,
         toolkit_is_paused=toolkit_paused_at is not None,
+        toolkit_is_archived=archived_at is not None,
         toolkit_deleted_at=_moment(deleted_at),
         family=_uuid(family) if family else None,
         tools=None if (chosen := _json(tools)) is None else frozenset(chosen),

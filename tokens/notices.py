@@ -60,6 +60,8 @@ def tell_of_notices(notices: Sequence[Notice], now: datetime, **kwargs: Any) -> 
     listening = Webhook.objects.listening_in({notice.token.account_id for notice in notices})
     for notice in notices:
         kind, token, stage = notice.kind.value, notice.token, notice.stage.value
+        if not isinstance(token, DelegatedToken):
+            continue
         if webhooks := [each for each in listening.get(token.account_id, []) if each.wants(kind, stage)]:
             occasion = _occasion(kind, str(token.pk), stage=stage, at=now)
             WebhookDelivery.objects.put_out(webhooks, kind, occasion, token_data(token) | {"stage": stage}, now=now)

@@ -1,4 +1,4 @@
-"""Telling owners about their tokens. Every channel joins here: the portal and mail below, the others by a signal."""
+"""Telling owners about their tokens and keys. Every channel joins here: portal and mail below, others by a signal."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,8 +8,8 @@ from django.db import models, transaction
 
 from profiles.events import Action, Actor, Event
 from profiles.models import Account, Notifications, ReminderStage, User
-from tokens import links
-from tokens.models import DelegatedToken, Digest, Reminder
+from tokens.models import DelegatedToken, Digest, ManagementKey, Reminder
+from tokens.models.stages import Running
 from tokens.signals import notices_given
 
 ROWS = 1000  # in one INSERT
@@ -23,20 +23,21 @@ class NoticeKind(models.TextChoices):
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What an owner is told of a token, once for each stage."""
+    """What an owner is told of a token or management key, once for each stage."""
 
     kind: NoticeKind
-    token: DelegatedToken
+    token: Running
     stage: ReminderStage
     moment: datetime  # when it ends, ended, or will be paused
 
     @property
-    def links(self) -> dict[str, str]:
-        """Return the addresses to show with it: token, replace, install."""
-        return links.of(self.token)
+    def reminder(self) -> Reminder:
+        """Return the row that says it was told, not stored yet."""
+        about = {"key": self.token} if isinstance(self.token, ManagementKey) else {"token": self.token}
+        return Reminder(**about, stage=self.stage)
 
 
-def notice(token: DelegatedToken, stage: ReminderStage, moment: datetime) -> Notice:
+def notice(token: Running, stage: ReminderStage, moment: datetime) -> Notice:
     kinds = {ReminderStage.EXPIRED: NoticeKind.EXPIRED, ReminderStage.UNUSED: NoticeKind.UNUSED}
     return Notice(kinds.get(stage, NoticeKind.EXPIRING), token, stage, moment)
 
@@ -50,19 +51,15 @@ def tell(owner: User, account: Account, notice: Notice, *, now: datetime) -> Non
 def tell_all(notices: Sequence[Notice], *, now: datetime) -> int:
     """Claim what is to be told, with one mail for each person, in one transaction; return how many mails that makes.
 
-    Needs the tokens' owner, account and toolkit.
+    Needs the tokens' owner, account and toolkit. Webhooks hear of tokens alone.
     """
     with transaction.atomic():
         digests = _digests(notices, now)
         mailed = Reminder.State.CLAIMED
-        Reminder.objects.bulk_create(
-            (
-                Reminder(token=each.token, stage=each.stage, claimed_at=now, digest=digests.get(id(each)),
-                         state=mailed if id(each) in digests else Reminder.State.SHOWN)
-                for each in notices
-            ),
-            batch_size=ROWS, ignore_conflicts=True,
-        )  # fmt: skip
+        rows = [each.reminder for each in notices]
+        for row, digest in zip(rows, map(digests.get, map(id, notices)), strict=True):
+            row.claimed_at, row.digest, row.state = now, digest, mailed if digest else Reminder.State.SHOWN
+        Reminder.objects.bulk_create(rows, batch_size=ROWS, ignore_conflicts=True)
         by = Actor.system("reminders")
         Event.objects.bulk_create(
             (

@@ -8,6 +8,7 @@ from django.db.models.functions import Now
 from django.db.models.signals import post_delete, post_migrate, post_save, pre_delete
 from django.dispatch import receiver
 from django.utils import timezone
+from django.utils.timesince import timesince
 from django.utils.translation import gettext, ngettext
 
 from profiles.events import Actor
@@ -15,6 +16,7 @@ from profiles.models import Account, Member, Toolkit, User
 from profiles.signals import (
     access_ended,
     account_deleted,
+    archive_impact_wanted,
     authority_changed,
     everything_distrusted,
     impact_wanted,
@@ -26,6 +28,7 @@ from tokens.models import (
     AuthorityChange,
     Credentials,
     DelegatedToken,
+    JobRun,
     ManagementKey,
     Policy,
     Webhook,
@@ -40,6 +43,17 @@ NAMED = 5
 def begin_counting(using: str, **kwargs: Any) -> None:
     if using == DEFAULT_DB_ALIAS and Authority._meta.db_table in connection.introspection.table_names():
         Authority.objects.get_or_create(pk=1)
+
+
+@receiver(post_migrate)
+def plan_the_jobs(using: str, apps: Any, **kwargs: Any) -> None:
+    """Have staff find jobs that never ran; on the way back to before there were such rows, there are none."""
+    try:
+        field = apps.get_model("tokens", "JobRun")._meta.get_field("started_at")
+    except LookupError:
+        return
+    if using == DEFAULT_DB_ALIAS and field.null:
+        JobRun.objects.plan()
 
 
 @receiver(post_save, sender=Application)
@@ -88,6 +102,7 @@ def end_what_the_account_runs(account: Account, by: Actor, now: datetime, **kwar
 def revoke_everything(user: User, by: Actor, now: datetime, **kwargs: Any) -> None:
     note = "revoked with everything else of theirs"
     Credentials.of_owner(user).revoke(by=by, reason=DelegatedToken.Reason.LEAKED, note=note, now=now)
+    ManagementKey.objects.owned_by(user).end_for_good(by=by, reason=DelegatedToken.Reason.LEAKED, note=note, now=now)
 
 
 @receiver(pre_delete, sender=User)
@@ -114,3 +129,15 @@ def what_ends_with(user: User, now: datetime, **kwargs: Any) -> list[str]:
         text = ngettext("Ends: %(number)d management key.", "Ends: %(number)d management keys.", keys)
         said.append(text % {"number": keys})
     return said or [gettext("Nothing of theirs is in use.")]
+
+
+@receiver(archive_impact_wanted)
+def what_stops_with(toolkit: Toolkit, now: datetime, **kwargs: Any) -> list[str]:
+    """Say what of an archived toolkit stops to work, and when it worked last."""
+    living = Credentials.of_toolkit(toolkit).living(now)
+    if not living.total:
+        return [gettext("Nothing that calls with it lives: nothing stops.")]
+    verb = ngettext("%(what)s stops working.", "%(what)s stop working.", living.total) % {"what": living}
+    if living.last_used_at is None:
+        return [verb, gettext("None of them has ever been used.")]
+    return [verb, gettext("One of them was last used %(ago)s ago.") % {"ago": timesince(living.last_used_at, now)}]

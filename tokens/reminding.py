@@ -7,14 +7,16 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.models import DurationField, F, Value
+from django.db.models.functions import Coalesce
 
 from profiles.models import ReminderStage, User
 from tokens import emails, notifying
 from tokens.courier import Courier, Outcome, ServerAway
-from tokens.models import DelegatedToken, Digest, Reminder, stages, unused
+from tokens.models import DelegatedToken, Digest, ManagementKey, Reminder, stages, unused
+from tokens.models.stages import Running
 from tokens.notifying import Notice
 
-LOOKED_AT = 500  # tokens, to find the people of one batch
+LOOKED_AT = 500  # tokens, and as many keys, to find the people of one batch
 PEOPLE = 10  # in one batch: their rows are locked for well under a second
 LOOK_AGAIN = timedelta(days=1)  # at what is paused or pending: others decide when it runs
 PATIENCE = timedelta(minutes=3)  # for the mails of one pass; the rest goes with the next
@@ -57,32 +59,43 @@ def claim_due(done: Done, now: datetime) -> None:
 def _claim_batch(done: Done, now: datetime) -> bool:
     """Claim all that is due of some people; return False when there is nobody left whom no other worker has."""
     with transaction.atomic():
-        owners = DelegatedToken.objects.to_look_at(now).order_by("next_look_at").values_list("owner", flat=True)
         # People are locked, not tokens: who got half of somebody's tokens would send a second mail.
-        people = User.objects.filter(pk__in=set(owners[:LOOKED_AT])).select_for_update(
-            skip_locked=True, of=("self",), no_key=True
-        )
+        people = User.objects.filter(pk__in=_owners(now)).select_for_update(skip_locked=True, of=("self",), no_key=True)
         found = {person.pk: person for person in people[:PEOPLE]}
         if not found:
             return False
         due = DelegatedToken.objects.to_look_at(now).filter(owner__in=found)
         tokens = list(due.select_related("account", "toolkit").order_by("expires_at"))
-        for token in tokens:
-            token.owner = found[token.owner_id]
-        _remind_of(tokens, done, now)
-    return bool(tokens)
+        keys = list(ManagementKey.objects.to_look_at(now).filter(owner__in=found).select_related("account"))
+        for each in (*tokens, *keys):
+            each.owner = found[each.owner_id]
+        _remind_of(tokens, keys, done, now)
+    return bool(tokens or keys)
 
 
-def _remind_of(tokens: Sequence[DelegatedToken], done: Done, now: datetime) -> None:
+def _owners(now: datetime) -> set[int]:
+    """Return people of whose tokens or keys something may be due, those that wait longest."""
+    tokens, keys = DelegatedToken.objects.to_look_at(now), ManagementKey.objects.to_look_at(now)
+    return {
+        owner
+        for due in (tokens, keys)
+        for owner in due.order_by("next_look_at").values_list("owner", flat=True)[:LOOKED_AT]
+    }
+
+
+def _remind_of(tokens: Sequence[DelegatedToken], keys: Sequence[ManagementKey], done: Done, now: datetime) -> None:
     pauses = unused.pause_moments(token for token in tokens if token.expires_at > now)
-    told = _told(tokens)
-    notices = [*_of_the_end(tokens, told, now), *_of_pausing(tokens, told, pauses, now)]
-    overtaken = _overtaken(tokens, told, now)
+    told, keys_told = _told(tokens), _keys_told(keys)
+    notices = [
+        *_of_the_end(tokens, told, now), *_of_pausing(tokens, told, pauses, now), *_of_the_end(keys, keys_told, now)
+    ]  # fmt: skip
+    overtaken = [*_overtaken(tokens, told, now), *_overtaken(keys, keys_told, now)]
     if notices:
         notifying.tell_all(notices, now=now)
     if overtaken:
         Reminder.objects.bulk_create(overtaken, batch_size=notifying.ROWS, ignore_conflicts=True)
-    _look_again(tokens, pauses, now)
+    _look_again(DelegatedToken, tokens, pauses, now)
+    _look_again(ManagementKey, keys, {}, now)
     done.reminders += len(notices)
     done.skipped += len(overtaken)
 
@@ -95,14 +108,21 @@ def _told(tokens: Iterable[DelegatedToken]) -> set[tuple[int, str]]:
     stale = [
         pk
         for pk, token_id, stage, claimed_at in rows
-        if stage == ReminderStage.UNUSED and token_id in last_used and last_used[token_id] > claimed_at
+        if stage == ReminderStage.UNUSED and token_id and claimed_at < last_used.get(token_id, claimed_at)
     ]
     if stale:
         Reminder.objects.filter(pk__in=stale).delete()
-    return {(token_id, stage) for pk, token_id, stage, _ in rows if pk not in stale}
+    return {(token_id, stage) for pk, token_id, stage, _ in rows if token_id and pk not in stale}
 
 
-def _of_the_end(tokens: Iterable[DelegatedToken], told: set[tuple[int, str]], now: datetime) -> list[Notice]:
+def _keys_told(keys: Sequence[ManagementKey]) -> set[tuple[int, str]]:
+    if not keys:
+        return set()
+    rows = Reminder.objects.filter(key__in=[key.pk for key in keys]).values_list("key_id", "stage")
+    return {(key_id, stage) for key_id, stage in rows if key_id}
+
+
+def _of_the_end(tokens: Iterable[Running], told: set[tuple[int, str]], now: datetime) -> list[Notice]:
     latest = [(token, due[-1]) for token in tokens if (due := stages.due(token, now))]
     return [
         notifying.notice(token, stage, token.expires_at) for token, stage in latest if (token.pk, stage) not in told
@@ -122,17 +142,23 @@ def _of_pausing(
     ]  # fmt: skip
 
 
-def _overtaken(tokens: Iterable[DelegatedToken], told: set[tuple[int, str]], now: datetime) -> list[Reminder]:
+def _overtaken(tokens: Iterable[Running], told: set[tuple[int, str]], now: datetime) -> list[Reminder]:
     """Return rows for the stages that passed while nobody looked: the latest says it all."""
-    return [
-        Reminder(token=token, stage=stage, claimed_at=now, state=Reminder.State.SKIPPED)
+    rows = [
+        notifying.notice(token, stage, token.expires_at).reminder
         for token in tokens
         for stage in stages.due(token, now)[:-1]
         if (token.pk, stage) not in told
     ]
+    for row in rows:
+        row.claimed_at, row.state = now, Reminder.State.SKIPPED
+    return rows
 
 
-def _look_again(tokens: Sequence[DelegatedToken], pauses: dict[int, datetime], now: datetime) -> None:
+def _look_again(
+    model: type[DelegatedToken] | type[ManagementKey], tokens: Sequence[Running], pauses: dict[int, datetime],
+    now: datetime,
+) -> None:  # fmt: skip
     """Note when each is to be looked at next; those that are as far from their end then, in one statement."""
     groups: dict[timedelta | None, list[int]] = {}
     for token in tokens:
@@ -140,14 +166,15 @@ def _look_again(tokens: Sequence[DelegatedToken], pauses: dict[int, datetime], n
         groups.setdefault(token.expires_at - look if look else None, []).append(token.pk)
     for before, pks in groups.items():
         moment = F("expires_at") - Value(before, DurationField()) if before is not None else None
-        DelegatedToken.objects.filter(pk__in=pks).update(next_look_at=moment)
+        model.objects.filter(pk__in=pks).update(next_look_at=moment)
 
 
-def _next_look(token: DelegatedToken, pause: datetime | None, now: datetime) -> datetime | None:
+def _next_look(token: Running, pause: datetime | None, now: datetime) -> datetime | None:
     if not stages.may_matter(token) or token.expires_at <= now:
         return None
     looks = [stages.next_moment(token, now)]
-    if token.paused_at or token.stage == token.Stage.PENDING:
+    is_paused = isinstance(token, DelegatedToken) and token.paused_at
+    if is_paused or token.stage == token.Stage.PENDING:
         looks.append(now + LOOK_AGAIN)
     elif pause:
         before = pause - unused.NOTICE
@@ -184,10 +211,12 @@ def _hand_over_one(courier: Courier, digest: Digest, done: Done, now: datetime) 
 
 def _still_right(digest: Digest, done: Done, now: datetime) -> list[Reminder]:
     """Return what still holds now; mark the rest, as what was revoked, replaced or overtaken since, skipped."""
-    rows = digest.reminders.exclude(state=Reminder.State.SKIPPED).select_related("token__toolkit", "token__owner")
+    rows = digest.reminders.exclude(state=Reminder.State.SKIPPED).select_related(
+        "token__toolkit", "token__owner", "key__account", "key__owner"
+    )
     right: list[Reminder] = []
     wrong: list[Reminder] = []
-    for reminder in rows.order_by("token__expires_at"):
+    for reminder in rows.order_by(Coalesce("token__expires_at", "key__expires_at")):
         (right if _holds(reminder, now) else wrong).append(reminder)
     if wrong:
         done.skipped += digest.reminders.filter(pk__in=[each.pk for each in wrong]).update(state=Reminder.State.SKIPPED)
@@ -195,8 +224,8 @@ def _still_right(digest: Digest, done: Done, now: datetime) -> list[Reminder]:
 
 
 def _holds(reminder: Reminder, now: datetime) -> bool:
-    token = reminder.token
-    if reminder.stage == ReminderStage.UNUSED:
+    token = reminder.subject
+    if isinstance(token, DelegatedToken) and reminder.stage == ReminderStage.UNUSED:
         is_running = token.stage == token.Stage.CURRENT and not token.paused_at and token.expires_at > now
         return is_running and not (token.last_used_at and token.last_used_at > reminder.claimed_at)
     return reminder.stage in stages.due(token, now)[-1:]

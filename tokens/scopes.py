@@ -40,6 +40,7 @@ NOUNS = (
     Noun("connections", _("Connected applications"), Act.SEE_ACTIVITY, Act.SEE_ACTIVITY),
     Noun("policies", _("Policies"), Act.MANAGE_TOOLKITS, Act.MANAGE_TOOLKITS),
     Noun("webhooks", _("Webhooks"), Act.MANAGE_TOOLKITS, Act.MANAGE_TOOLKITS),
+    Noun("findings", _("Unexpected use"), Act.SEE_ACTIVITY, Act.SEE_ACTIVITY),
     Noun("activity", _("Activity"), Act.SEE_ACTIVITY, None, is_written=False),
     Noun("accounts", _("Accounts"), None, Act.MANAGE_TOOLKITS),
     Noun("members", _("Members"), None, Act.MANAGE_MEMBERS),

@@ -3,8 +3,8 @@ from django.utils import timezone
 
 from profiles.events import Action, Event
 from profiles.models import User
-from tokens import emails, emails_webhooks, jobs, leaks, notifying, webhooks
-from tokens.models import Connection, Counted, DelegatedToken, JobRun, Webhook, WebhookDelivery
+from tokens import emails, emails_webhooks, jobs, leaks, notifying
+from tokens.models import Connection, Counted, DelegatedToken, JobRun, Webhook
 
 
 @shared_task
@@ -74,13 +74,13 @@ def mail_paused(token_ids: list[int]) -> None:
 
 
 @shared_task
-def send_webhooks() -> int:
-    return webhooks.send_due(clock=timezone.now)
+def send_webhooks() -> str:
+    return str(JobRun.objects.run("send-webhooks", jobs.deliver, by="worker"))
 
 
 @shared_task
-def forget_old_deliveries() -> int:
-    return WebhookDelivery.objects.all().forget_old(timezone.now())
+def forget_old_deliveries() -> str:
+    return str(JobRun.objects.run("forget-old-deliveries", jobs.forget_deliveries, by="worker"))
 
 
 @shared_task(autoretry_for=(OSError,), retry_backoff=30, max_retries=8)

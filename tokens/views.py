@@ -1,5 +1,6 @@
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import messages
@@ -46,7 +47,7 @@ class Shown(HasState):
 def tokens(request: HttpRequest) -> HttpResponse:
     user, account, now = signed_in(request), current_account(request), timezone.now()
     visible = DelegatedToken.objects.of_account(account, user)
-    toolkits = Toolkit.objects.usable_by(user).filter(account=account)  # which of them have tokens, all would tell
+    toolkits = Toolkit.objects.open_to(user).filter(account=account)  # which of them have tokens, all would tell
     form = TokenFilterForm(request.GET, tokens=visible, toolkits=toolkits)
     filters = {key: value for key, value in request.GET.items() if value and key in form.fields and key != "before"}
     if not form.is_valid():
@@ -133,11 +134,16 @@ def revoke(request: HttpRequest, public_id: str) -> HttpResponse:
 def dismiss(request: HttpRequest, public_id: str) -> HttpResponse:
     """Take this stage of the person's own token away from above every page; the next stage shows again."""
     found = get_object_or_404(DelegatedToken, owner=signed_in(request), public_id=public_id)
+    return dismissed(request, {"token": found}, reverse("tokens"))
+
+
+def dismissed(request: HttpRequest, about: dict[str, Any], page: str) -> HttpResponse:
+    """Note that the person need not see this stage again, and lead back to where they were."""
     stage = request.POST.get("stage", "")
     if stage in ReminderStage.values:
-        Dismissal.objects.get_or_create(token=found, stage=stage, defaults={"at": timezone.now()})
+        Dismissal.objects.get_or_create(**about, stage=stage, defaults={"at": timezone.now()})
     else:
-        messages.error(request, gettext("Nothing was dismissed: press Dismiss beside the token."))
+        messages.error(request, gettext("Nothing was dismissed: press Dismiss beside the token or key."))
     wanted = request.POST.get("next", "")
     is_ours = wanted.startswith("/") and url_has_allowed_host_and_scheme(wanted, allowed_hosts=None)
-    return HttpResponseRedirect(wanted if is_ours else reverse("tokens"))
+    return HttpResponseRedirect(wanted if is_ours else page)

@@ -68,7 +68,7 @@ def _shown_once(request: HttpRequest, application: Application, key: keys.Key | 
 
 
 def _how_to_use(application: Application) -> dict[str, Any]:
-    usable = Toolkit.objects.living()
+    usable = Toolkit.objects.in_use()
     if application.machine:
         usable = Toolkit.objects.usable_by(application.machine)
     toolkit = usable.filter(account=application.account).order_by("-is_default", "name").first()

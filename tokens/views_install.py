@@ -1,7 +1,7 @@
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
@@ -11,10 +11,10 @@ from profiles import confirmation
 from profiles.access import current_account, signed_in
 from profiles.events import Actor
 from profiles.models import Toolkit
-from tokens import clients, expiry
+from tokens import clients, expiry, qr
 from tokens.clients.stores import secret_name, stores_for, url_line
 from tokens.forms import ExpiryForm, InstallForm, zone_options
-from tokens.installing import Choice, Health, cards, chosen_among
+from tokens.installing import Choice, Health, cards, chosen_among, looks_like_a_phone
 from tokens.models import AlreadyIssued, DelegatedToken, Issued
 from tokens.narrowable import ticks
 from tokens.pages import unkept
@@ -57,6 +57,13 @@ def moment(request: HttpRequest) -> HttpResponse:
     form = ExpiryForm(request.GET, now=timezone.now(), own_zone=signed_in(request).time_zone)
     form.is_valid()
     return render(request, "tokens/_moment.html", {"form": form, "moment": form.described()})
+
+
+@require_safe
+def qr_code(request: HttpRequest, pk: Any) -> HttpResponse:
+    """Draw the MCP URL of a toolkit, for the camera of a phone."""
+    toolkit = get_object_or_404(Toolkit.objects.usable_by(signed_in(request)), pk=pk)
+    return HttpResponse(qr.drawn(toolkit.mcp_url), content_type="image/svg+xml")
 
 
 @sensitive_variables("issued", "context")
@@ -109,16 +116,34 @@ def _form_for_get(request: HttpRequest) -> InstallForm:
     return InstallForm(initial=initial, user=user, now=now)
 
 
+def _first_step(request: HttpRequest, form: InstallForm) -> str:
+    """Return the step that is open at first, where one is open at a time: the first that has not been answered."""
+    if form.is_bound or request.GET.get("client"):
+        return "set-up"
+    return "client" if request.GET.get("profile") or request.GET.get("toolkit") else "toolkit"
+
+
+def _archived(request: HttpRequest) -> Toolkit | None:
+    """Return the toolkit that the address names, if it is archived: the page shows another one."""
+    if not (name := request.GET.get("toolkit") or request.GET.get("profile")):
+        return None
+    seen = Toolkit.objects.open_to(signed_in(request)).filter(account=current_account(request))
+    found: Toolkit | None = seen.named(name).exclude(archived_at=None).first()
+    return found
+
+
 def _form_page(request: HttpRequest, form: InstallForm, status: int = 200) -> HttpResponse:
     user, now = signed_in(request), timezone.now()
     toolkits = list(form.toolkits().with_counts())
     toolkit = chosen_among(toolkits, str(form["toolkit"].value() or ""), current_account(request))
-    context: dict[str, Any] = {"form": form, "toolkits": toolkits, "now": now}
+    context: dict[str, Any] = {"form": form, "toolkits": toolkits, "archived": _archived(request), "now": now}
     if toolkit:
         choice, health = Choice.read(form.said, toolkit, last=_last(request)), Health.of(toolkit, user, now=now)
         form.allow_lives(health.rules.max_life)
         context |= {
             "choice": choice,
+            "phone": looks_like_a_phone(request.headers),
+            "step": _first_step(request, form),
             "health": health,
             "groups": cards(choice.client),
             "count": len(clients.every()),

@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext
 from django.views.decorators.debug import sensitive_variables
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from profiles import confirmation
 from profiles.access import current_account, signed_in
@@ -23,6 +23,7 @@ from tokens.forms_keys import KeyForm, Made, ReplaceKeyForm
 from tokens.models import AlreadyMade, DelegatedToken, ManagementKey
 from tokens.pages import unkept
 from tokens.shown import HasState
+from tokens.views import dismissed
 
 READ_AND_WRITE = ["GET", "HEAD", "POST"]
 KEPT = "management"
@@ -167,6 +168,13 @@ def _replace_page(request: HttpRequest, form: ReplaceKeyForm, *, status: int) ->
         "is_back": form.is_bound and request.method != "POST" and not form.errors,
     }
     return unkept(request, "tokens/key_replace.html", context, status=status)
+
+
+@require_POST
+def key_dismiss(request: HttpRequest, public_id: str) -> HttpResponse:
+    """Take this stage of the person's own key away from above every page; the next stage shows again."""
+    found = get_object_or_404(ManagementKey.objects.owned_by(signed_in(request)), public_id=public_id)
+    return dismissed(request, {"key": found}, reverse("keys"))
 
 
 @require_http_methods(READ_AND_WRITE)

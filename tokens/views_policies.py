@@ -29,7 +29,7 @@ class Row:
 def policies(request: HttpRequest) -> HttpResponse:
     """Show the rules of the account and of each toolkit."""
     account = managed_account(request)
-    toolkits = list(Toolkit.objects.living().filter(account=account).order_by("name"))
+    toolkits = list(Toolkit.objects.in_use().filter(account=account).order_by("name"))
     found = {policy.toolkit_id: policy for policy in Policy.objects.filter(account=account)}
     rules = Policy.objects.rules_of(toolkits)
     rows = [Row(toolkit, found.get(toolkit.pk), rules[toolkit.pk]) for toolkit in toolkits]

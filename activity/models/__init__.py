@@ -13,11 +13,12 @@ from activity.models.rollups import (
     rollups_for,
     totals_for,
 )
+from activity.models.under_way import UnderWay
 from activity.models.uses import TokenUse
 from profiles.ids import uuid7
 
 __all__ = [
     "Call", "CallQuerySet", "Drop", "Finding", "Habit", "HourRollup", "HourTotal", "MinuteRollup", "MinuteTotal",
-    "Page", "Rollup", "RollupQuerySet", "Rule", "Slot", "TokenUse", "Uncounted", "Watch", "containing", "of_token",
-    "rollups_for", "totals_for", "uuid7",
+    "Page", "Rollup", "RollupQuerySet", "Rule", "Slot", "TokenUse", "Uncounted", "UnderWay", "Watch", "containing",
+    "of_token", "rollups_for", "totals_for", "uuid7",
 ]  # fmt: skip

@@ -108,6 +108,7 @@ class Call(models.Model):
         REFUSED = "refused", _("Refused")  # we said no
         FAILED = "failed", _("Failed")  # the request itself was wrong
         OPEN = "open", _("Under way")  # a stream that has begun and not ended
+        UNKNOWN = "unknown", _("Unknown")  # its hub process ended before it did
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     at = models.DateTimeField()

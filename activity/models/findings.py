@@ -23,6 +23,7 @@ MOST_EVIDENCE = 20  # values that one finding names
 VALUE_LENGTH = 150
 LOOKED_BACK = timedelta(days=1)  # a token that nothing used for longer has nothing new
 SHOWN_FOR = timedelta(days=7)
+OPEN = "open"  # of a finding: nobody has answered it
 
 
 def database() -> str:
@@ -101,6 +102,9 @@ class FindingQuerySet(models.QuerySet["Finding"]):
     def unanswered(self) -> Self:
         return self.filter(answer="")
 
+    def in_state(self, state: str) -> Self:
+        return self.filter(answer="" if state == OPEN else state)
+
     def recent(self, now: datetime) -> Self:
         return self.filter(last_at__gte=now - SHOWN_FOR)
 
@@ -117,6 +121,15 @@ class FindingQuerySet(models.QuerySet["Finding"]):
 
     def newest_first(self) -> Self:
         return self.order_by("-last_at", "-id")
+
+    def with_tokens(self) -> "list[Finding]":
+        """Return these with the token of each: embedded, tokens lie in another database file."""
+        rows = list(self)
+        tokens = DelegatedToken.objects.filter(public_id__in={row.token_public_id for row in rows})
+        by_id = {token.public_id: token for token in tokens.select_related("owner", "account")}
+        for row in rows:
+            row.token = by_id.get(row.token_public_id)
+        return rows
 
 
 class Finding(models.Model):
@@ -146,6 +159,7 @@ class Finding(models.Model):
     answered_by = models.CharField(max_length=200, blank=True)
 
     objects: ClassVar = FindingQuerySet.as_manager()
+    token: DelegatedToken | None  # only after with_tokens()
 
     class Meta:
         constraints = [
@@ -166,6 +180,10 @@ class Finding(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_rule_display()}: {self.token_name}"
+
+    @property
+    def state(self) -> str:
+        return self.answer or OPEN
 
     @property
     def address(self) -> str:

@@ -18,7 +18,15 @@ from profiles.permissions import Act
 
 MINUTES_KEPT = timedelta(days=2)
 LONGEST_BY_MINUTE = timedelta(days=1)
-ERRORS = frozenset({Call.Outcome.TOOL_ERROR, Call.Outcome.UPSTREAM_ERROR, Call.Outcome.REFUSED, Call.Outcome.FAILED})
+ERRORS = frozenset(
+    {
+        Call.Outcome.TOOL_ERROR,
+        Call.Outcome.UPSTREAM_ERROR,
+        Call.Outcome.REFUSED,
+        Call.Outcome.FAILED,
+        Call.Outcome.UNKNOWN,
+    }
+)
 
 
 @dataclass(slots=True)

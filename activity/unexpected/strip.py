@@ -9,7 +9,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from activity.models import Finding, Rule
-from activity.trail import events_in
+from activity.trail import events_in, exposed
 from activity.unexpected import telling
 from profiles.events import Action, Event
 from profiles.models import Account, User
@@ -20,7 +20,7 @@ READ = 20  # some of these were acted on meanwhile
 SINCE = timedelta(days=7)
 WORDS = {
     Action.TOKEN_REUSED: _("Was used after it had ended."),
-    Action.TOKEN_IN_URL: _("Was sent in a URL."),
+    Action.TOKEN_IN_URL: _("Was sent in a URL, which logs and proxies keep: treat it as leaked."),
     Action.TOKEN_LEAK_REPORTED: _("Was reported as leaked."),
     Action.CODE_REUSED: _("Had its authorization code used twice."),
     Action.REFRESH_REUSED: _("Had its refresh token used twice."),
@@ -50,7 +50,7 @@ def open_findings(account: Account, user: User, *, sees_all: bool, now: datetime
     found = shown(unanswered[:READ], user, now)
     recent = events_in(account, user).within(at__gte=now - SINCE)
     events = recent.where(Q(action__in=list(WORDS))).page(SHOWN).rows
-    both = [*found, *map(_of_event, _without_found(events, account, now))]
+    both = [*found, *_of_events(_without_found(events, account, now), user, now)]
     return sorted(both, key=lambda each: each.at, reverse=True)[:SHOWN]
 
 
@@ -90,9 +90,7 @@ def _living(findings: list[Finding], now: datetime) -> dict[UUID, list[Delegated
 
 
 def _of_finding(finding: Finding, user: User, living: list[DelegatedToken]) -> Shown:
-    may_replace = any(
-        token.owner_id == user.pk and not token.exchanges and token.stage == token.Stage.CURRENT for token in living
-    )
+    may_replace = any(_may_replace(token, user) for token in living)
     return Shown(
         finding.token_name, "".join(sign["said"] for sign in finding.signs[:1]), finding.last_at, finding.address,
         f"/tokens/{finding.token_public_id}/activity/", finding.get_rule_display(), finding.others, finding,
@@ -100,7 +98,27 @@ def _of_finding(finding: Finding, user: User, living: list[DelegatedToken]) -> S
     )  # fmt: skip
 
 
-def _of_event(event: Event) -> Shown:
+def _may_replace(token: DelegatedToken, user: User) -> bool:
+    return token.owner_id == user.pk and not token.exchanges and token.stage == token.Stage.CURRENT
+
+
+def _of_events(events: list[Event], user: User, now: datetime) -> list[Shown]:
+    """Return them as shown; of a token that was sent in a URL and has ended since, there is nothing left to do."""
+    in_urls = exposed(events, user, now)
+    return [
+        _of_event(event, in_urls.get(event.subject_id), user)
+        for event in events
+        if event.action != Action.TOKEN_IN_URL or event.subject_id in in_urls
+    ]
+
+
+def _of_event(event: Event, token: DelegatedToken | None, user: User) -> Shown:
     subject = f"{event.subject_kind}:{event.subject_id}"
     path = f"/activity/events/?range=30d&subject={subject}"
-    return Shown(event.subject_label, str(WORDS[Action(event.action)]), event.at, event.address, path)
+    text = str(WORDS[Action(event.action)])
+    if event.action != Action.TOKEN_IN_URL or token is None:
+        return Shown(event.subject_label, text, event.at, event.address, path)
+    return Shown(
+        event.subject_label, text, event.at, event.address, path, public_id=token.public_id,
+        may_replace=_may_replace(token, user), may_revoke=True,
+    )  # fmt: skip

@@ -32,6 +32,7 @@ SIGNS: list[tuple[str, str]] = [
     ("no-token", r"send a token: authorization|no_credentials|missing (?:or invalid )?(?:bearer|authorization)|"
      r"bearer resource_metadata"),
     ("toolkit-paused", r"toolkit .{0,80}is paused|^toolkit paused|\"toolkit_paused\""),
+    ("toolkit-archived", r"toolkit .{0,80}is archived|^toolkit archived|\"toolkit_archived\""),
     ("account-paused", r"account .{0,80}is paused|^account paused|\"account_paused\""),
     ("paused", r"\) is paused\. its owner|^paused|\"reason\": ?\"paused\""),
     ("not-assigned", r"is not assigned to|^not assigned|\"not_assigned\""),
@@ -56,6 +57,7 @@ SIGNS: list[tuple[str, str]] = [
     ("not-in-the-toolkit", r"is not in toolkit|not in the toolkit|unknown tool|tool .{0,60}not found"),
     ("sign-in-to-the-server", r"not connected|in a browser, sign in there|asks for a sign-in, or does not take"),
     ("server-away", r"it has failed since|other servers of the toolkit|upstream_error|server answered with an error"),
+    ("hub-ended", r"the hub ended before an answer did"),
     ("tool-failed", r"\"iserror\": ?true|the tool reported an error|tool_error"),
     ("invalid_grant", r"invalid_grant"), ("invalid_client", r"invalid_client"), ("invalid_scope", r"invalid_scope"),
     ("invalid_target", r"invalid_target"), ("access_denied", r"access_denied"),

@@ -18,7 +18,8 @@ from profiles.models import User
 from tokens.models import DelegatedToken
 
 TROUBLE = "troubleshooting"
-BY_OUTCOME = {Call.Outcome.TOOL_ERROR: "tool-failed", Call.Outcome.UPSTREAM_ERROR: "server-away"}
+BY_OUTCOME = {Call.Outcome.TOOL_ERROR: "tool-failed", Call.Outcome.UPSTREAM_ERROR: "server-away",
+              Call.Outcome.UNKNOWN: "hub-ended"}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,11 @@ import contextlib
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from uuid import UUID
 
 from django.conf import settings
 
-from activity.models import Drop
+from activity.models import Drop, UnderWay
 from activity.recorder import CallRow, NotRecorded, Recorder
 from nexus.hub.authority import Database
 from nexus.hub.counters import counters
@@ -28,6 +29,7 @@ class Accounting:
         self._minute = minute
         self._closed_until = 0.0  # of the monotonic clock
         self._dropped = 0
+        self._under_way: set[UUID] = set()  # rows of streams that have begun here
 
     def look(self) -> None:
         """Raise NotRecorded while rows cannot be taken: a tool must not run whose call would be withheld."""
@@ -40,6 +42,7 @@ class Accounting:
         exchange.downstream.authority = exchange.authority
         exchange.opened_at = datetime.now(UTC)
         await self._write(self._recorder.record, row_of(exchange, exchange.authority, Reply(200, outcome="open")))
+        self._under_way.add(exchange.request.row_id)
 
     async def record(self, exchange: Exchange, authority: TokenAuthority, reply: Reply) -> None:
         is_first = exchange.opened_at is None
@@ -56,8 +59,14 @@ class Accounting:
             with contextlib.suppress(NotRecorded):
                 await self.record(exchange, exchange.authority, reply)
 
+    def leave(self, exchange: Exchange) -> None:
+        """Have nobody wait for this call any more, however it ended."""
+        self._under_way.discard(exchange.request.row_id)
+
     async def touch(self) -> None:
-        """Write down how many calls have no row."""
+        """Write down which calls are under way still, and how many have no row."""
+        if self._under_way:
+            await self._database.run(UnderWay.objects.note, list(self._under_way), datetime.now(UTC))
         dropped, self._dropped = self._dropped, 0
         if not dropped:
             return

@@ -120,6 +120,8 @@ class Hub:
             logger.exception("the hub failed")
             reply = replies.error(500, replies.UNAVAILABLE, f"Nexus failed. Give the operator this id: {request.id}")
             await self._accounting.record_failure(exchange, reply)
+        finally:
+            self._accounting.leave(exchange)
         self._count(exchange, reply)
         downstream.authority = exchange.authority
         await downstream.finish(reply)

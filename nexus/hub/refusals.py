@@ -48,6 +48,7 @@ def not_recorded(*, may_have_run: bool) -> Reply:
 PAUSES = {
     Refusal.PAUSED: "is paused. Its owner or an admin can resume it.",
     Refusal.TOOLKIT_PAUSED: "is for the toolkit “{toolkit}”, which is paused. An admin of the account can resume it.",
+    Refusal.TOOLKIT_ARCHIVED: "is for the toolkit “{toolkit}”, which is archived. An account admin can restore it.",
     Refusal.ACCOUNT_PAUSED: "belongs to the account “{account}”, which is paused.",
     Refusal.NOT_ASSIGNED: "is for the toolkit “{toolkit}”, which is not assigned to its owner. An admin can assign it.",
 }

@@ -21,21 +21,22 @@ class Pausable(models.Model):
 
     def pause(self, *, by: Actor, now: datetime) -> bool:
         """Refuse every call before this returns; return False if it was so already."""
-        return self._set_paused(now, self.PAUSED, by, now)
+        return self._switch("paused_at", now, self.PAUSED, by, now)
 
     def resume(self, *, by: Actor, now: datetime) -> bool:
-        return self._set_paused(None, self.RESUMED, by, now)
+        return self._switch("paused_at", None, self.RESUMED, by, now)
 
     def belongs_to(self) -> models.Model:
         """Return the account in whose events a pause is noted."""
         raise NotImplementedError
 
-    def _set_paused(self, paused_at: datetime | None, action: Action, by: Actor, now: datetime) -> bool:
-        other = type(self)._default_manager.filter(pk=self.pk, paused_at__isnull=paused_at is not None)
+    def _switch(self, field: str, at: datetime | None, action: Action, by: Actor, now: datetime) -> bool:
+        """Set the moment since which it is off, or None; return False if it was off, or on, already."""
+        other = type(self)._default_manager.filter(pk=self.pk, **{f"{field}__isnull": at is not None})
         with transaction.atomic():
-            if not other.update(paused_at=paused_at):
+            if not other.update(**{field: at}):
                 return False
-            self.paused_at = paused_at
+            setattr(self, field, at)
             Event.record(action, by=by, now=now, account=self.belongs_to(), subject=self)
             authority_changed.send(type(self), scope=self.SCOPE, subject=str(self.pk))
         return True

@@ -1,16 +1,15 @@
-import contextlib
 import uuid
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlencode
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import models, transaction
-from django.db.models import Count, OuterRef, Q, Subquery
-from django.db.models.functions import Coalesce, Lower
+from django.db.models import Q
+from django.db.models.functions import Lower
 from django.db.models.signals import post_save
 from django.dispatch import receiver
 from django.urls import reverse
@@ -22,12 +21,11 @@ from profiles import names
 from profiles.events import Action, Actor, Event
 from profiles.models.accounts import Account
 from profiles.models.aliases import FormerAlias
+from profiles.models.archiving import Archivable
 from profiles.models.entries import Choice, ToolkitServer, ToolkitTool
-from profiles.models.pausing import Pausable
-from profiles.models.people import User
 from profiles.models.servers import Server
+from profiles.models.toolkits_found import ToolkitQuerySet
 from profiles.models.tools import Altered, Tool
-from profiles.permissions import Act, Reach, roles_with
 from profiles.signals import authority_changed, toolkit_deleted, tools_listed
 
 if TYPE_CHECKING:
@@ -39,51 +37,6 @@ ALIAS = RegexValidator(
 )
 
 MAX_NAMED = 100  # tools that one event names
-
-
-class ToolkitQuerySet(models.QuerySet["Toolkit"]):
-    def living(self) -> Self:
-        return self.filter(deleted_at=None)
-
-    def usable_by(self, user: User) -> Self:
-        """Return the toolkits that the person may call through the hub."""
-        everything = Q(account__members__user=user, account__members__role__in=roles_with(Act.USE_TOOLKITS))
-        assigned = Q(
-            assigned_members__user=user,
-            assigned_members__role__in=roles_with(Act.USE_TOOLKITS, Reach.OWN),
-        )
-        return self.living().filter(everything | assigned).distinct()
-
-    def named(self, name: str) -> Self:
-        """Return the toolkits with this id, alias or former alias."""
-        by_alias = Q(alias=name) | Q(former_aliases__alias=name)
-        with contextlib.suppress(ValueError):
-            return self.filter(by_alias | Q(pk=uuid.UUID(name))).distinct()
-        return self.filter(by_alias).distinct()
-
-    def managed_by(self, user: User) -> Self:
-        return self.living().filter(
-            account__members__user=user, account__members__role__in=roles_with(Act.MANAGE_TOOLKITS)
-        )
-
-    def with_counts(self) -> Self:
-        """Add how many tools clients get, are new, or have changed; how many servers there are, and how many fail."""
-        entries = ToolkitTool.objects.offered().filter(toolkit=OuterRef("pk"))
-        visible = ToolkitTool.objects.visible().filter(toolkit=OuterRef("pk"))
-        places = ToolkitServer.objects.filter(toolkit=OuterRef("pk"), server__removed_at=None)
-        return self.annotate(
-            allowed_count=count_of(visible),
-            new_count=count_of(entries.filter(is_new=True)),
-            changed_count=count_of(entries.changed()),
-            server_count=count_of(places),
-            failing_count=count_of(places.exclude(server__failed_at=None)),
-        )
-
-
-def count_of(rows: models.QuerySet[Any]) -> Coalesce:
-    """Return the number of rows that belong to the outer row, as a subquery."""
-    counted = rows.order_by().values("toolkit").annotate(number=Count("pk")).values("number")
-    return Coalesce(Subquery(counted), 0)
 
 
 class ToolkitManager(models.Manager.from_queryset(ToolkitQuerySet)):  # type: ignore[misc]
@@ -131,7 +84,7 @@ class ToolkitManager(models.Manager.from_queryset(ToolkitQuerySet)):  # type: ig
         return found
 
 
-class Toolkit(Pausable):
+class Toolkit(Archivable):
     """A group of servers, and the tools allowed from each; on the wire it is called profile."""
 
     class Naming(models.TextChoices):
@@ -171,6 +124,7 @@ class Toolkit(Pausable):
     deleted_at = models.DateTimeField(null=True, blank=True)
 
     PAUSED, RESUMED, SCOPE = Action.TOOLKIT_PAUSED, Action.TOOLKIT_RESUMED, "toolkit"
+    ARCHIVED, RESTORED = Action.TOOLKIT_ARCHIVED, Action.TOOLKIT_RESTORED
 
     objects: ClassVar[ToolkitManager] = ToolkitManager()
     entries: "RelatedManager[ToolkitTool]"
@@ -192,6 +146,9 @@ class Toolkit(Pausable):
             models.UniqueConstraint(fields=["account"], condition=Q(is_default=True), name="toolkit_one_default"),
             models.CheckConstraint(
                 condition=Q(is_default=False) | Q(deleted_at=None), name="toolkit_default_stays"
+            ),
+            models.CheckConstraint(
+                condition=Q(is_default=False) | Q(archived_at=None), name="toolkit_default_in_use"
             ),
         ]  # fmt: skip
 

@@ -4,7 +4,9 @@ import "./tabs.js";
 import "./download.js";
 import "./try.js";
 import "./arrivals.js";
+import "./stepper.js";
 import "./unfold.js";
+import "./offline.js";
 import { announce } from "./announce.js";
 import { keep, restore } from "./draft.js";
 

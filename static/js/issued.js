@@ -2,6 +2,8 @@
 import "./tabs.js";
 import "./download.js";
 import "./try.js";
+import "./share.js";
+import "./offline.js";
 import "./arrivals.js";
 import { forget as forgetDraft } from "./draft.js";
 
@@ -14,7 +16,7 @@ function forget() {
     place.classList.remove("secret");
   }
   for (const place of page.querySelectorAll("[data-slot]")) place.textContent = "YOUR_TOKEN";
-  for (const control of page.querySelectorAll("[data-copy], [data-download], [data-reveal], [data-slots], [data-try] button")) {
+  for (const control of page.querySelectorAll("[data-copy], [data-download], [data-share], [data-reveal], [data-slots], [data-try] button")) {
     control.disabled = true;
   }
 }
@@ -34,7 +36,7 @@ page?.addEventListener("change", (event) => {
   }
 });
 page?.addEventListener("click", (event) => {
-  if (event.target.closest("[data-copy=token], [data-copy=header], [data-copy=env], [data-download=env]")) isKept = true;
+  if (event.target.closest("[data-copy=token], [data-copy=header], [data-copy=env], [data-download=env], [data-share]")) isKept = true;
   if (event.target.closest("[data-done]")) {
     isKept = true;
     forget();

@@ -7,3 +7,5 @@ import "./slug.js";
 import "./refresh.js";
 import "./passkey.js";
 import "./zone.js";
+import "./once.js";
+import "./kept.js";

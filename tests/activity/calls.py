@@ -6,7 +6,7 @@ from typing import Any
 from django.db import connections, router
 from django.utils import timezone
 
-from activity.models import Call, uuid7
+from activity.models import Call, Finding, Rule, uuid7
 from activity.recounting import recount
 from tokens.models import DelegatedToken
 
@@ -31,6 +31,19 @@ def make_call(token: DelegatedToken, at: datetime | None = None, **fields: Any) 
 
 def make_calls(token: DelegatedToken, moments: list[datetime], **fields: Any) -> None:
     Call.objects.bulk_create([call_of(token, at, **fields) for at in moments], batch_size=1000)
+
+
+def make_finding(token: DelegatedToken, at: datetime | None = None, **fields: Any) -> Finding:
+    at = at or timezone.now()
+    sign = {"value": "203.0.113.0/24", "said": "A call from 203.0.113.0/24.", "address": "203.0.113.7"}
+    values = {
+        "rule": Rule.NETWORK, "account_id": token.account_id, "owner_id": token.owner_id,
+        "toolkit_id": token.toolkit_id, "family": token.family, "token_public_id": token.public_id,
+        "token_name": token.name, "first_at": at, "last_at": at, "found_at": at,
+        "evidence": [{**sign, "at": at.isoformat()}],
+    }  # fmt: skip
+    found: Finding = Finding.objects.create(**{**values, **fields})
+    return found
 
 
 def count_calls() -> None:

@@ -12,9 +12,11 @@ from activity.models import Call, uuid7
 from activity.router import ActivityRouter
 from profiles.events import Action, Event
 from tests import cast
+from tests.activity.calls import make_finding
 
 pytestmark = pytest.mark.django_db(databases="__all__")
 LIST = "/admin/activity/call/"
+FINDINGS = "/admin/activity/finding/"
 
 
 @pytest.fixture
@@ -89,3 +91,26 @@ def test_evidence_is_neither_added_nor_changed_nor_deleted(staff, alice, path):
     assert staff.get(f"{path}add/").status_code == 403
     assert staff.post(f"{path}{pk}/change/", {"reason": "x"}).status_code == 403
     assert staff.post(f"{path}{pk}/delete/", {"post": "yes"}).status_code == 403
+
+
+def test_findings_lead_to_their_tokens_and_are_only_read(staff, alice, work, django_assert_max_num_queries):
+    found = [make_finding(cast.make_token(alice, work, f"service {number}").token) for number in range(3)]
+    with django_assert_max_num_queries(14):
+        page = staff.get(FINDINGS, {"state": "open", "rule": "network", "since": "24h"}).content.decode()
+    assert page.count("/admin/tokens/delegatedtoken/") >= 3
+    assert "alice@example.com" in page
+    assert "A call from 203.0.113.0/24." in page
+    assert staff.get(FINDINGS, {"state": "fine"}).context["cl"].result_list == []
+    assert [each.pk for each in staff.get(FINDINGS, {"q": found[1].token_public_id}).context["cl"].result_list] == [
+        found[1].pk
+    ]
+    assert "203.0.113.7" in staff.get(f"{FINDINGS}{found[0].pk}/change/").content.decode()
+    for path in (f"{found[0].pk}/change/", f"{found[0].pk}/delete/", "add/"):
+        assert staff.post(f"{FINDINGS}{path}", {"answer": "fine", "post": "yes"}).status_code == 403
+
+
+def test_a_finding_whose_token_is_gone_still_names_it(staff, alice, work):
+    token = cast.make_token(alice, work).token
+    finding = make_finding(token)
+    token.delete()
+    assert token.public_id in staff.get(f"{FINDINGS}{finding.pk}/change/").content.decode()

@@ -48,6 +48,15 @@ def test_the_checklist_does_not_end_at_a_call_that_failed(as_alice, alice, work)
     assert "3 of 4" in page
 
 
+def test_the_checklist_does_not_end_at_a_list_of_tools_or_the_portals_own_test(as_alice, alice, work):
+    token = cast.make_token(alice, work).token
+    for method in ("initialize", "tools/list"):
+        make_call(token, method=method, tool="", client_name="nexus-portal-test")
+    make_call(token, method="tools/list", tool="", client_name="claude-code")
+    count_calls()
+    assert "3 of 4" in as_alice.get("/").content.decode()
+
+
 def test_a_green_call_of_long_ago_still_ends_it(as_alice, alice, work):
     token = cast.make_token(alice, work).token
     make_call(token, at=timezone.now() - timedelta(hours=2))
@@ -94,7 +103,7 @@ def test_it_asks_the_database_as_often_for_much_as_for_little(
     for number in range(12):
         token = cast.make_token(alice, cast.make_toolkit(acme, f"t{number}"), f"n{number}", timedelta(days=1)).token
         make_call(token)
-    with django_assert_max_num_queries(10):
+    with django_assert_max_num_queries(11):
         as_alice.get("/")
 
 

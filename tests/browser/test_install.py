@@ -84,6 +84,7 @@ def test_copying_that_is_refused_and_a_line_that_is_down_lose_nothing(nexus, ope
     page.get_by_label(re.compile("Put the token into the set-up")).check()
     expect(page.locator("#set-up-1")).to_contain_text(f"Bearer {token}")
     page.context.set_offline(True)
+    expect(page.get_by_text("You are offline. Nothing is lost")).to_be_visible()
     page.get_by_role("button", name="Test this token").click()
     expect(page.locator("[data-verdict]")).to_contain_text("Nothing answers at")
     assert page.locator("#token").text_content() == token
@@ -107,6 +108,44 @@ def test_a_session_that_ends_while_somebody_types_loses_nothing_but_the_session(
     page.goto("/install/?client=curl")
     expect(page.locator("#id_name")).to_have_value("half typed")
     expect(page.get_by_label("14 days")).to_be_checked()
+
+
+def test_what_was_typed_elsewhere_is_back_after_signing_in_and_a_second_press_sends_nothing(nexus, open_page):
+    page = sign_in(nexus, watched := open_page())
+    page.goto("/toolkits/new/")
+    page.locator("#id_name").fill("Half typed")
+    page.locator("#id_description").fill("Kept")
+    page.context.clear_cookies(name="nexus_session")
+    page.get_by_role("button", name="Create the toolkit").click()
+    expect(page).to_have_url(re.compile("/accounts/login/"))
+    sign_in(nexus, watched)
+    page.goto("/toolkits/new/")
+    expect(page.get_by_text("You were signed out before it was saved")).to_be_visible()
+    assert [page.locator(field).input_value() for field in ("#id_name", "#id_alias", "#id_description")] == [
+        "Half typed", "half-typed", "Kept",
+    ]  # fmt: skip
+    sent = []
+    page.on("request", lambda request: request.method == "POST" and sent.append(request.url))
+    page.evaluate(
+        "() => { const form = document.querySelector('main form.form'); form.requestSubmit(); form.requestSubmit(); }"
+    )
+    expect(page.get_by_role("heading", name="Half typed", level=1)).to_be_visible()
+    assert len(sent) == 1
+    page.go_back()
+    page.get_by_role("button", name="Create the toolkit").click()
+    expect(page.get_by_text("Another toolkit of this account has this alias.")).to_be_visible()
+    page.goto("/toolkits/new/")
+    expect(page.locator("#id_name")).to_have_value("")
+
+
+def test_a_clock_that_is_off_changes_no_moment(nexus, open_page):
+    page = sign_in(nexus, open_page())
+    page.clock.install(time="2031-05-05T00:00:00Z")
+    page.goto("/install/?client=curl")
+    page.get_by_label("14 days").check()
+    expect(page.locator("[data-moment]")).to_contain_text("in 14 days")
+    assert "2031" not in page.locator("[data-moment]").text_content()
+    assert "2031" not in page.locator("#live").text_content()
 
 
 def test_a_token_that_is_pasted_is_judged_in_plain_words(nexus, open_page):
@@ -149,3 +188,47 @@ def test_without_scripts_a_get_shows_the_set_up_and_a_link_what_has_arrived(nexu
     assert "csrf" not in page.url
     page.get_by_role("link", name="See what has arrived").click()
     expect(page.get_by_role("heading", name="Has it arrived?")).to_be_visible()
+
+
+PHONE = {
+    "viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True,
+    "user_agent": "Mozilla/5.0 (Linux; Android 15; K) AppleWebKit/537.36 Chrome/146.0.0.0 Mobile Safari/537.36",
+}  # fmt: skip
+SHARES = "navigator.canShare = () => true; navigator.share = ({files}) => (window.shared = files[0].text());"
+
+
+def open_steps(page):
+    return page.evaluate("[...document.querySelectorAll('[data-step][open]')].map(each => each.dataset.step)")
+
+
+def test_on_a_phone_one_step_follows_the_other_and_a_file_is_shared_after_a_warning(nexus, open_page):
+    watched = open_page(**PHONE)
+    watched.page.add_init_script(SHARES)
+    page = sign_in(nexus, watched)
+    page.goto("/install/")
+    assert open_steps(page) == ["toolkit"]
+    page.get_by_text("Show the MCP URL to a phone").tap()
+    expect(page.get_by_role("img", name="QR code of the MCP URL")).to_have_js_property("complete", True)
+    assert page.evaluate("document.querySelector('.qr img').naturalWidth") > 0
+    page.get_by_role("button", name="Next: the client").tap()
+    assert open_steps(page) == ["client"]
+    page.locator("#client-search").fill("n8n")
+    page.locator("label[for=client-n8n]").tap()
+    expect(page.locator("#said-client")).to_have_text("n8n")
+    page.get_by_role("button", name="Next: how it signs in").tap()
+    page.get_by_role("button", name="Next: set it up").tap()
+    assert open_steps(page) == ["set-up"]
+    page.get_by_label("14 days").check()
+    page.locator("#id_name").fill("shared")
+    page.set_viewport_size({"width": 844, "height": 390})  # turned: all are open; and back: the same one
+    expect(page.locator("[data-step][open]")).to_have_count(4)
+    page.set_viewport_size({"width": 390, "height": 844})
+    expect(page.locator("[data-step][open]")).to_have_count(1)
+    assert open_steps(page) == ["set-up"]
+    page.locator("[data-create]").tap()
+    page.get_by_text("Share the .env file…").tap()
+    expect(page.get_by_text("Whoever gets it can call as you")).to_be_visible()
+    page.get_by_role("button", name="Share it all the same").tap()
+    assert "NEXUS_TOKEN='nxs_" in page.evaluate("window.shared")
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    assert watched.complaints == []

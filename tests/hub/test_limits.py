@@ -31,7 +31,7 @@ def authority(token=1, toolkit=1, account=1):
         ends_at=LATER.timestamp(), revoked_at=None, revoke_reason="", is_paused=False, owner_id=1, owner_email="",
         owner_is_there=True, may_use=True, account_id=uuid.UUID(int=account), account_name="Acme",
         account_is_paused=False, toolkit_id=uuid.UUID(int=toolkit), toolkit_alias="work", toolkit_name="Work",
-        toolkit_is_paused=False, toolkit_deleted_at=None,
+        toolkit_is_paused=False, toolkit_is_archived=False, toolkit_deleted_at=None,
     )  # fmt: skip
 
 

@@ -65,7 +65,7 @@ def test_only_our_own_tables_are_there():
     assert names == {
         "User", "Account", "Server", "Toolkit", "SignInLink", "Event", "DelegatedToken", "Reminder", "Digest", "JobRun",
         "Application", "Connection", "OAuthSession", "Call", "Authorization", "ManagementKey", "Policy", "Webhook",
-        "WebhookDelivery",
+        "WebhookDelivery", "Finding",
     }  # fmt: skip
 
 

@@ -25,7 +25,7 @@ from nexus.api import schema_json
 from profiles.models import Authorization, Grant, Invitation
 from profiles.permissions import Role
 from tests import cast
-from tests.activity.calls import make_call
+from tests.activity.calls import make_call, make_finding
 from tests.security.pages import browser
 from tokens.models import Webhook
 
@@ -80,7 +80,7 @@ def things(alice, bob, acme, work):
     return {
         "accounts": acme.pk, "members": acme.members.get(user=bob).pk, "servers": server.pk, "profiles": work.pk,
         "authorizations": authorization.pk, "webhooks": hook.pk, "policies": work.pk, "invitations": invitation.pk,
-        "tokens": token.public_id, "keys": key.public_id, "applications": application.client_id,
+        "tokens": token.public_id, "keys": key.public_id, "findings": make_finding(token).pk, "applications": application.client_id,
         "connections": cast.make_access_token(alice, work, application)[0].session.connection.public_id,
         "server_pk": server.pk, "entry_pk": work.entries.first().pk, "delivery_pk": hook.send_test(now=now).pk,
     }  # fmt: skip

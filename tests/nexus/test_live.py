@@ -159,7 +159,7 @@ def test_too_many_streams_are_refused_so_that_the_page_asks_again(as_alice, alic
 def test_the_stream_says_it_when_it_has_come_and_counts_itself_out(alice, work, token, monkeypatch):
     monkeypatch.setattr(views_live, "EVERY", 0.01)
     watch = views_live.Watch(
-        alice, work, timezone.now() - timedelta(hours=1), "", "127.0.0.1", timezone.get_current_timezone()
+        alice, work, timezone.now() - timedelta(hours=1), "", "127.0.0.1", timezone.get_current_timezone(), "en"
     )
 
     async def read():

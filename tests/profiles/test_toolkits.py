@@ -189,3 +189,18 @@ def test_a_toolkit_of_plain_names_refuses_a_server_whose_tool_it_has_already(cli
     same.remember_tools(cast.raw(cast.definition("fresh")), now=now)
     other.remember_tools(cast.raw(cast.definition("echo")), now=now)
     assert "three__echo" in plain.entries.values_list("exposed_name", flat=True)
+
+
+def test_a_form_is_for_the_account_that_its_page_showed_whatever_another_tab_shows_by_now(at_acme, alice, acme):
+    page = at_acme.get("/toolkits/new/").content.decode()
+    assert f'name="shown_account" value="{acme.pk}"' in page
+    at_acme.post("/settings/account/", {"account": str(alice.personal_account.pk)})  # in another tab
+    at_acme.post("/toolkits/new/", {"name": "Two tabs", "alias": "two-tabs", "shown_account": str(acme.pk)})
+    assert Toolkit.objects.get(alias="two-tabs").account == acme
+    assert str(alice.personal_account.pk) in at_acme.get("/toolkits/new/").content.decode()
+
+
+def test_a_form_for_the_account_of_others_is_taken_for_the_own_one(as_charlie, charlie, acme):
+    for shown in (str(acme.pk), "nonsense", ""):
+        as_charlie.post("/toolkits/new/", {"name": "Mine", "alias": f"mine-{len(shown)}", "shown_account": shown})
+    assert set(Toolkit.objects.filter(name="Mine").values_list("account", flat=True)) == {charlie.personal_account.pk}

@@ -36,6 +36,10 @@ def pause_toolkit(now):
     Toolkit.objects.get(alias="work").pause(by=cast.OPERATOR, now=now)
 
 
+def archive_toolkit(now):
+    Toolkit.objects.get(alias="work").archive(by=cast.OPERATOR, now=now)
+
+
 def pause_account(now):
     Toolkit.objects.get(alias="work").account.pause(by=cast.OPERATOR, now=now)
 
@@ -46,6 +50,7 @@ ACTS = {
     "owner disabled": (disable_owner, "was revoked"),
     "toolkit deleted": (delete_toolkit, "was revoked"),
     "toolkit paused": (pause_toolkit, "which is paused"),
+    "toolkit archived": (archive_toolkit, "which is archived"),
     "account paused": (pause_account, "which is paused"),
 }
 

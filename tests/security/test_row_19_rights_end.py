@@ -26,6 +26,10 @@ def pause_toolkit(stage, now):
     stage.toolkit.pause(by=cast.OPERATOR, now=now)
 
 
+def archive_toolkit(stage, now):
+    stage.toolkit.archive(by=cast.OPERATOR, now=now)
+
+
 def pause_account(stage, now):
     stage.account.pause(by=cast.OPERATOR, now=now)
 
@@ -43,6 +47,7 @@ ACTS = {
     "member removed": (remove_member, 401),
     "role changed": (make_end_user, 403),
     "toolkit paused": (pause_toolkit, 403),
+    "toolkit archived": (archive_toolkit, 403),
     "account paused": (pause_account, 403),
     "token paused": (pause_token, 403),
     "toolkit deleted": (delete_toolkit, 401),

@@ -8,11 +8,10 @@ import pytest
 from django.db import transaction
 from django.utils import timezone
 
-from activity.models import Finding, Rule
 from profiles.models import Account, Authorization, Event, Grant, Invitation
 from profiles.permissions import Role
 from tests import cast
-from tests.activity.calls import make_call
+from tests.activity.calls import make_call, make_finding
 from tests.security import doors
 from tests.security.doors import PORTAL, Door, door_of, has_a_line
 from tests.security.pages import browser, filled_in, routes
@@ -58,10 +57,7 @@ def addresses(acme, alice, bob, work) -> dict[str, str]:
     invitation, _ = Invitation.objects.invite(
         acme, "new@example.com", Role.MEMBER, inviter=alice, by=cast.OPERATOR, now=now
     )
-    finding = Finding.objects.create(
-        rule=Rule.NETWORK, account_id=acme.pk, owner_id=bob.pk, toolkit_id=work.pk, family=token.family,
-        token_public_id=token.public_id, token_name=token.name, first_at=now, last_at=now, found_at=now,
-    )  # fmt: skip
+    finding = make_finding(token)
     names = {
         "public_id": token.public_id, "pk": work.pk, "server_pk": server.pk, "uuid": uuid.uuid4(),
         "entry_pk": work.entries.first().pk, "client_id": application.client_id,

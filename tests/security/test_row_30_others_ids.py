@@ -8,16 +8,18 @@ from django.core import serializers
 from django.test import Client
 from django.utils import timezone
 
+from activity.models import Finding
 from nexus.api import schema_json
 from profiles.models import Account, Authorization, Grant, Invitation, Member, Server, Toolkit
 from profiles.permissions import Role
 from tests import cast, rest
+from tests.activity.calls import make_finding
 from tokens.models import Application, DelegatedToken, ManagementKey, Policy, Webhook, WebhookDelivery
 from tokens.scopes import SCOPES
 
 pytestmark = [pytest.mark.django_db(databases="__all__"), pytest.mark.sqlite]
 WATCHED = (Account, Authorization, Invitation, Member, Server, Toolkit, Application, DelegatedToken, ManagementKey,
-           Policy, Webhook, WebhookDelivery)  # fmt: skip
+           Policy, Webhook, WebhookDelivery, Finding)  # fmt: skip
 READS = tuple(scope for scope in SCOPES if scope.endswith(":read"))
 
 
@@ -46,7 +48,7 @@ def ids(alice, bob, acme, work):
         "profiles": work.pk, "policies": work.pk, "invitations": invitation.pk, "webhooks": hook.pk,
         "authorizations": Authorization.objects.connect(own, acme, alice, Grant("s3cret"), by=by, now=now).pk,
         "tokens": cast.make_token(alice, work).token.public_id, "keys": cast.make_key(alice, acme)[0].public_id,
-        "applications": cast.make_application(acme, "Desk").client_id, "activity": uuid.uuid4(), "server_pk": own.pk,
+        "applications": cast.make_application(acme, "Desk").client_id, "activity": uuid.uuid4(), "findings": make_finding(cast.make_token(alice, work, "ci").token).pk, "server_pk": own.pk,
         "entry_pk": work.entries.first().pk, "delivery_pk": hook.send_test(now=now).pk,
         "connections": cast.make_access_token(alice, work, cast.make_application())[0].session.connection.public_id,
     }  # fmt: skip
@@ -116,7 +118,7 @@ def test_a_key_that_only_reads_and_a_plain_member_change_nothing(ids, alice, bob
 
 
 @pytest.mark.parametrize("noun", ["tokens", "profiles", "servers", "authorizations", "applications", "webhooks", "keys",
-                                  "members", "invitations", "activity/events"])  # fmt: skip
+                                  "members", "invitations", "activity/events", "findings"])  # fmt: skip
 def test_lists_filters_and_orderings_leak_nothing(ids, charlie, acme, noun):
     ask = rest.person(charlie)
     assert ask.rows(f"{noun}?account={acme.pk}") == []

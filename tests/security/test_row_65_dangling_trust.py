@@ -13,7 +13,7 @@ from tests import cast
 from tests.factors import with_app
 from tests.profiles.test_confirm import request_of
 from tests.security.pages import browser
-from tokens.models import Connection, DelegatedToken
+from tokens.models import Connection, DelegatedToken, ManagementKey
 
 pytestmark = [pytest.mark.django_db(databases="__all__"), pytest.mark.sqlite]
 EVERYTHING = "/settings/security/everything/"
@@ -24,6 +24,7 @@ def trusted(alice, work):
     """Alice with a token, an application, and two browsers."""
     EmailAddress.objects.create(user=alice, email=alice.email, verified=True, primary=True)
     cast.make_token(alice, work)
+    cast.make_key(alice, work.account)
     cast.make_access_token(alice, work, cast.make_application())
     other = browser(headers={"user-agent": "Firefox/140"})
     other.post("/accounts/login/", {"login": alice.email, "password": cast.PASSWORD})
@@ -34,7 +35,8 @@ def trusted(alice, work):
 
 def living(user) -> int:
     tokens = DelegatedToken.objects.filter(owner=user).living(timezone.now()).count()
-    return tokens + Connection.objects.filter(owner=user).living().count()
+    keys = ManagementKey.objects.owned_by(user).living(timezone.now()).count()
+    return tokens + keys + Connection.objects.filter(owner=user).living().count()
 
 
 def test_everything_is_shown_and_ended_at_once(alice, bob, work, trusted):
@@ -42,6 +44,7 @@ def test_everything_is_shown_and_ended_at_once(alice, bob, work, trusted):
     cast.make_token(bob, work)
     page = here.get(EVERYTHING).content.decode()
     assert "1 token, 1 connected application" in page
+    assert "<strong>1 management key</strong>" in page
     assert "1 other browser" in page
     assert here.post(EVERYTHING).url == "/settings/security/"
     assert living(alice) == 0
@@ -63,7 +66,7 @@ def test_removing_the_app_takes_back_the_confirmation_and_offers_it(alice, trust
     here.post("/accounts/confirm/factor/", {"code": codes[0]})
     assert here.post("/settings/security/app/remove/").url == EVERYTHING
     assert not confirmation.is_confirmed(request_of(here, alice))
-    assert living(alice) == 2, "offered, not done"
+    assert living(alice) == 3, "offered, not done"
 
 
 @pytest.mark.parametrize("distrusts", [False, True])
@@ -76,7 +79,7 @@ def test_a_forgotten_password_ends_sessions_and_if_wanted_everything(alice, trus
     assert "Revoke all my tokens" in form.content.decode()
     new = {"password1": "another long pass phrase", "password2": "another long pass phrase"}
     client.post(form.redirect_chain[-1][0], new | ({"distrusts": "on"} if distrusts else {}))
-    assert living(alice) == (0 if distrusts else 2)
+    assert living(alice) == (0 if distrusts else 3)
     for each in trusted:
         assert each.get("/settings/").status_code == 302
     assert Event.objects.get(action=Action.PASSWORD_CHANGED).after == {"method": "mailed link"}

@@ -41,4 +41,5 @@ urlpatterns = [
     path("things", declared(things, "tokens", POST="tokens:issue")),
     path("undeclared", undeclared),
     path("me", declared(own, "me")),
+    path("settings/security/", own, name="settings_security"),  # where the mail about a new key leads
 ]

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 from celery import current_app
+from django.core.management import call_command
 from django.utils import timezone
 
 from profiles.events import Action, Event
@@ -76,6 +77,33 @@ def test_a_webhook_shows_no_secret_is_switched_off_and_removed(staff, acme):
     assert {event.actor_label for event in Event.objects.filter(action__in=("webhook.changed", "webhook.removed"))} == {
         "sam@example.com"
     }
+
+
+def test_a_job_that_never_ran_is_there_with_its_schedule_and_is_run_now(staff, monkeypatch):
+    sent = []
+    monkeypatch.setattr(current_app._get_current_object(), "send_task", lambda name, **how: sent.append(name))
+    JobRun.objects.run("sweep-tokens", lambda now: "ended: 0", by="worker")
+    JobRun.objects.plan()
+    page = staff.get(JOBS).content.decode()
+    assert JobRun.objects.get(name="sweep-tokens").result == "ended: 0"
+    for words in (
+        "send-webhooks",
+        "every 10 seconds",
+        "every minute",
+        "daily at 03:10 UTC",
+        "every hour, 17 minutes past",
+    ):
+        assert words in page
+    assert page.count("Never ran") == len(current_app.conf.beat_schedule) - 1
+    assert staff.get(f"{JOBS}forget-calls/change/").status_code == 200
+    act(staff, JOBS, "run_now", "forget-calls")
+    assert sent == ["activity.tasks.forget_calls"]
+
+
+def test_every_migration_plans_the_jobs_that_have_a_schedule():
+    JobRun.objects.all().delete()
+    call_command("migrate", verbosity=0)
+    assert set(JobRun.objects.values_list("name", flat=True)) == set(current_app.conf.beat_schedule)
 
 
 def test_a_job_is_run_now_by_a_worker(staff, monkeypatch):

@@ -118,8 +118,8 @@ def test_the_dashboard_counts_and_warns_of_people_s_tokens_only(as_alice, parent
 def test_a_page_of_many_children_costs_no_more(as_alice, parent, exchange, django_assert_max_num_queries):
     for _ in range(25):
         exchange(parent.key.text)
-    with django_assert_max_num_queries(16):
+    with django_assert_max_num_queries(17):
         page = text(as_alice.get(f"/tokens/{parent.token.public_id}/"))
     assert page.count("CRM &lt;sync&gt;") >= 20
-    with django_assert_max_num_queries(8):
+    with django_assert_max_num_queries(9):
         as_alice.get("/tokens/?made=any")

@@ -295,7 +295,7 @@ def test_the_url_of_another_toolkit_comes_by_a_get(as_alice, acme, work):
     sales = cast.make_toolkit(acme, "sales", work.servers.get(), allowed=["add"])
     page = text(as_alice.get(f"/install/?toolkit={sales.pk}&client=cursor"))
     assert "profile=sales</code>" in page
-    assert "profile%3Dsales" not in page  # in the link it is base64
+    assert "mcp%3F" not in page  # in the link it is base64
     assert 'href="cursor://anysphere.cursor-deeplink/mcp/install?name=nexus-sales&amp;config=' in page
 
 

@@ -16,17 +16,25 @@ from tokens.models import JobRun, jobs
 
 @admin.register(JobRun)
 class JobRunAdmin(ReadOnlyAdmin):
-    list_display = ("name", "outcome", "result", "started", "next_run")
+    list_display = ("name", "schedule", "outcome", "result", "started", "next_run")
     ordering = ("name",)
     fields = every_field(JobRun)
     actions = ("run_now",)
 
     @admin.display(description=_("state"))
     def outcome(self, job: JobRun) -> SafeString:
+        if job.started_at is None:
+            return badge("", gettext("Never ran"))
         return badge("bad", gettext("Failed")) if job.has_failed else badge("ok", gettext("Done"))
 
+    @admin.display(description=_("schedule"))
+    def schedule(self, job: JobRun) -> str:
+        return jobs.schedule_of(job.name) or gettext("none any more")
+
     @admin.display(description=_("last run"), ordering="started_at")
-    def started(self, job: JobRun) -> SafeString:
+    def started(self, job: JobRun) -> str | SafeString:
+        if not (job.started_at and job.ended_at):
+            return gettext("never")
         took = (job.ended_at - job.started_at).total_seconds()
         return two_lines(_moment(job.started_at), f"{number_format(took, 1)} s, {job.started_by}")
 

@@ -7,10 +7,12 @@ from tokens.models import Digest, Reminder
 
 @admin.register(Reminder)
 class ReminderAdmin(KeysetAdmin):
-    list_display = ("token", "stage", "state", "claimed_at", "handed_over_at")
-    list_select_related = ("token",)
+    list_display = ("subject", "stage", "state", "claimed_at", "handed_over_at")
+    list_select_related = ("token", "key")
     list_filter = ("state",)
-    search_fields = ("token__owner__email", "token__name", "=token__public_id")
+    search_fields = (
+        "token__owner__email", "token__name", "=token__public_id", "key__owner__email", "key__name", "=key__public_id"
+    )  # fmt: skip
     search_help_text = _("By owner's address, service or public id.")
     fields = every_field(Reminder, but=("id",))
 

@@ -132,12 +132,12 @@ class Connection(models.Model):
         return f"{self.application} ({self.toolkit.alias})"
 
     def refusal(self) -> Refused | None:
-        """Return why nothing may come of the consent any more, or None. A pause is the hub's to say: it passes."""
+        """Return why nothing may come of the consent any more, or None. A pause or archive is the hub's to say."""
         if self.revoked_at:
             return Refused.DISCONNECTED
         if not self.owner.is_active:
             return Refused.OWNER_GONE
-        is_usable = Toolkit.objects.usable_by(self.owner).filter(pk=self.toolkit_id).exists()
+        is_usable = Toolkit.objects.open_to(self.owner).filter(pk=self.toolkit_id).exists()
         return None if is_usable else Refused.TOOLKIT_GONE
 
     def begin_session(self, *, ends_at: datetime, by: Actor, now: datetime) -> "OAuthSession":

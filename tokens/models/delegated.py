@@ -63,9 +63,8 @@ class DelegatedTokenManager(Issuing.from_queryset(DelegatedTokenQuerySet)):  # t
         now = now.replace(microsecond=0)
         self.refuse_repetition(owner, idempotency_key)
         refuse_bad_expiry(expires_at, now, Policy.objects.rules_for(toolkit).max_life)
-        if not Toolkit.objects.usable_by(owner).filter(pk=toolkit.pk).exists():
-            text = gettext("%(owner)s may not use the toolkit “%(toolkit)s”.") % {"owner": owner, "toolkit": toolkit}
-            raise ValidationError({"toolkit": text})
+        if refused := Toolkit.objects.why_not_for(owner, toolkit):
+            raise ValidationError({"toolkit": refused})
         narrowing, key = narrowing.checked(toolkit), keys.make(keys.Kind.DELEGATED)
         token = DelegatedToken(
             public_id=key.public_id, digest=key.digest, last_four=key.last_four, owner=owner,

@@ -1,19 +1,27 @@
-"""When each periodic job last ran, what came of it, and when it runs next; the worker and commands write it alike."""
+"""When each periodic job last ran, what came of it, and when it runs next; the worker and commands write it alike.
+
+Of one that never ran there is a row too, which every `migrate` makes.
+"""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from celery import current_app
-from celery.schedules import maybe_schedule
+from celery.schedules import crontab, maybe_schedule
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 OVERDUE = timedelta(minutes=5)
 
 
 class JobRunManager(models.Manager["JobRun"]):
+    def plan(self) -> None:
+        """Have a row of every job that has a schedule."""
+        self.bulk_create([JobRun(name=name) for name in current_app.conf.beat_schedule], ignore_conflicts=True)
+
     def run(self, name: str, act: Callable[[datetime], Any], *, by: str) -> Any:
         """Do the job, and note it; what it raises is noted by its name alone, and raised on."""
         started = timezone.now()
@@ -32,12 +40,12 @@ class JobRunManager(models.Manager["JobRun"]):
 
 
 class JobRun(models.Model):
-    """The last run of one job."""
+    """The last run of one job; of one that never ran, that it is there."""
 
     name = models.CharField(max_length=60, primary_key=True)
-    started_at = models.DateTimeField()
-    ended_at = models.DateTimeField()
-    started_by = models.CharField(max_length=60, help_text=_("The worker, by its schedule, or a command."))
+    started_at = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+    started_by = models.CharField(max_length=60, blank=True, help_text=_("The worker, by its schedule, or a command."))
     result = models.CharField(max_length=300, blank=True)
     has_failed = models.BooleanField(default=False)
     next_run_at = models.DateTimeField(null=True, blank=True)
@@ -50,6 +58,29 @@ class JobRun(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+def schedule_of(name: str) -> str:
+    """Return in words how often beat sends the job; "" for one without a schedule."""
+    entry: dict[str, Any] | None = current_app.conf.beat_schedule.get(name)
+    if entry is None:
+        return ""
+    planned: Any = maybe_schedule(entry["schedule"], app=current_app)
+    return _at_times(planned) if isinstance(planned, crontab) else _at_intervals(planned.run_every)
+
+
+def _at_times(planned: Any) -> str:
+    minute, hour = min(planned.minute), min(planned.hour)
+    if len(planned.hour) > 1:
+        return gettext("every hour, %(minute)d minutes past") % {"minute": minute}
+    return gettext("daily at %(hour)02d:%(minute)02d UTC") % {"hour": hour, "minute": minute}
+
+
+def _at_intervals(pause: timedelta) -> str:
+    seconds = int(pause.total_seconds())
+    if seconds % 60:
+        return gettext("every %(seconds)d seconds") % {"seconds": seconds}
+    return ngettext("every minute", "every %(minutes)d minutes", seconds // 60) % {"minutes": seconds // 60}
 
 
 def next_run(name: str, last: datetime) -> datetime | None:

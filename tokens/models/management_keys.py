@@ -8,20 +8,22 @@ from typing import Any, ClassVar, Self
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, models, transaction
 from django.db.models import Case, F, OuterRef, Q, Subquery, When
-from django.db.models.functions import Least, Lower
+from django.db.models.functions import Least, Lower, Now
 from django.db.models.lookups import GreaterThan, LessThanOrEqual
+from django.utils.text import capfirst, format_lazy
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from profiles.events import Action, Actor, ActorKind, Event
 from profiles.models import Account, Member, User
+from profiles.notices import notice_later
 from profiles.permissions import Act, Role
 from tokens import keys, networks
 from tokens.models.constraints import SecondsSince
 from tokens.models.delegated import PRINTABLE, DelegatedToken
-from tokens.models.narrowing import MAX_NETWORKS
+from tokens.models.key_wishes import checked_networks, checked_scopes
 from tokens.models.selecting import ENDING_SOON
-from tokens.scopes import ISSUE, SCOPES, effective
+from tokens.scopes import ISSUE, effective
 
 DEFAULT_LIFE = timedelta(days=30)
 MAX_LIFE = timedelta(days=90)
@@ -42,6 +44,10 @@ class ManagementKeyQuerySet(models.QuerySet["ManagementKey"]):
 
     def owned_by(self, owner: User) -> Self:
         return self.filter(owner=owner)
+
+    def to_look_at(self, now: datetime) -> Self:
+        """Return the keys about which the clock may have something to say."""
+        return self.filter(next_look_at__lte=now)
 
     def visible_to(self, user: User) -> Self:
         """Return the person's own keys, and all of the accounts where they may revoke."""
@@ -99,7 +105,7 @@ class ManagementKeyManager(models.Manager.from_queryset(ManagementKeyQuerySet)):
         made = ManagementKey(
             public_id=key.public_id, digest=key.digest, last_four=key.last_four, owner=owner, account=account,
             name=" ".join(name.split()), issued_at=now, activated_at=now, expires_at=expires_at,
-            scopes=_checked_scopes(scopes, account.role_of(owner)), networks=_checked_networks(ranges),
+            scopes=checked_scopes(scopes, account.role_of(owner)), networks=checked_networks(ranges),
             idempotency_key=idempotency_key,
         )  # fmt: skip
         refuse_bad_life(expires_at, now)
@@ -110,6 +116,7 @@ class ManagementKeyManager(models.Manager.from_queryset(ManagementKeyQuerySet)):
                 Action.KEY_MADE, by, now,
                 after={"scopes": made.scopes, "expires_at": expires_at.isoformat(), "networks": made.networks},
             )  # fmt: skip
+            made._mail(_("A management key of yours was made for “{account}”: {key}"), by, now)
         return made, key
 
     def replace(
@@ -140,6 +147,7 @@ class ManagementKeyManager(models.Manager.from_queryset(ManagementKeyQuerySet)):
                 Action.KEY_MADE, by, now, reason="replacement", before={"key": current.public_id},
                 after={"expires_at": expires_at.isoformat(), "overlap_hours": overlap.total_seconds() / 3600},
             )  # fmt: skip
+            made._mail(_("A management key of yours was replaced in “{account}”: the new one is {key}"), by, now)
         return made, key
 
     def with_secret(self, text: str) -> "ManagementKey | None":
@@ -176,30 +184,6 @@ def refuse_bad_life(expires_at: datetime, now: datetime) -> None:
         raise ValidationError({"expires_at": text % {"days": MAX_LIFE.days}})
 
 
-def _checked_scopes(scopes: Iterable[str], role: Role | None) -> list[str]:
-    """Return the scopes in the order of the table; raise ValidationError for none, or one without effect."""
-    wanted = set(scopes)
-    if unknown := sorted(wanted.difference(SCOPES)):
-        raise ValidationError({"scopes": gettext("There is no scope “%(scope)s”.") % {"scope": unknown[0][:60]}})
-    if not wanted:
-        raise ValidationError({"scopes": gettext("Choose at least one thing that the key may do.")})
-    if beyond := sorted(wanted - effective(wanted, role)):
-        text = gettext("You may not do that yourself in this account: %(scopes)s.")
-        raise ValidationError({"scopes": text % {"scopes": ", ".join(beyond)}})
-    return [scope for scope in SCOPES if scope in wanted]
-
-
-def _checked_networks(ranges: Sequence[str]) -> list[str]:
-    try:
-        found = list(dict.fromkeys(str(networks.parse(text)) for text in ranges))
-    except ValueError as error:
-        raise ValidationError({"networks": str(error)}) from error
-    if len(found) > MAX_NETWORKS:
-        text = gettext("At most %(most)d ranges; these are %(number)d.")
-        raise ValidationError({"networks": text % {"most": MAX_NETWORKS, "number": len(found)}})
-    return found
-
-
 class ManagementKey(models.Model):
     """A bearer secret for the REST API in one account, acting for its owner, for at most 90 days.
 
@@ -228,6 +212,9 @@ class ManagementKey(models.Model):
     last_used_at = models.DateTimeField(null=True, blank=True)
     last_used_from = models.CharField(max_length=64, blank=True)
     idempotency_key = models.CharField(max_length=64, null=True, blank=True, editable=False)  # noqa: DJ001  (unique)
+    next_look_at = models.DateTimeField(
+        null=True, blank=True, editable=False, db_default=Now(), help_text=_("When reminders look at it next.")
+    )
 
     Stage, State, Reason = Stage, State, Reason
 
@@ -262,6 +249,9 @@ class ManagementKey(models.Model):
         indexes = [
             models.Index(fields=["account", "-issued_at", "-id"], name="management_key_of_account"),
             models.Index(fields=["owner", "-issued_at", "-id"], name="management_key_of_owner"),
+            models.Index(
+                fields=["next_look_at"], condition=Q(next_look_at__isnull=False), name="management_key_to_look_at"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -376,6 +366,8 @@ class ManagementKey(models.Model):
             said = ": ".join(part for part in (Reason(reason).written, note) if part)
             for each in living:
                 each._note(Action.KEY_REVOKED, by, now, reason=said)
+            if (by.kind, by.id) != (ActorKind.USER, str(self.owner_id)):
+                self._mail(_("{who} has revoked a management key of yours in “{account}”: {key}"), by, now)
             DelegatedToken.objects.filter(issued_by_key__family=self.family).end_with_origin(by=by, now=now)
         self.refresh_from_db()
         return True
@@ -383,6 +375,11 @@ class ManagementKey(models.Model):
     def issued_tokens(self, now: datetime) -> Any:
         """Return the living tokens that end with it."""
         return DelegatedToken.objects.living(now).filter(issued_by_key__family=self.family)
+
+    def _mail(self, what: Any, by: Actor, now: datetime) -> None:
+        """Mail the owner what became of it, once it is committed."""
+        said = format_lazy(what, key=self, account=self.account, who=capfirst(by.label or by.kind.label))
+        notice_later(self.owner, said, by=by, now=now)
 
     def _note(
         self, action: Action, by: Actor, now: datetime, *, reason: str = "", before: Any = None, after: Any = None

@@ -133,9 +133,8 @@ class Generations(Caps):
             raise ValidationError(
                 gettext("This token has ended, so there is nothing to replace. Install the toolkit again.")
             )
-        if not Toolkit.objects.usable_by(current.owner).filter(pk=current.toolkit_id).exists():
-            text = gettext("%(owner)s may no longer use the toolkit “%(toolkit)s”.")
-            raise ValidationError(text % {"owner": current.owner, "toolkit": current.toolkit})
+        if refused := Toolkit.objects.why_not_for(current.owner, current.toolkit):
+            raise ValidationError(refused)
         if current.exchanges:
             raise ValidationError(gettext("An exchanged token is replaced by the application: it exchanges again."))
         return current

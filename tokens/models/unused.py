@@ -41,24 +41,24 @@ def pause_unused(now: datetime) -> int:
     """Pause the tokens whose owners were told 48 hours ago, and that nothing has used since; return how many."""
     paused, after = 0, 0
     while told := _told(now, after):
-        after = told[-1].pk
+        after = told[-1][0].pk
         paused += _pause(told, now)
     return paused
 
 
-def _told(now: datetime, after: int) -> list[Reminder]:
+def _told(now: datetime, after: int) -> list[tuple[Reminder, DelegatedToken]]:
     told = Reminder.objects.filter(pk__gt=after, stage=ReminderStage.UNUSED, claimed_at__lte=now - NOTICE)
     running = told.filter(token__stage=DelegatedToken.Stage.CURRENT, token__paused_at=None, token__expires_at__gt=now)
-    return list(running.select_related("token__account", "token__toolkit").order_by("pk")[:BATCH])
+    rows = running.select_related("token__account", "token__toolkit").order_by("pk")[:BATCH]
+    return [(reminder, reminder.token) for reminder in rows if reminder.token]
 
 
-def _pause(told: list[Reminder], now: datetime) -> int:
+def _pause(told: list[tuple[Reminder, DelegatedToken]], now: datetime) -> int:
     """Pause those of which it still holds; a call that comes meanwhile wins."""
-    moments = pause_moments(reminder.token for reminder in told)
+    moments = pause_moments(token for _, token in told)
     by, paused = Actor.system("sweep"), []
     with transaction.atomic():
-        for reminder in told:
-            token = reminder.token
+        for reminder, token in told:
             if (
                 moments.get(token.pk, now + NOTICE) > now
                 or (token.last_used_at or token.issued_at) > reminder.claimed_at

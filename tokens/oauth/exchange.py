@@ -41,6 +41,7 @@ REFUSALS = {
     lookup.Refusal.TOOLKIT_DELETED: "The toolkit of the subject token has been deleted.",
     lookup.Refusal.PAUSED: "The subject token is paused. Resume it first.",
     lookup.Refusal.TOOLKIT_PAUSED: "The toolkit of the subject token is paused.",
+    lookup.Refusal.TOOLKIT_ARCHIVED: "The toolkit of the subject token is archived.",
     lookup.Refusal.ACCOUNT_PAUSED: "The account of the subject token is paused.",
     lookup.Refusal.NOT_ASSIGNED: "The toolkit is not assigned to the owner of the subject token.",
 }

@@ -10,6 +10,7 @@ from html import unescape
 import pytest
 from django.utils import timezone
 
+from activity import lost
 from nexus.guide import checking
 from nexus.hub import refusals, replies
 from tests import cast
@@ -46,6 +47,7 @@ PASTED = {
     "too-many": "HTTP 429 Too Many Requests",
     "session": '{"error":{"code":-32001,"message":"This session is not known; initialize again."}}',
     "not-in-the-toolkit": "MCP error -32602: `time__now` is not in toolkit `work`; see tools/list",
+    "hub-ended": lost.REASON,
     "server-away": "“Time” cannot be used: it does not answer. It has failed since 12:00; the other servers of the toolkit are not affected.",
     "sign-in-to-the-server": "“Git” is not connected for you. Open https://n.example/x in a browser, sign in there, and try again.",
     "cannot-connect": "TypeError: fetch failed\n  cause: Error: connect ECONNREFUSED 127.0.0.1:8800",
