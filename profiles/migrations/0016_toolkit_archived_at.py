@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('profiles', '0014_unexpected_use'),
+        ('profiles', '0015_person_language'),
     ]
 
     operations = [
