@@ -80,7 +80,7 @@ openapi: test-environment
 # Texts by language, in nexus/locale. Tests of `make test` say what is untranslated, fuzzy or not compiled.
 messages: environment
 	@.ci/gettext
-	NEXUS_DATA_DIR=build/check $(BIN)/python manage.py makemessages --all --no-obsolete --no-wrap --add-location file $(patsubst %,--ignore '%/*',build var tests docs nexus/hub)
+	NEXUS_DATA_DIR=build/check $(BIN)/python manage.py makemessages --all --extension html,txt,py,toml --no-obsolete --no-wrap --add-location file $(patsubst %,--ignore '%/*',build var tests docs nexus/hub)
 	sed -i '/^"POT-Creation-Date/d' nexus/locale/*/LC_MESSAGES/django.po
 	NEXUS_DATA_DIR=build/check $(BIN)/python manage.py compilemessages --ignore .venv --ignore build
 

@@ -3,12 +3,16 @@
 import ast
 import gettext
 import re
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from django.conf import settings
 from django.utils.translation.template import templatize
+
+from tokens import clients
+from tokens.clients import wording
 
 ROOT = settings.BASE_DIR
 CATALOGS = ROOT / "nexus" / "locale"
@@ -87,8 +91,14 @@ def compiled(path: Path) -> dict[str, str]:
 
 
 def marked() -> set[str]:
-    """Return every text that templates and code mark."""
-    return set(_marked_in_templates()) | set(_marked_in_code())
+    """Return every text that templates, code and the files of clients mark."""
+    return {*_marked_in_templates(), *_marked_in_code(), *_marked_in_clients()}
+
+
+def _marked_in_clients() -> Iterator[str]:
+    for path in clients.DATA.glob("*.toml"):
+        for text in wording.texts(tomllib.loads(path.read_text())):
+            yield f"{wording.CONTEXT}{BETWEEN}{text}"
 
 
 def _marked_in_templates() -> Iterator[str]:

