@@ -12,6 +12,7 @@ from profiles.models import Account, Toolkit, User
 from tokens import keys
 from tokens.models.authority import Authority, AuthorityChange
 from tokens.models.connections import OAuthSession
+from tokens.models.inserting import insert
 from tokens.models.issued import Issued
 from tokens.models.oauth import AccessToken
 from tokens.models.policies import Policy
@@ -212,7 +213,7 @@ class Exchanges(models.Manager["DelegatedToken"]):
             subject.refuse(application, scopes)
             self._refuse_too_many(subject, now)
             token, key = self._made(subject, application, self._end(subject, lasts, now), name, now)
-            token.save(force_insert=True)
+            insert(token)
             Event.record(
                 Action.TOKEN_ISSUED, by=by, now=now, account=subject.account, subject=token,
                 after={
