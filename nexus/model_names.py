@@ -8,6 +8,7 @@ NAMES = {
     "Application": (_("application"), _("applications")),
     "Authorization": (_("authorization"), _("authorizations")),
     "Call": (_("call"), _("calls")),
+    "Finding": (_("finding"), _("findings")),
     "Connection": (_("connection"), _("connections")),
     "DelegatedToken": (_("delegated token"), _("delegated tokens")),
     "Digest": (_("digest"), _("digests")),
