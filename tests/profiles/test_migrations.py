@@ -48,6 +48,7 @@ def test_a_definition_survives_the_way_back_and_there_again(before_and_after, wo
     assert json.loads(Tool.objects.get(name="add").definition) == {"name": "add", "n": [1, {"b": None}]}
 
 
+@pytest.mark.slow
 def test_what_was_allowed_before_counts_as_approved(before_and_after, work):
     go_back, go_on = before_and_after
     go_back()
