@@ -8,6 +8,7 @@ from typing import Any
 from asgiref.sync import ThreadSensitiveContext, sync_to_async
 from django.core.handlers.asgi import ASGIHandler
 from django.core.handlers.base import BaseHandler
+from django.db import connections
 from django.http import FileResponse, HttpRequest, HttpResponseBase
 
 KEPT = 8  # threads at rest: as many requests at once begin without a new thread and a new connection to the database
@@ -33,6 +34,8 @@ class Threads:
         if len(self.resting) < self.kept:
             self.resting.append(thread)
         else:
+            # An end of its own, else they stay open until garbage is collected: each burst would add descriptors.
+            thread.submit(connections.close_all)
             thread.shutdown(wait=False)
 
 

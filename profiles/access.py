@@ -19,7 +19,8 @@ def signed_in(request: HttpRequest) -> User:
 def current_account(request: HttpRequest) -> Account:
     """Return the account that the portal shows: the session's choice, else the personal one, else any of theirs.
 
-    What a form is sent for is what its page showed, whichever account another tab has turned to since.
+    What a form is sent for is what its page showed, whichever account another tab has turned to since, and no other
+    one where that is no longer theirs.
     """
     known = getattr(request, "_account", None)
     if isinstance(known, Account):
@@ -46,7 +47,9 @@ def own_accounts(request: HttpRequest) -> list[Account]:
 def _choose(request: HttpRequest) -> Account | None:
     mine = own_accounts(request)
     shown = request.POST.get(SHOWN) if request.content_type in FORMS else None
-    wanted = (shown, request.session.get(SESSION_KEY), str(signed_in(request).chosen_account_id))
+    if shown:
+        return next((account for account in mine if str(account.pk) == shown), None)
+    wanted = (request.session.get(SESSION_KEY), str(signed_in(request).chosen_account_id))
     by_choice = [account for choice in wanted for account in mine if str(account.pk) == choice]
     return next(iter([*by_choice, *mine]), None)
 

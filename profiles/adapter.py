@@ -1,3 +1,4 @@
+from contextlib import nullcontext
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -59,8 +60,14 @@ class AccountAdapter(DefaultAccountAdapter):
         return not confirmation.is_fully_confirmed(self.request)
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
-        """Send no mail to a machine, whoever asks for one on the sign-in pages."""
-        if not email.lower().endswith(f"@{MACHINE_DOMAIN}"):
+        """Send no mail to a machine, and one to a person in their language, whoever asks on the sign-in pages.
+
+        Of who has never signed in nothing is known but the browser that asks.
+        """
+        if email.lower().endswith(f"@{MACHINE_DOMAIN}"):
+            return
+        reader = User.objects.filter(email__iexact=email).exclude(language="", last_login=None).first()
+        with reader.in_own_language() if reader else nullcontext():
             super().send_mail(template_prefix, email, context)
 
     def authentication_failed(self, request: HttpRequest, **credentials: Any) -> None:

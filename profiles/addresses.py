@@ -38,8 +38,8 @@ def propose(request: HttpRequest, address: str, *, now: datetime) -> None:
     code = confirmation.random_code()
     until = (now + confirmation.CODE_LIFE).timestamp()
     request.session[KEY] = {"address": address, "digest": _digest(request, address, code), "until": until}
-    if User.objects.filter(email__iexact=address).exists():
-        notices.address_taken(address)
+    if owner := User.objects.filter(email__iexact=address).first():
+        notices.address_taken(owner, address)
     else:
         notices.new_address_code(address, code)
 

@@ -25,7 +25,8 @@ def new_address_code(address: str, code: str) -> None:
     send_mail(_("%(code)s confirms your new address") % {"code": code}, text, None, [address])
 
 
-def address_taken(address: str) -> None:
+@written_for(lambda owner, address: owner)
+def address_taken(owner: User, address: str) -> None:
     """Tell who has an account under this address that somebody wanted it for theirs."""
     text = render_to_string("profiles/mail/address_taken.txt", {"site": settings.NEXUS_BASE_URL})
     send_mail(_("Somebody wanted to use your address for Nexus"), text, None, [address])

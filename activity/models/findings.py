@@ -114,10 +114,11 @@ class FindingQuerySet(models.QuerySet["Finding"]):
         return found if sees_all else found.filter(owner_id=user.pk)
 
     def visible_to(self, user: User) -> Self:
-        """Return findings of tokens that the person may see."""
+        """Return findings of tokens that the person may see; those of an account that they have left are not."""
         # Ids, not a subquery: embedded, accounts lie in another database file.
         everything = list(Account.objects.where(user, Act.SEE_ACTIVITY).values_list("pk", flat=True))
-        return self.filter(Q(account_id__in=everything) | Q(owner_id=user.pk))
+        accounts = list(Account.objects.of(user).values_list("pk", flat=True))
+        return self.filter(Q(account_id__in=everything) | Q(account_id__in=accounts, owner_id=user.pk))
 
     def newest_first(self) -> Self:
         return self.order_by("-last_at", "-id")

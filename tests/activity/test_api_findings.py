@@ -9,6 +9,7 @@ from activity.models import Finding, Habit, Rule
 from profiles.events import Action, Event
 from tests import cast, rest
 from tests.activity.calls import make_finding
+from tests.security.pages import browser
 
 pytestmark = [pytest.mark.django_db(databases="__all__")]
 
@@ -30,6 +31,16 @@ def test_findings_are_shown_to_who_sees_the_token(alice, bob, charlie, acme, tok
     assert len(rest.key(alice, acme, "findings:read").rows("findings")) == 2
     assert rest.person(charlie).rows("findings") == []
     assert rest.person(charlie)("get", f"findings/{own.pk}").status_code == 404
+
+
+def test_who_has_left_sees_and_answers_nothing_of_what_was_done_there(bob, acme, token):
+    finding = make_finding(token)
+    acme.members.get(user=bob).remove(by=cast.OPERATOR, now=timezone.now())
+    assert rest.person(bob).rows("findings") == []
+    assert rest.person(bob)("get", f"findings/{finding.pk}").status_code == 404
+    assert rest.person(bob)("post", f"findings/{finding.pk}/fine").status_code == 404
+    assert browser(bob).post(f"/activity/unexpected/{finding.pk}/fine/").status_code == 404
+    assert Finding.objects.get().answer == ""
 
 
 def test_a_key_sees_its_own_account_alone(alice, acme, token):

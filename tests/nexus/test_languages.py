@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from html.parser import HTMLParser
 
 import pytest
+from django.core import mail
 from django.template.loader import render_to_string
 from django.utils import timezone, translation
 
@@ -144,3 +145,25 @@ def test_mails_are_in_the_language_of_the_browser_that_signed_in_last(client, al
     alice.emailaddress_set.create(email=alice.email, verified=True, primary=True)
     client.post(SIGN_IN, {"login": alice.email, "password": "correct horse battery"}, headers=GERMAN)
     assert User.objects.get(pk=alice.pk).mail_language == "de"
+
+
+def test_who_has_an_address_that_a_german_asks_for_is_told_in_their_own_language(client, alice, bob):
+    for person in (alice, bob):
+        person.emailaddress_set.create(email=person.email, verified=True, primary=True)
+    User.objects.filter(pk=bob.pk).update(language="en")
+    User.objects.filter(pk=alice.pk).update(language="de")
+    sign_up = {"email": bob.email, "password1": "correct horse battery", "password2": "correct horse battery"}
+    client.post("/accounts/signup/", sign_up, headers=GERMAN)
+    client.post("/accounts/password/reset/", {"email": bob.email}, headers=GERMAN)
+    browser(alice).post("/settings/email/", {"email": bob.email})
+    already, reset, wanted = mail.outbox
+    assert "use your address" in wanted.subject
+    assert "password" in reset.subject
+    assert "account" in already.subject.lower()
+
+
+def test_who_is_new_is_mailed_in_the_language_of_their_browser(client, db):
+    sign_up = {"email": "neu@example.com", "password1": "correct horse battery", "password2": "correct horse battery"}
+    client.post("/accounts/signup/", sign_up, headers=GERMAN)
+    assert "Code" in mail.outbox[-1].body
+    assert "bestätig" in (mail.outbox[-1].subject + mail.outbox[-1].body).lower()

@@ -4,11 +4,13 @@ import asyncio
 import threading
 
 import pytest
+from asgiref.sync import sync_to_async
 from django.contrib.auth.decorators import login_not_required
+from django.db import connection
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
 
-from nexus.threads import KEPT, DjangoApplication
+from nexus.threads import KEPT, DjangoApplication, Threads
 
 both = threading.Barrier(KEPT + 2)
 
@@ -78,3 +80,18 @@ async def test_a_request_that_breaks_gives_its_thread_back(application):
     with pytest.raises(ValueError, match="only handle ASGI/HTTP"):
         await application({"type": "websocket"}, None, None)
     assert len(application.threads.resting) == 1
+
+
+def opened():
+    """Return this thread, and its connection to the database, open."""
+    connection.ensure_connection()
+    return threading.current_thread(), connection._connections[connection._alias]
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_a_thread_that_is_not_kept_closes_its_connection():
+    async with Threads(kept=0).one():
+        thread, its_connection = await sync_to_async(opened)()
+        assert its_connection.connection is not None
+    await asyncio.to_thread(thread.join, 20)
+    assert its_connection.connection is None

@@ -1,9 +1,12 @@
+import re
+
 import pytest
 from django.utils import timezone
 
 from profiles.events import Action, Event
-from profiles.models import Toolkit
+from profiles.models import Account, Toolkit
 from tests import cast
+from tokens.models import DelegatedToken
 
 
 def test_the_list_shows_the_toolkits_of_the_account(at_acme, work):
@@ -200,7 +203,32 @@ def test_a_form_is_for_the_account_that_its_page_showed_whatever_another_tab_sho
     assert str(alice.personal_account.pk) in at_acme.get("/toolkits/new/").content.decode()
 
 
-def test_a_form_for_the_account_of_others_is_taken_for_the_own_one(as_charlie, charlie, acme):
-    for shown in (str(acme.pk), "nonsense", ""):
-        as_charlie.post("/toolkits/new/", {"name": "Mine", "alias": f"mine-{len(shown)}", "shown_account": shown})
-    assert set(Toolkit.objects.filter(name="Mine").values_list("account", flat=True)) == {charlie.personal_account.pk}
+def forms_on(client, address: str) -> list[dict[str, str]]:
+    """Return what each form of the page sends that nobody typed."""
+    forms = re.findall(r"<form[^>]*method=.post.*?</form>", client.get(address).content.decode(), re.DOTALL)
+    return [dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', form)) for form in forms]
+
+
+def test_what_concerns_a_whole_account_is_done_to_the_one_that_its_page_showed(at_acme, alice, bob, acme, work):
+    server = cast.make_server("weather")
+    server.sign_in_by("bearer", by=cast.OPERATOR, now=timezone.now())
+    organization, of_bob = f"/organizations/{acme.pk}/", f"/tokens/of/{bob.pk}/revoke/"
+    connect = f"/authorizations/connect/{server.pk}/"
+    pages = (organization, of_bob, connect, "/activity/events/")
+    cast.make_token(bob, work, "n8n")
+    shown = {page: [form.get("shown_account") for form in forms_on(at_acme, page)] for page in pages}
+    assert {page for page in pages if str(acme.pk) in shown[page]} == set(pages)
+    at_acme.post("/settings/account/", {"account": str(alice.personal_account.pk)})  # in another tab
+    at_acme.post("/settings/account/pause/", {"shown_account": str(acme.pk)})
+    assert Account.objects.get(paused_at__isnull=False) == acme
+    at_acme.post(of_bob, {"reason": "leaked", "shown_account": str(acme.pk)})
+    assert not DelegatedToken.objects.living(timezone.now()).filter(owner=bob).exists()
+
+
+def test_a_form_for_an_account_that_is_not_theirs_is_sent_for_no_other_one(as_charlie, charlie, acme):
+    for shown in (str(acme.pk), "nonsense"):
+        wish = {"name": "Mine", "alias": "mine", "shown_account": shown}
+        assert as_charlie.post("/toolkits/new/", wish).status_code == 404
+    assert not Toolkit.objects.filter(name="Mine").exists()
+    as_charlie.post("/toolkits/new/", {"name": "Mine", "alias": "mine", "shown_account": ""})
+    assert Toolkit.objects.get(name="Mine").account == charlie.personal_account
