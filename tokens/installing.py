@@ -88,10 +88,10 @@ class Choice:
         return f"{settings.NEXUS_BASE_URL}{self.toolkit.install_path}&{query}"
 
     @property
-    def mail(self) -> str:
-        """Return the address that opens a mail, to whom its writer says, with the page in it (RFC 6068)."""
+    def letter(self) -> str:
+        """Return subject and body of a mail with the page in it, as its address names them (RFC 6068)."""
         subject = gettext("Set up %(client)s with %(toolkit)s") % {"client": self.client.label, "toolkit": self.toolkit}
-        return f"mailto:?{urlencode({'subject': subject, 'body': self.page}, quote_via=quote)}"
+        return urlencode({"subject": subject, "body": self.page}, quote_via=quote)
 
     @property
     def has_slot(self) -> bool:

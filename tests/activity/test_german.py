@@ -82,7 +82,7 @@ def test_what_was_found_is_told_in_the_reader_s_language_and_kept_in_english(set
     alice.language = "de"
     alice.save()
     mail_unexpected(settled.pk)
-    assert mail.outbox[-1].subject == "„n8n production“ wurde benutzt wie nie zuvor"
+    assert mail.outbox[-1].subject == "„n8n production“ wurde anders benutzt als bisher"
     assert "Aufrufe kommen aus 198.51.100.0/24" in mail.outbox[-1].body
 
 

@@ -182,6 +182,9 @@ def test_the_page_is_done_in_fifteen_tabs_from_the_keyboard(nexus, open_page):
 def test_without_scripts_a_get_shows_the_set_up_and_a_link_what_has_arrived(nexus, open_page):
     page = sign_in(nexus, open_page(java_script_enabled=False))
     page.goto("/install/?client=cursor")
+    page.set_viewport_size({"width": 390, "height": 844})
+    expect(page.get_by_role("button", name=re.compile("^Next:"))).to_have_count(0)  # they would do nothing
+    page.set_viewport_size({"width": 1440, "height": 900})
     page.get_by_label("With a token").check()
     page.get_by_role("button", name="Show the set-up for these choices").click()
     expect(page.get_by_role("button", name=re.compile("^Create token"))).to_be_visible()

@@ -136,3 +136,20 @@ def test_what_is_no_row_of_the_list_is_refused(staff, path, chosen):
         answer = staff.post(f"/admin/{path}/", form, follow=True)
         assert (answer.status_code, answer.redirect_chain) == (200, [(f"/admin/{path}/", 302)])
         assert "Nothing was done: choose rows of this list." in answer.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("path", "says"),
+    [
+        ("profiles/account", "Nach Person"),
+        ("profiles/toolkit", "Nach Standard-Toolkit"),
+        ("profiles/user", "Nach Maschine"),
+        ("tokens/webhook", "Nach eingeschaltet"),
+        ("tokens/jobrun", "Ergebnis"),
+        ("activity/finding", "Befunde"),
+    ],
+)
+def test_lists_and_their_filters_have_german_names(staff, path, says):
+    page = " ".join(staff.get(f"/admin/{path}/", headers={"accept-language": "de"}).content.decode().split())
+    assert says in page
+    assert not re.search(r"Nach (is|personal) ", page)

@@ -58,7 +58,7 @@ def test_all_others_get_every_step_open(as_alice, work, headers, is_phone):
 def test_a_client_of_the_computer_is_offered_to_be_set_up_there(as_alice, work):
     page = as_alice.get("/install/?client=claude-code").content.decode()
     assert "Claude Code runs on a computer." in page
-    assert "mailto:?subject=Set%20up%20Claude%20Code%20with%20Work" in page
+    assert "mailto:alice@example.com?subject=Set%20up%20Claude%20Code%20with%20Work" in page
     assert "profile%3Dwork%26client%3Dclaude-code" in page
     assert "runs on a computer" not in as_alice.get("/install/?client=n8n").content.decode()
 

@@ -8,6 +8,8 @@ from profiles.events import Event
 from tests import cast
 from tests.security.pages import browser
 from tokens import expiry
+from tokens.clients.filling import Facts
+from tokens.clients.stores import stores_named
 from tokens.forms_narrowing import NarrowingForm
 
 NOW = datetime(2026, 11, 25, 2, 54, tzinfo=UTC)
@@ -53,3 +55,10 @@ def test_events_keep_a_reason_in_english_whoever_gives_it_and_pages_translate_it
     page = at.get(f"/tokens/{token.public_id}/", headers=GERMAN).content.decode()
     assert page.count("Nicht mehr nötig") == 2
     assert "No longer needed" not in page
+
+
+def test_the_file_among_the_stores_is_named_in_the_language_of_the_page(work):
+    with translation.override("de"):
+        labels = [store.label for store in stores_named("nexus-work-n8n", Facts.of(work))]
+    assert ".env-Datei" in labels
+    assert "Kubernetes" in labels

@@ -16,7 +16,7 @@ from tokens.models import JobRun, jobs
 
 @admin.register(JobRun)
 class JobRunAdmin(ReadOnlyAdmin):
-    list_display = ("name", "schedule", "outcome", "told", "started", "next_run")
+    list_display = ("name", "schedule", "outcome", "result", "started", "next_run")
     ordering = ("name",)
     fields = every_field(JobRun)
     actions = ("run_now",)
@@ -26,10 +26,6 @@ class JobRunAdmin(ReadOnlyAdmin):
         if job.started_at is None:
             return badge("", gettext("Never ran"))
         return badge("bad", gettext("Failed")) if job.has_failed else badge("ok", gettext("Done"))
-
-    @admin.display(description=_("result"))
-    def told(self, job: JobRun) -> str:
-        return job.result
 
     @admin.display(description=_("schedule"))
     def schedule(self, job: JobRun) -> str:

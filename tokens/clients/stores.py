@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from django.utils.text import slugify
+from django.utils.translation import gettext
 
 from tokens.clients.filling import Facts, fill
 from tokens.models import DelegatedToken
@@ -37,7 +38,11 @@ def stores_named(secret: str, facts: Facts, expires: str = "2026-12-31T12:00:00Z
     """Return the lines for a secret of this name."""
     values = {"secret": secret, "expires": expires}
     return [
-        Store(store.slug, store.label, *(fill(text, facts, values) for text in (store.save, store.use, store.replace)))
+        Store(
+            store.slug,
+            gettext(store.label),
+            *(fill(text, facts, values) for text in (store.save, store.use, store.replace)),
+        )
         for store in _stores()
     ]
 
