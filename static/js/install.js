@@ -37,9 +37,10 @@ async function choose(event) {
   swap(new DOMParser().parseFromString(await answer.text(), "text/html"));
   history.replaceState(null, "", address);
   document.dispatchEvent(new CustomEvent("nexus:chosen", { detail: form.elements.toolkit.value }));
-  const { name, selectedOptions, labels } = event.target;
+  const { name, selectedOptions: [option] = [] } = event.target;
   const said = name === "toolkit" ? form.dataset.newAddress : form.dataset.newSetUp;
-  announce(said.replace("{choice}", name === "toolkit" ? selectedOptions[0].label : labels[0].querySelector("strong, .strong, b").textContent));
+  const shown = option?.label ?? event.target.closest("label").querySelector(".client-name, strong").textContent;
+  announce(said.replace("{choice}", shown));
 }
 
 form?.addEventListener("change", choose);

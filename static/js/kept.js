@@ -1,5 +1,5 @@
 // <input data-keep="what is said then">: if the session had ended when its form was sent, what was typed is back after
-// signing in. It ends with the tab.
+// signing in, on a page of the same account: somebody else may sign in here next. It ends with the tab.
 const KEY = "nexus-kept";
 
 function fill(form, values) {
@@ -26,12 +26,14 @@ document.addEventListener("submit", ({ target }) => {
 });
 
 const kept = JSON.parse(sessionStorage.getItem(KEY));
-const form = document.querySelector("[data-keep]")?.form;
+const shown = document.querySelector("[data-keep]");
+const form = shown?.form;
+const isOurs = kept?.values.some(([name, value]) => name === shown?.name && value === shown.value);
 if (kept && location.pathname.startsWith("/accounts/login/")) {
   sessionStorage.setItem(KEY, JSON.stringify({ ...kept, wasSignedOut: true }));
 } else if (kept && (!kept.wasSignedOut || kept.path === location.pathname)) {
   sessionStorage.removeItem(KEY);
-  if (kept.wasSignedOut && form && !form.querySelector(".error")) {
+  if (kept.wasSignedOut && isOurs && !form.querySelector(".error")) {
     fill(form, kept.values);
     say(form);
   }

@@ -79,8 +79,8 @@ def open_page(chromium, nexus):
         context.close()
 
 
-def sign_in(nexus, watched: Watched) -> Page:
-    link = nexus.manage("sign_in_link", "admin@example.com")
+def sign_in(nexus, watched: Watched, email: str = "admin@example.com") -> Page:
+    link = nexus.manage("sign_in_link", email)
     watched.page.goto(link)
     watched.page.get_by_role("button", name=re.compile("Sign in")).click()
     watched.page.wait_for_url(nexus.base + "/")

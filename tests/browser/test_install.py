@@ -11,6 +11,7 @@ from tests.browser.conftest import OUT, sign_in
 from tests.browser.test_first_day import TOKEN, content_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser"), pytest.mark.timeout(300)]
+ANOTHER = "from profiles.models import User; User.objects.create_user('another@example.com')"
 REFUSES_TO_COPY = "navigator.clipboard.writeText = () => Promise.reject(new Error('refused'));"
 LIST = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
 CALL = {"jsonrpc": "2.0", "id": 2, "method": "tools/call",
@@ -108,6 +109,22 @@ def test_a_session_that_ends_while_somebody_types_loses_nothing_but_the_session(
     page.goto("/install/?client=curl")
     expect(page.locator("#id_name")).to_have_value("half typed")
     expect(page.get_by_label("14 days")).to_be_checked()
+
+
+def test_what_was_typed_is_not_shown_to_whoever_signs_in_next_in_the_same_tab(nexus, open_page):
+    page = sign_in(nexus, watched := open_page())
+    page.goto("/toolkits/new/")
+    page.locator("#id_name").fill("Mine")
+    page.locator("#id_description").fill("Only for me")
+    page.context.clear_cookies(name="nexus_session")
+    page.get_by_role("button", name="Create the toolkit").click()
+    expect(page).to_have_url(re.compile("/accounts/login/"))
+    nexus.manage("shell", "--no-imports", "-c", ANOTHER)
+    sign_in(nexus, watched, "another@example.com")
+    page.goto("/toolkits/new/")
+    expect(page.get_by_text("You were signed out before it was saved")).not_to_be_visible()
+    assert page.locator("#id_description").input_value() == ""
+    assert page.evaluate("sessionStorage.length") == 0
 
 
 def test_what_was_typed_elsewhere_is_back_after_signing_in_and_a_second_press_sends_nothing(nexus, open_page):
