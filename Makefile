@@ -20,9 +20,9 @@ hash = $(firstword $(shell cat $(1) requirements-uv.txt | sha256sum))
 RUN_STAMP := $(VENV)/.installed-requirements-$(call hash,requirements.txt)
 TEST_STAMP := $(VENV)/.installed-requirements-test-$(call hash,requirements-test.txt)
 
-# What production looks like to `check --deploy`; the keys are made for this one command.
+# What production looks like to `check --deploy`; the keys are made for this one command, and no database answers it.
 PRODUCTION = NEXUS_BASE_URL=https://nexus.example.com NEXUS_DATA_DIR=$(CURDIR)/build/production \
-	DATABASE_URL=postgresql://nexus@db.example.com/nexus REDIS_URL=redis://redis.example.com/0 \
+	DATABASE_URL=postgresql://nexus@127.0.0.1:1/nexus REDIS_URL=redis://redis.example.com/0 \
 	EMAIL_URL=smtp://mail.example.com NEXUS_TRUSTED_PROXIES=1 NEXUS_ADMIN_EMAIL=ops@nexus.example.com \
 	NEXUS_SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(50))') \
 	NEXUS_FIELD_KEYS=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(50))')
