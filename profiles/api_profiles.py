@@ -116,7 +116,7 @@ def delete_profile(asked: Asked, pk: UUID) -> None:
     """Delete the toolkit; its tokens end with it. The default one of an account stays."""
     found = managed(asked, pk)
     if not found.delete_for_good(by=asked.by, now=asked.now):
-        raise Conflict(f"The toolkit “{found}” is the default one of its account. It stays.")
+        raise _stays(found)
 
 
 @writes("profiles:write", ProfileOutput)
@@ -140,7 +140,7 @@ def archive_profile(asked: Asked, pk: UUID) -> Toolkit:
     """Put it away: every call of its tokens is refused before this answers, and nothing new is made for it."""
     found = managed(asked, pk)
     if not found.archive(by=asked.by, now=asked.now) and found.is_default:
-        raise Conflict(f"The toolkit “{found}” is the default one of its account. It stays.")
+        raise _stays(found)
     return _counted(pk)
 
 
@@ -151,6 +151,10 @@ def restore_profile(asked: Asked, pk: UUID) -> Toolkit:
     asked.refuse_unconfirmed(f"/toolkits/{pk}/")
     found.restore(by=asked.by, now=asked.now)
     return _counted(pk)
+
+
+def _stays(toolkit: Toolkit) -> Conflict:
+    return Conflict(f"The toolkit “{toolkit}” is the default one of its account. It stays.")
 
 
 urlpatterns = [

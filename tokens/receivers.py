@@ -139,5 +139,6 @@ def what_stops_with(toolkit: Toolkit, now: datetime, **kwargs: Any) -> list[str]
         return [gettext("Nothing that calls with it lives: nothing stops.")]
     verb = ngettext("%(what)s stops working.", "%(what)s stop working.", living.total) % {"what": living}
     if living.last_used_at is None:
-        return [verb, gettext("None of them has ever been used.")]
-    return [verb, gettext("One of them was last used %(ago)s ago.") % {"ago": timesince(living.last_used_at, now)}]
+        return [verb, ngettext("It has not been used yet.", "None of them has ever been used.", living.total)]
+    used = ngettext("It was last used %(ago)s ago.", "One of them was last used %(ago)s ago.", living.total)
+    return [verb, used % {"ago": timesince(living.last_used_at, now)}]

@@ -1,17 +1,16 @@
 import functools
 import re
-from datetime import UTC, datetime
+from datetime import datetime
 
 from django import template
 from django.template.loader import render_to_string
-from django.utils import timezone
-from django.utils.formats import date_format
-from django.utils.html import conditional_escape, format_html
+from django.utils.html import conditional_escape
 from django.utils.safestring import SafeString
 
 from activity import drawing, numbers, reasons
 from activity.charts import duration
 from activity.models import Call
+from profiles.templatetags.moments import moment, written
 from profiles.visible import visible, visible_lines
 
 AFTER_UNDERSCORES = re.compile(r"(_+)(?=[^_])")
@@ -29,6 +28,7 @@ def milliseconds(number: float) -> str:
 register.filter("grouped", numbers.grouped)
 register.filter("reason_told", reasons.told)
 register.filter("duration", duration)
+register.filter("moment", moment)
 register.filter("bars", drawing.bars)
 register.filter("rows", drawing.rows)
 
@@ -50,25 +50,7 @@ def _badge(outcome: str, label: str) -> SafeString:
     return render_to_string("components/outcome.html", {"outcome": outcome, "label": label})
 
 
-# components/time.html says the same, and takes a hundred times as long.
 @register.filter
 def clock(at: datetime) -> SafeString:
     """Write a moment to the second, on the person's clock, with UTC in the title."""
-    local, utc = timezone.localtime(at), at.astimezone(UTC)
-    return format_html(
-        '<time datetime="{}" title="{} UTC">{}</time>',
-        utc.isoformat(),
-        date_format(utc, "DATETIME_SECONDS_FORMAT"),
-        date_format(local, "DAY_TIME_SECONDS_FORMAT"),
-    )
-
-
-# For the middle of a sentence: a component cannot be included there.
-@register.filter
-def moment(at: datetime) -> SafeString:
-    return render_to_string("components/time.html", {"at": at})
-
-
-@register.filter
-def short_moment(at: datetime) -> SafeString:
-    return render_to_string("components/time.html", {"at": at, "short": True})
+    return written(at, "DAY_TIME_SECONDS_FORMAT")

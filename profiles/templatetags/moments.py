@@ -13,20 +13,25 @@ register = template.Library()
 
 @register.filter
 def moment(at: datetime, form: str = "") -> SafeString:
-    """Return what components/time.html shows, for a sentence that is translated whole; form may be "exact"."""
-    return SafeString(render_to_string("components/time.html", {"at": at, "exact": form == "exact"}).strip())
+    """Return what components/time.html shows, for a sentence that is translated whole; form is "short" or "exact"."""
+    forms = {"short": form == "short", "exact": form == "exact"}
+    return SafeString(render_to_string("components/time.html", {"at": at, **forms}).strip())
 
 
 # For long tables: components/time.html and badge.html say the same, and take many times as long.
 @register.filter
 def instant(at: datetime) -> SafeString:
     """Write a moment on the person's clock, with UTC in the title."""
+    return written(at, "DATETIME_FORMAT")
+
+
+def written(at: datetime, form: str) -> SafeString:
     utc = at.astimezone(UTC)
     return format_html(
         '<time datetime="{}" title="{} UTC">{}</time>',
         utc.isoformat(),
         date_format(utc, "DATETIME_SECONDS_FORMAT"),
-        date_format(timezone.localtime(at), "DATETIME_FORMAT"),
+        date_format(timezone.localtime(at), form),
     )
 
 

@@ -84,7 +84,7 @@ def test_what_no_rollup_knows_is_counted_of_the_newest_calls_and_said_to_be(at_a
     make_calls(token, [NOON - number * MINUTE for number in range(1, 31)], client_name="claude-code")
     said = summary_of(page_of(at_acme, "?client=claude"))
     assert said.startswith("10 calls: 10 OK")
-    assert "Only the newest calls are looked through for this, back to 24 Nov 2026, 12:00 ." in said
+    assert "Only the newest calls are looked through for this, back to 24 Nov 2026, 12:00." in said
 
 
 def test_nothing_is_drawn_where_there_were_no_calls(at_acme, token):

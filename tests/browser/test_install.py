@@ -111,14 +111,18 @@ def test_a_session_that_ends_while_somebody_types_loses_nothing_but_the_session(
     expect(page.get_by_label("14 days")).to_be_checked()
 
 
-def test_what_was_typed_is_not_shown_to_whoever_signs_in_next_in_the_same_tab(nexus, open_page):
-    page = sign_in(nexus, watched := open_page())
+def type_a_toolkit_and_be_signed_out(page, name, description):
     page.goto("/toolkits/new/")
-    page.locator("#id_name").fill("Mine")
-    page.locator("#id_description").fill("Only for me")
+    page.locator("#id_name").fill(name)
+    page.locator("#id_description").fill(description)
     page.context.clear_cookies(name="nexus_session")
     page.get_by_role("button", name="Create the toolkit").click()
     expect(page).to_have_url(re.compile("/accounts/login/"))
+
+
+def test_what_was_typed_is_not_shown_to_whoever_signs_in_next_in_the_same_tab(nexus, open_page):
+    page = sign_in(nexus, watched := open_page())
+    type_a_toolkit_and_be_signed_out(page, "Mine", "Only for me")
     nexus.manage("shell", "--no-imports", "-c", ANOTHER)
     sign_in(nexus, watched, "another@example.com")
     page.goto("/toolkits/new/")
@@ -129,12 +133,7 @@ def test_what_was_typed_is_not_shown_to_whoever_signs_in_next_in_the_same_tab(ne
 
 def test_what_was_typed_elsewhere_is_back_after_signing_in_and_a_second_press_sends_nothing(nexus, open_page):
     page = sign_in(nexus, watched := open_page())
-    page.goto("/toolkits/new/")
-    page.locator("#id_name").fill("Half typed")
-    page.locator("#id_description").fill("Kept")
-    page.context.clear_cookies(name="nexus_session")
-    page.get_by_role("button", name="Create the toolkit").click()
-    expect(page).to_have_url(re.compile("/accounts/login/"))
+    type_a_toolkit_and_be_signed_out(page, "Half typed", "Kept")
     sign_in(nexus, watched)
     page.goto("/toolkits/new/")
     expect(page.get_by_text("You were signed out before it was saved")).to_be_visible()

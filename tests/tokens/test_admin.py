@@ -141,7 +141,7 @@ def test_revoking_says_first_what_it_hits_and_who_is_told(staff, token):
     page = revoke(staff, [token]).content.decode()
     assert token.masked in page
     assert "By mail, once each: alice@example.com" in page
-    assert "None of them was used in the last hour" in page
+    assert "It was not used in the last hour" in page
     assert DelegatedToken.objects.get().revoked_at is None
 
 

@@ -80,7 +80,9 @@ class Impact:
     def said(self) -> str:
         """Return as in “2 used in the last hour: n8n, GitHub Actions”."""
         if not self.lately:
-            return gettext("None of them was used in the last hour.")
+            return ngettext(
+                "It was not used in the last hour.", "None of them was used in the last hour.", len(self.tokens)
+            )
         names = ", ".join(token.name for token in self.lately[:NAMED])
         said = {"number": len(self.lately), "names": names, "more": len(self.lately) - NAMED}
         if len(self.lately) > NAMED:
