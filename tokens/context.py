@@ -15,7 +15,7 @@ from tokens.models import DelegatedToken, Dismissal, ManagementKey, Reminder, st
 from tokens.models.stages import Running
 
 SHOWN = 3  # the others are on the Tokens page
-READ = 100
+READ = 20
 AHEAD = stages.BEFORE_THE_END[ReminderStage.WEEK]
 
 
