@@ -6,6 +6,7 @@ from django import template
 from django.template.loader import render_to_string
 from django.utils.html import conditional_escape
 from django.utils.safestring import SafeString
+from django.utils.translation import get_language
 
 from activity import drawing, numbers, reasons
 from activity.charts import duration
@@ -41,13 +42,13 @@ def breakable(name: str) -> SafeString:
 
 @register.filter
 def badge_of(call: Call) -> SafeString:
-    return _badge(call.outcome, call.get_outcome_display())
+    return _badge(call.outcome, get_language() or "")
 
 
 @functools.cache
-def _badge(outcome: str, label: str) -> SafeString:
-    """Render the component once for each outcome: a page has as many as it has rows."""
-    return render_to_string("components/outcome.html", {"outcome": outcome, "label": label})
+def _badge(outcome: str, language: str) -> SafeString:
+    """Render the component once for each outcome and language: a page has as many as it has rows."""
+    return render_to_string("components/outcome.html", {"outcome": outcome, "label": Call.Outcome(outcome).label})
 
 
 @register.filter
